@@ -1,0 +1,166 @@
+package flow
+
+import (
+	"strconv"
+	"time"
+)
+
+// addrSlots is the number of address fields.
+const addrSlots = 10
+
+// addrSlot gives each address field its place in Record.addrs.
+var addrSlot = [FieldCount]uint8{
+	Exporter: 0, Agent: 1, SrcAddr: 2, DstAddr: 3, NextHop: 4, BGPNextHop: 5,
+	NATSrcAddr: 6, NATDstAddr: 7, TunSrcAddr: 8, TunDstAddr: 9,
+}
+
+// A Record is one flow record. Present says which fields the exporter sent; the
+// others are absent, which is not the same as zero.
+type Record struct {
+	Present FieldSet
+	nums    [FieldCount]uint64
+	addrs   [addrSlots]Addr
+}
+
+// Has reports whether the record has field f.
+func (r *Record) Has(f Field) bool { return r.Present.Has(f) }
+
+// Num returns the value of a numeric field, 0 where absent.
+func (r *Record) Num(f Field) uint64 { return r.nums[f] }
+
+// Addr returns the value of an address field, the zero Addr where absent.
+func (r *Record) Addr(f Field) Addr { return r.addrs[addrSlot[f]] }
+
+// SetNum sets a numeric field and marks it present.
+func (r *Record) SetNum(f Field, v uint64) {
+	r.nums[f] = v
+	r.Present.Add(f)
+}
+
+// SetAddr sets an address field and marks it present.
+func (r *Record) SetAddr(f Field, a Addr) {
+	r.addrs[addrSlot[f]] = a
+	r.Present.Add(f)
+}
+
+// Clear makes field f absent.
+func (r *Record) Clear(f Field) {
+	r.Present.Remove(f)
+	if f.IsAddr() {
+		r.addrs[addrSlot[f]] = Addr{}
+	} else {
+		r.nums[f] = 0
+	}
+}
+
+// TimeFormat is how times are written: RFC 3339 in UTC with milliseconds.
+const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+// AppendTime appends ms since the Unix epoch in TimeFormat.
+func AppendTime(dst []byte, ms uint64) []byte {
+	return time.UnixMilli(int64(ms)).UTC().AppendFormat(dst, TimeFormat)
+}
+
+// AppendMAC appends the 48-bit address as six hexadecimal pairs.
+func AppendMAC(dst []byte, mac uint64) []byte {
+	const hex = "0123456789abcdef"
+	for shift := 40; shift >= 0; shift -= 8 {
+		octet := byte(mac >> shift)
+		dst = append(dst, hex[octet>>4], hex[octet&15])
+		if shift > 0 {
+			dst = append(dst, ':')
+		}
+	}
+	return dst
+}
+
+// AppendValue appends the text form of one present field: a number in decimal,
+// a time in TimeFormat, an address, a MAC address, a version's name, the 20-bit
+// label of an MPLS entry.
+func (r *Record) AppendValue(dst []byte, f Field) []byte {
+	if f.IsAddr() {
+		return AppendAddr(dst, r.Addr(f))
+	}
+	return AppendNum(dst, f, r.nums[f])
+}
+
+// AppendAddr appends the text form of a.
+func AppendAddr(dst []byte, a Addr) []byte { return a.Netip().AppendTo(dst) }
+
+// AppendNum appends the text form of the value v of numeric field f.
+func AppendNum(dst []byte, f Field, v uint64) []byte {
+	switch f.Kind() {
+	case KindTime:
+		return AppendTime(dst, v)
+	case KindMAC:
+		return AppendMAC(dst, v)
+	case KindVersion:
+		return append(dst, VersionName(v)...)
+	case KindLabel:
+		return strconv.AppendUint(dst, v>>4, 10)
+	}
+	return strconv.AppendUint(dst, v, 10)
+}
+
+// AppendJSON appends the record as one JSON object without a newline: the keys
+// of its fields in the order of JSONFields, absent fields left out, MPLS labels
+// as one list under "mpls_labels".
+func (r *Record) AppendJSON(dst []byte) []byte {
+	return r.AppendJSONFields(dst, JSONFields)
+}
+
+// AppendJSONFields is AppendJSON for the given fields only.
+func (r *Record) AppendJSONFields(dst []byte, fields []Field) []byte {
+	dst = append(dst, '{')
+	first := true
+	for _, f := range fields {
+		if !r.Present.Has(f) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = r.appendMember(dst, f)
+	}
+	return append(dst, '}')
+}
+
+func (r *Record) appendMember(dst []byte, f Field) []byte {
+	if f == MPLSLabel1 {
+		dst = append(dst, `"mpls_labels":[`...)
+		for l := MPLSLabel1; l <= MPLSLabel10 && r.Present.Has(l); l++ {
+			if l > MPLSLabel1 {
+				dst = append(dst, ',')
+			}
+			dst = AppendNum(dst, l, r.nums[l])
+		}
+		return append(dst, ']')
+	}
+	dst = append(dst, '"')
+	dst = append(dst, f.String()...)
+	dst = append(dst, '"', ':')
+	quoted := f.IsAddr() || f.Kind() == KindTime || f.Kind() == KindMAC || f.Kind() == KindVersion
+	if !quoted {
+		return r.AppendValue(dst, f)
+	}
+	dst = append(dst, '"')
+	dst = r.AppendValue(dst, f)
+	return append(dst, '"')
+}
+
+// JSONFields is the order of keys in a record's JSON. MPLSLabel1 stands for the
+// whole label stack.
+var JSONFields = []Field{
+	Received, Start, End, Exporter, Agent, Domain, Version,
+	SrcAddr, DstAddr, SrcPort, DstPort, Proto, TCPFlags, TOS, Bytes, Packets, Flows,
+	InIf, OutIf, SrcAS, DstAS, SrcMask, DstMask, NextHop, BGPNextHop,
+	SrcMAC, DstMAC, SrcVLAN, DstVLAN, ICMPType, ICMPCode, Direction,
+	SamplingInterval, ForwardingStatus, FlowEndReason,
+	NATSrcAddr, NATDstAddr, NATSrcPort, NATDstPort, NATEvent, FirewallEvent, FirewallExtEvent,
+	MPLSLabel1, IngressVRF, EgressVRF, TTL, MinTTL, MaxTTL,
+	ReverseBytes, ReversePackets, PostBytes, PostPackets, PostTOS,
+	EtherType, PostSrcMAC, PostDstMAC, NextAS, PrevAS, ObservationPoint,
+	PortBlockStart, PortBlockEnd, PortBlockStep, PortBlockSize,
+	TunSrcAddr, TunDstAddr, TunProto,
+}
