@@ -1,0 +1,197 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// A dictionary is the distinct values of one block's column, ascending.
+type dictionary interface {
+	Len() int
+	Num(i int) uint64
+	Addr(i int) flow.Addr
+}
+
+// A blockSource gives the dictionary of block i's column, nil if no record of
+// the block has the field.
+type blockSource interface {
+	dictionary(i int, f flow.Field) (dictionary, error)
+}
+
+// bucketBlocks is the blockSource of a bucket.
+type bucketBlocks struct{ b *store.Bucket }
+
+func (s bucketBlocks) dictionary(i int, f flow.Field) (dictionary, error) {
+	blk, err := s.b.Block(i)
+	if err != nil {
+		return nil, fmt.Errorf("read block %d: %w", i, err)
+	}
+	if !blk.Columns().Has(f) {
+		return nil, nil
+	}
+	d, err := blk.Dict(f)
+	if err != nil {
+		return nil, fmt.Errorf("read dictionary of block %d: %w", i, err)
+	}
+	if d == nil {
+		return nil, fmt.Errorf("block %d keeps %v without a dictionary", i, f)
+	}
+	return d, nil
+}
+
+// orderedFields returns the indexed fields in the order of their keys.
+func orderedFields() []flow.Field {
+	fields := slices.Clone(store.PostingFields[:])
+	slices.Sort(fields)
+	return fields
+}
+
+// build calls add for the index entries of the first n blocks, in ascending
+// order of their keys. It holds at most about budget bytes of values at once.
+func build(ctx context.Context, src blockSource, n, budget int, add func(key, value []byte) error) error {
+	if n == 0 {
+		return nil
+	}
+	for _, f := range orderedFields() {
+		w := &pageWriter{emit: add, field: f, n: n}
+		var err error
+		if f.IsAddr() {
+			err = buildRuns(ctx, src, w, budget)
+		} else {
+			err = buildTable(ctx, src, w)
+		}
+		if err == nil {
+			err = w.flush()
+		}
+		if err != nil {
+			return fmt.Errorf("index %v: %w", f, err)
+		}
+	}
+	return nil
+}
+
+// buildTable indexes a field of at most 16 bits: a bit set for each value of
+// the field, filled without any sorting. It takes 8 KiB a block.
+func buildTable(ctx context.Context, src blockSource, w *pageWriter) error {
+	width := (w.n + 7) / 8
+	sets := make([]byte, width<<w.field.Bits())
+	for i := range w.n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d, err := src.dictionary(i, w.field)
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			continue
+		}
+		for k := range d.Len() {
+			v := d.Num(k)
+			if v >= 1<<w.field.Bits() {
+				return fmt.Errorf("block %d holds %d in a field of %d bits", i, v, w.field.Bits())
+			}
+			sets[int(v)*width+i>>3] |= 1 << (i & 7)
+		}
+	}
+	return w.addTable(sets)
+}
+
+// buildRuns indexes a field of wide values: the blocks' dictionaries are held
+// as runs and merged. When they would take more than budget, only the values up
+// to some limit are, and what is after it in another pass over the blocks.
+func buildRuns(ctx context.Context, src blockSource, w *pageWriter, budget int) error {
+	last := flow.Addr{Hi: ^uint64(0), Lo: ^uint64(0)}
+	lo := flow.Addr{}
+	for {
+		runs, hi, err := collectRuns(ctx, src, w, lo, budget)
+		if err != nil {
+			return err
+		}
+		if err := mergeRuns(runs, w.add); err != nil {
+			return err
+		}
+		if hi == last {
+			return nil
+		}
+		lo = hi.Next()
+	}
+}
+
+// collectRuns returns the blocks' values from lo on, up to a limit hi that it
+// chooses so that they fit the budget.
+func collectRuns(ctx context.Context, src blockSource, w *pageWriter, lo flow.Addr, budget int) (runs []run, hi flow.Addr, err error) {
+	hi = flow.Addr{Hi: ^uint64(0), Lo: ^uint64(0)}
+	size := 0
+	for i := range w.n {
+		if err := ctx.Err(); err != nil {
+			return nil, hi, err
+		}
+		d, err := src.dictionary(i, w.field)
+		if err != nil {
+			return nil, hi, err
+		}
+		if d == nil {
+			continue
+		}
+		r := run{block: uint32(i), data: encodeRun(d, lo, hi)}
+		if len(r.data) == 0 {
+			continue
+		}
+		runs = append(runs, r)
+		size += len(r.data)
+		for size > budget {
+			middle := longest(runs).middle()
+			if !middle.Less(hi) {
+				break // a value or two a block are left: they must fit
+			}
+			hi = middle
+			size = cut(runs, hi)
+		}
+	}
+	return runs, hi, nil
+}
+
+// encodeRun returns the dictionary's values from lo to hi as a run's data of
+// just the length needed.
+func encodeRun(d dictionary, lo, hi flow.Addr) []byte {
+	data := make([]byte, 0, 3*d.Len())
+	var last flow.Addr
+	for i := range d.Len() {
+		v := d.Addr(i)
+		if v.Less(lo) {
+			continue
+		}
+		if hi.Less(v) {
+			break
+		}
+		data = appendWide(data, sub(v, last))
+		last = v
+	}
+	return slices.Clip(data)
+}
+
+func longest(runs []run) *run {
+	best := &runs[0]
+	for i := range runs {
+		if len(runs[i].data) > len(best.data) {
+			best = &runs[i]
+		}
+	}
+	return best
+}
+
+// cut drops the values after hi from all runs and returns what is left, in
+// bytes.
+func cut(runs []run, hi flow.Addr) int {
+	size := 0
+	for i := range runs {
+		runs[i].truncate(hi)
+		size += len(runs[i].data)
+	}
+	return size
+}

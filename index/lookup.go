@@ -1,0 +1,188 @@
+package index
+
+import (
+	"fmt"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// Stats counts what look-ups did, for explain. It adds up over calls and is not
+// safe for use by several goroutines at once.
+type Stats struct {
+	Seeks     int // descents into the entries' tree
+	PagesRead int // pages read and checked
+	PageBytes int // their bytes
+	Terms     int // terms that lay in the ranges
+}
+
+// entries is what a look-up needs of store.IndexIter.
+type entries interface {
+	SeekGE(key []byte) bool
+	SeekLT(key []byte) bool
+	Next() bool
+	Key() []byte
+	Value() []byte
+	Err() error
+}
+
+// Blocks returns the blocks of b that may hold a value of one of the ranges in
+// field f: exactly those that do among the blocks that the index covers, and
+// all of the others. The ranges may be in any order; in ascending order without
+// overlaps, as Normalize makes them, they need no copy.
+//
+// A value costs one descent into the bucket's index and one page, whether it
+// occurs or not. A range reads its pages in one pass. A list is one ordered
+// pass that skips the pages it does not need.
+func Blocks(b *store.Bucket, f flow.Field, ranges []ValueRange) (*Set, error) {
+	return BlocksStats(b, f, ranges, &Stats{})
+}
+
+// BlocksStats is Blocks and adds to st what it took.
+func BlocksStats(b *store.Bucket, f flow.Field, ranges []ValueRange, st *Stats) (*Set, error) {
+	if !Indexed(f) {
+		return nil, fmt.Errorf("field %v is not indexed", f)
+	}
+	n, total := b.Indexed(), b.Blocks()
+	set := NewSet()
+	if n > 0 && len(ranges) > 0 {
+		words, err := bucketWords(b, f, n, Normalize(ranges), st)
+		if err != nil {
+			return nil, err
+		}
+		set = fromWords(words)
+	}
+	set.AddRange(uint64(n), uint64(total))
+	return set, nil
+}
+
+// bucketWords returns the blocks below n as a bit set.
+func bucketWords(b *store.Bucket, f flow.Field, n int, ranges []ValueRange, st *Stats) (words []uint64, err error) {
+	it, err := b.IndexIter([]byte{byte(f)}, []byte{byte(f) + 1})
+	if err != nil {
+		return nil, fmt.Errorf("open index: %w", err)
+	}
+	defer func() {
+		if cerr := it.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("close index: %w", cerr)
+		}
+	}()
+	l := lookup{it: it, field: f, n: n, words: make([]uint64, (n+63)/64), stats: st}
+	if err := l.run(ranges); err != nil {
+		return nil, &store.DamageError{Hour: b.Info().Hour, Key: append([]byte(nil), it.Key()...), Err: err}
+	}
+	return l.words, nil
+}
+
+// A lookup walks the pages of one field for ascending ranges.
+type lookup struct {
+	it    entries
+	field flow.Field
+	n     int      // blocks of the bucket that the index covers
+	words []uint64 // the blocks found, a bit each
+	stats *Stats
+
+	page pageReader
+	open bool // page stands on a term
+	key  []byte
+}
+
+// run adds the blocks of all ranges, which are normal, to l.words.
+func (l *lookup) run(ranges []ValueRange) error {
+	for _, rng := range ranges {
+		ok, err := l.moveTo(rng.Lo)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return nil // no value of the field is as large
+		}
+		if err := l.collect(rng); err != nil {
+			return err
+		}
+		if countBits(l.words) == l.n {
+			return nil // no range can add a block
+		}
+	}
+	return nil
+}
+
+// moveTo makes l.page the page that v is in or would be in; it returns false if
+// v stands after all values of the field. A page that is open already and the
+// one after it are tried before a descent.
+func (l *lookup) moveTo(v flow.Addr) (bool, error) {
+	if l.open && !l.page.last.Less(v) {
+		return true, nil
+	}
+	if l.open {
+		if ok, err := l.nextPage(); err != nil || !ok {
+			return false, err
+		}
+		if !l.page.last.Less(v) {
+			return true, nil
+		}
+	}
+	l.key = appendKey(l.key[:0], l.field, v)
+	l.key = append(l.key, 0) // the first key after v's own
+	l.stats.Seeks++
+	if l.it.SeekLT(l.key) {
+		if err := l.openPage(); err != nil {
+			return false, err
+		}
+		if !l.page.last.Less(v) {
+			return true, nil
+		}
+		return l.nextPage() // v lies between two pages
+	}
+	if err := l.it.Err(); err != nil {
+		return false, err
+	}
+	l.stats.Seeks++
+	if !l.it.SeekGE(l.key) { // v lies before the first page, if there is any
+		return false, l.it.Err()
+	}
+	return true, l.openPage()
+}
+
+// nextPage opens the page after the current one, if there is one.
+func (l *lookup) nextPage() (bool, error) {
+	l.open = false
+	if !l.it.Next() {
+		return false, l.it.Err()
+	}
+	return true, l.openPage()
+}
+
+func (l *lookup) openPage() error {
+	page, err := openPage(l.it.Key(), l.it.Value())
+	if err != nil {
+		return err
+	}
+	if page.n != l.n {
+		return fmt.Errorf("index page counts %d blocks, its bucket %d", page.n, l.n)
+	}
+	l.page, l.open = page, true
+	l.stats.PagesRead++
+	l.stats.PageBytes += len(l.it.Value())
+	return nil
+}
+
+// collect adds the blocks of the range's terms from the current page on.
+func (l *lookup) collect(rng ValueRange) error {
+	for {
+		if rng.Hi.Less(l.page.value) {
+			return nil
+		}
+		more, err := l.page.collect(rng, l.words, &l.stats.Terms)
+		if err != nil {
+			return err
+		}
+		if more || countBits(l.words) == l.n {
+			return nil
+		}
+		ok, err := l.nextPage()
+		if err != nil || !ok {
+			return err
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"weir/store"
+)
+
+// A Store is what a Keeper watches over; *store.Store is one.
+type Store interface {
+	Buckets() []store.BucketInfo
+	Drop(store.Hour) error
+}
+
+// A State keeps small values across restarts; *store.Store is one. GetState
+// returns nil for a key that is not there.
+type State interface {
+	GetState(key string) ([]byte, error)
+	PutState(key string, value []byte) error
+}
+
+// Options configure a Keeper. Store and State are needed.
+type Options struct {
+	Store      Store
+	State      State
+	Keep       time.Duration            // how long a bucket is kept after its hour; 0: for ever
+	Every      time.Duration            // time between two looks; 0: 1 min
+	Now        func() time.Time         // the wall clock; nil: time.Now
+	Monotonic  func() time.Duration     // a clock nobody sets; nil: the runtime's
+	BeforeDrop func(h store.Hour) error // undoes what is derived from the hour; nil: nothing
+	Logger     *slog.Logger             // nil: slog.Default
+}
+
+// holdLogEvery is how often a hold is logged while it lasts.
+const holdLogEvery = time.Hour
+
+// A Keeper drops what has expired. Make it with New, start it with Run; the
+// other methods may be called at any time, with or without Run.
+type Keeper struct {
+	o Options
+
+	mu      sync.Mutex // guards what follows
+	clock   clock
+	logged  time.Duration // monotonic time of the last log of a hold
+	told    bool          // a hold was logged
+	futures int           // buckets of the future that were logged
+	dropped Dropped
+}
+
+// Dropped counts what a Keeper has dropped since New.
+type Dropped struct {
+	Buckets int   `json:"buckets"`
+	Records int64 `json:"records"`
+	Bytes   int64 `json:"bytes"` // on disk
+}
+
+// New returns a Keeper that knows what an earlier one wrote down.
+func New(o Options) (*Keeper, error) {
+	if o.Store == nil || o.State == nil {
+		return nil, errors.New("retention needs a store and its state")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Monotonic == nil {
+		start := time.Now()
+		o.Monotonic = func() time.Duration { return time.Since(start) }
+	}
+	if o.Every <= 0 {
+		o.Every = time.Minute
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	rec, err := loadClock(o.State)
+	if errors.Is(err, errClockRecord) { // must not keep a collector from starting
+		o.Logger.Error("last known time is lost", "err", err)
+	} else if err != nil {
+		return nil, err
+	}
+	k := &Keeper{o: o, clock: clock{mono: o.Monotonic}}
+	k.clock.start(o.Now().UnixMilli(), rec, newestReceipt(o.Store.Buckets()))
+	return k, nil
+}
+
+// Run drops what has expired now and then every minute, until ctx is done. What
+// fails is logged and tried again at the next look.
+func (k *Keeper) Run(ctx context.Context) {
+	ticker := time.NewTicker(k.o.Every)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		k.Tick(ctx)
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// Tick looks once: at the clock, and at the buckets if the clock is believed.
+func (k *Keeper) Tick(ctx context.Context) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.o.Now()
+	wasHeld := k.clock.held()
+	k.clock.check(now.UnixMilli())
+	if back := k.clock.stepBack(now.UnixMilli()); back > 0 {
+		k.o.Logger.Warn("clock was set back", "by", back.Round(time.Second), "now", now.UTC().Format(time.RFC3339))
+	}
+	if err := k.clock.save(k.o.State, now.UnixMilli()); err != nil {
+		k.o.Logger.Error("retention state", "err", err)
+	}
+	buckets := k.o.Store.Buckets()
+	k.logFuture(buckets, now)
+	expired := Expired(buckets, now, k.o.Keep)
+	if k.clock.held() {
+		k.logHold(now, len(expired))
+		return
+	}
+	if wasHeld {
+		k.o.Logger.Info("clock is back where it was expected: retention goes on")
+	}
+	k.told = false
+	k.drop(ctx, buckets, expired)
+}
+
+// drop drops the expired hours, oldest first.
+func (k *Keeper) drop(ctx context.Context, buckets []store.BucketInfo, expired []store.Hour) {
+	infos := make(map[store.Hour]store.BucketInfo, len(buckets))
+	for _, b := range buckets {
+		infos[b.Hour] = b
+	}
+	for _, h := range expired {
+		if ctx.Err() != nil {
+			return
+		}
+		start := k.o.Monotonic()
+		if err := k.dropOne(h); err != nil {
+			k.o.Logger.Error("drop bucket", "bucket", h.String(), "err", err)
+			continue
+		}
+		b := infos[h]
+		k.dropped.Buckets++
+		k.dropped.Records += b.Rows
+		k.dropped.Bytes += b.Bytes
+		k.o.Logger.Info("bucket dropped", "bucket", h.String(), "records", b.Rows, "bytes", b.Bytes,
+			"took", (k.o.Monotonic() - start).Round(10*time.Microsecond), "keep", k.o.Keep)
+	}
+}
+
+func (k *Keeper) dropOne(h store.Hour) error {
+	if k.o.BeforeDrop != nil {
+		if err := k.o.BeforeDrop(h); err != nil {
+			return fmt.Errorf("drop what is derived from the bucket: %w", err)
+		}
+	}
+	return k.o.Store.Drop(h)
+}
+
+func (k *Keeper) logHold(now time.Time, expired int) {
+	mono := k.o.Monotonic()
+	if k.told && mono-k.logged < holdLogEvery {
+		return
+	}
+	k.told, k.logged = true, mono
+	k.o.Logger.Warn("retention drops nothing until the clock is confirmed", "reason", k.clock.reason,
+		"clock", now.UTC().Format(time.RFC3339), "expired_by_it", expired,
+		"if_the_clock_is_right", confirmCommand)
+}
+
+func (k *Keeper) logFuture(buckets []store.BucketInfo, now time.Time) {
+	hours := future(buckets, now)
+	if len(hours) > k.futures {
+		k.o.Logger.Warn("buckets lie in the future and will be kept longer than the policy says",
+			"buckets", len(hours), "first", hours[0].String(), "last", hours[len(hours)-1].String())
+	}
+	k.futures = len(hours)
+}
+
+// Confirm says that the clock is right as it stands. What was held back goes at
+// the next look.
+func (k *Keeper) Confirm() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	was, now := k.clock, k.o.Now()
+	k.clock.believe(now.UnixMilli())
+	if err := k.clock.save(k.o.State, now.UnixMilli()); err != nil {
+		k.clock = was
+		return fmt.Errorf("confirm clock: %w", err)
+	}
+	k.told = false
+	k.o.Logger.Info("clock confirmed", "clock", now.UTC().Format(time.RFC3339))
+	return nil
+}

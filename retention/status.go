@@ -1,0 +1,72 @@
+package retention
+
+import (
+	"fmt"
+	"time"
+
+	"weir/store"
+)
+
+const confirmCommand = "weir retention confirm"
+
+// A Status is what a Keeper does and why, for people and as JSON.
+type Status struct {
+	Keep     time.Duration `json:"keep"`                 // ns; 0: for ever
+	Now      time.Time     `json:"now"`                  // the wall clock
+	Held     bool          `json:"held"`                 // nothing is dropped
+	Since    *time.Time    `json:"held_since,omitempty"` // by the time that is believed
+	Reason   string        `json:"reason,omitempty"`     // why it is held
+	Known    time.Time     `json:"known"`                // where the clock is expected to stand
+	Expired  []string      `json:"expired"`              // hours due and not dropped yet
+	Next     string        `json:"next,omitempty"`       // the hour that expires next
+	NextAt   *time.Time    `json:"next_at,omitempty"`    // when it does
+	InFuture []string      `json:"in_future"`            // hours after the clock's
+	Dropped  Dropped       `json:"dropped"`              // since the start
+}
+
+// Status returns what the Keeper knows now. It also notices a clock that jumped
+// since the last look.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.o.Now()
+	k.clock.check(now.UnixMilli())
+	buckets := k.o.Store.Buckets()
+	s := Status{
+		Keep: k.o.Keep, Now: now.UTC(), Held: k.clock.held(), Reason: k.clock.reason,
+		Known:    time.UnixMilli(k.clock.expected()).UTC(),
+		Expired:  names(Expired(buckets, now, k.o.Keep)),
+		InFuture: names(future(buckets, now)),
+		Dropped:  k.dropped,
+	}
+	if s.Held {
+		since := time.UnixMilli(k.clock.heldSince).UTC()
+		s.Since = &since
+	}
+	for _, b := range buckets { // ascending
+		if due, ok := dueMS(b.Hour, k.o.Keep); ok && due > now.UnixMilli() {
+			at := time.UnixMilli(due).UTC()
+			s.Next, s.NextAt = b.Hour.String(), &at
+			break
+		}
+	}
+	return s
+}
+
+func names(hours []store.Hour) []string {
+	list := make([]string, len(hours))
+	for i, h := range hours {
+		list[i] = h.String()
+	}
+	return list
+}
+
+// Line returns what an answer should say about retention, "" if there is
+// nothing to say.
+func (s Status) Line() string {
+	if !s.Held {
+		return ""
+	}
+	return fmt.Sprintf("retention is held (%d hours due): %s; if the clock is right, run: %s",
+		len(s.Expired), s.Reason, confirmCommand)
+}
