@@ -1,0 +1,288 @@
+package collector
+
+import (
+	"encoding/binary"
+
+	"weir/flow"
+)
+
+// Times outside these bounds mean nothing and are left absent.
+const (
+	minTimeMS = 1               // 0 is what exporters send for "unknown"
+	maxTimeMS = 253402300799999 // the last millisecond of the year 9999
+)
+
+// ntpEpoch is the NTP time of the Unix epoch, in seconds.
+const ntpEpoch = 2208988800
+
+// A decoding holds what the steps of a plan need besides the plan: where the
+// records are and what the datagram's header said.
+type decoding struct {
+	b       *flow.Batch
+	body    []byte // n records of recLen bytes
+	refs    []ref
+	base, n int // rows of the batch
+	recLen  int
+	head    *header
+	state   *domain // sampling tables, systemInitTime; nil for none
+
+	badTimes, badValues uint64 // values left absent
+}
+
+// run decodes the records column by column.
+func (d *decoding) run(p *plan) {
+	for i := range p.steps {
+		d.step(&p.steps[i])
+	}
+	if len(p.pairs) > 0 {
+		d.resolvePairs(p)
+	}
+	d.derive(p)
+}
+
+func (d *decoding) step(s *step) {
+	r := d.refs[s.ref]
+	if r.len == 0 {
+		return // a variable-length field that is empty in this record
+	}
+	if s.fill {
+		d.fill(s, r)
+		return
+	}
+	switch s.role {
+	case roleNumber:
+		d.numbers(s.field, r)
+	case roleAddr:
+		d.addrs(s.field, r)
+	case roleLabel:
+		d.labels(s.field, r)
+	case roleICMP:
+		d.numbers(s.field, icmpRef(s.field, r))
+	default:
+		d.times(s, r)
+	}
+}
+
+// icmpRef returns where type or code lies in a type<<8 | code value.
+func icmpRef(f flow.Field, r ref) ref {
+	switch {
+	case r.len < 2 && f == flow.ICMPCode:
+		return ref{} // a type alone
+	case r.len < 2:
+		return r
+	case f == flow.ICMPCode:
+		return ref{off: r.off + r.len - 1, len: 1}
+	}
+	return ref{off: r.off + r.len - 2, len: 1}
+}
+
+// numbers copies unsigned integers of any length, most significant byte first
+// (RFC 7011, section 6.1.1 and 6.2).
+func (d *decoding) numbers(f flow.Field, r ref) {
+	if r.len == 0 {
+		return
+	}
+	col := d.b.Num(f)[d.base : d.base+d.n]
+	body, off, step := d.body, int(r.off), d.recLen
+	switch r.len {
+	case 1:
+		for i := range col {
+			col[i] = uint64(body[off])
+			off += step
+		}
+	case 2:
+		for i := range col {
+			col[i] = uint64(binary.BigEndian.Uint16(body[off:]))
+			off += step
+		}
+	case 4:
+		for i := range col {
+			col[i] = uint64(binary.BigEndian.Uint32(body[off:]))
+			off += step
+		}
+	case 8:
+		for i := range col {
+			col[i] = binary.BigEndian.Uint64(body[off:])
+			off += step
+		}
+	default:
+		for i := range col {
+			col[i] = uintOf(body[off : off+int(r.len)])
+			off += step
+		}
+	}
+	d.b.Mark(f, d.base, d.base+d.n)
+	if int(r.len)*8 > f.Bits() {
+		d.dropWide(f, r)
+	}
+}
+
+// dropWide makes values absent that are wider than the field.
+func (d *decoding) dropWide(f flow.Field, r ref) {
+	bits := f.Bits()
+	for i := range d.n {
+		value := d.at(r, i)
+		wide := bits < 64 && d.b.GetNum(f, d.base+i)>>bits != 0
+		for ; len(value) > 8; value = value[1:] {
+			wide = wide || value[0] != 0
+		}
+		if wide {
+			d.b.Unmark(f, d.base+i, d.base+i+1)
+			d.badValues++
+		}
+	}
+}
+
+// uintOf reads an unsigned integer of any length; of a longer one than 8 bytes,
+// the last 8.
+func uintOf(value []byte) uint64 {
+	var v uint64
+	for _, b := range value {
+		v = v<<8 | uint64(b)
+	}
+	return v
+}
+
+// at returns the bytes of a value in the i-th record.
+func (d *decoding) at(r ref, i int) []byte {
+	off := i*d.recLen + int(r.off)
+	return d.body[off : off+int(r.len)]
+}
+
+func (d *decoding) addrs(f flow.Field, r ref) {
+	if r.len != 4 && r.len != 16 {
+		d.badValues += uint64(d.n)
+		return
+	}
+	col := d.b.Addr(f)[d.base : d.base+d.n]
+	body, off, step := d.body, int(r.off), d.recLen
+	if r.len == 4 {
+		for i := range col {
+			col[i] = flow.AddrFrom4(binary.BigEndian.Uint32(body[off:]))
+			off += step
+		}
+	} else {
+		for i := range col {
+			col[i] = flow.Addr{Hi: binary.BigEndian.Uint64(body[off:]), Lo: binary.BigEndian.Uint64(body[off+8:])}
+			off += step
+		}
+	}
+	d.b.Mark(f, d.base, d.base+d.n)
+}
+
+// labels copies MPLS label stack entries. An entry of zero bits is none.
+func (d *decoding) labels(f flow.Field, r ref) {
+	d.numbers(f, r)
+	for i, v := range d.b.Num(f)[d.base : d.base+d.n] {
+		if v == 0 {
+			d.b.Unmark(f, d.base+i, d.base+i+1)
+		}
+	}
+}
+
+// times converts points in time of any coding to milliseconds since 1970.
+func (d *decoding) times(s *step, r ref) {
+	convert := d.converter(s.role, r)
+	if convert == nil {
+		return
+	}
+	f := s.field
+	col := d.b.Num(f)[d.base : d.base+d.n]
+	if s.role == roleUptime && r.len == 4 && d.head.hasUptime {
+		now, up := d.head.exportMS, d.head.uptime
+		off := int(r.off)
+		for i := range col {
+			col[i] = uptimeToMS(now, up, binary.BigEndian.Uint32(d.body[off:]))
+			off += d.recLen
+		}
+	} else {
+		for i := range col {
+			col[i] = convert(d, d.at(r, i))
+		}
+	}
+	d.b.Mark(f, d.base, d.base+d.n)
+	for i, v := range col {
+		if v < minTimeMS || v > maxTimeMS {
+			d.b.Unmark(f, d.base+i, d.base+i+1)
+			d.badTimes++
+		}
+	}
+}
+
+// uptimeToMS converts a sysUptime to milliseconds since 1970, given the export
+// time and the uptime then. Uptimes are 32 bits of milliseconds and wrap every
+// 49.7 days, so the distance between the two is taken modulo 2^32, as the
+// nearer of past and future: some exporters stamp flows a little later than
+// the header.
+func uptimeToMS(exportMS uint64, uptime, at uint32) uint64 {
+	return exportMS - uint64(int64(int32(uptime-at)))
+}
+
+// converter returns the function that turns the bytes of a time into
+// milliseconds, or nil if the times cannot be known.
+func (d *decoding) converter(r role, at ref) func(*decoding, []byte) uint64 {
+	switch r {
+	case roleMillis:
+		return func(_ *decoding, v []byte) uint64 { return uintOf(v) }
+	case roleSeconds:
+		return func(_ *decoding, v []byte) uint64 { return min(uintOf(v), maxTimeMS) * 1000 }
+	case roleNTP:
+		if at.len != 8 {
+			return nil
+		}
+		return func(d *decoding, v []byte) uint64 { return ntpToMS(binary.BigEndian.Uint64(v), d.head.exportMS) }
+	case roleDelta:
+		return func(d *decoding, v []byte) uint64 { return d.head.exportMS - min(uintOf(v)/1000, d.head.exportMS) }
+	case roleUptime:
+		if d.head.hasUptime {
+			return func(d *decoding, v []byte) uint64 {
+				return uptimeToMS(d.head.exportMS, d.head.uptime, uint32(uintOf(v)))
+			}
+		}
+	}
+	return nil // IPFIX's sysUptime: see deriveUptimes
+}
+
+// ntpToMS converts NTP seconds and fraction to milliseconds since 1970. The
+// seconds wrap in 2036; the era is that of the export time.
+func ntpToMS(v, exportMS uint64) uint64 {
+	seconds, fraction := v>>32, v&0xffffffff
+	if v == 0 {
+		return 0
+	}
+	const wrap = 1 << 32
+	if exportMS/1000+ntpEpoch >= wrap && seconds < 1<<31 {
+		seconds += wrap
+	}
+	if seconds < ntpEpoch {
+		return 0
+	}
+	return (seconds-ntpEpoch)*1000 + fraction*1000>>32
+}
+
+// fill does a step only for the rows where the field is absent or zero.
+func (d *decoding) fill(s *step, r ref) {
+	if s.role == roleICMP {
+		r = icmpRef(s.field, r)
+	}
+	if r.len == 0 || s.role == roleAddr && r.len != 4 && r.len != 16 {
+		return
+	}
+	convert := d.converter(s.role, r)
+	for i := range d.n {
+		row, value := d.base+i, d.at(r, i)
+		if s.role == roleAddr {
+			if a, _ := flow.AddrFromSlice(value); d.b.GetAddr(s.field, row).IsUnspecified() && !a.IsUnspecified() {
+				d.b.SetAddr(s.field, row, a)
+			}
+			continue
+		}
+		v := uintOf(value)
+		if convert != nil {
+			v = convert(d, value)
+		}
+		if v != 0 && d.b.GetNum(s.field, row) == 0 && (s.field.Bits() == 64 || v>>s.field.Bits() == 0) {
+			d.b.SetNum(s.field, row, v)
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package collector
+
+import (
+	"cmp"
+	"encoding/binary"
+	"log/slog"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"weir/flow"
+)
+
+// DecoderOptions configure a Decoder. The zero value works.
+type DecoderOptions struct {
+	State  StateStore   // keeps templates and sampling tables across restarts; nil: forget them
+	Logger *slog.Logger // for complaints, rate-limited; nil: none
+	Limits Limits       // zero fields: DefaultLimits
+}
+
+// A Decoder turns datagrams into flow records. It remembers what exporters
+// define; several goroutines may use it at once, datagrams of one exporter then
+// take turns.
+type Decoder struct {
+	limits  Limits
+	formats fixedFormats
+	state   StateStore
+	log     *complaints
+
+	mu        sync.RWMutex // guards exporters and other
+	exporters map[netip.Addr]*exporter
+	other     ExporterStats // what was counted for exporters that are forgotten
+
+	templateBytes atomic.Int64
+	pendingBytes  atomic.Int64
+
+	saveMu sync.Mutex // one Save at a time; guards saved
+	saved  map[netip.Addr]uint64
+}
+
+// NewDecoder returns a Decoder. If the options name a StateStore, what was
+// saved there is known from the start; state that cannot be read is left out
+// and logged, because exporters send it again.
+func NewDecoder(o DecoderOptions) *Decoder {
+	d := &Decoder{
+		limits:    o.Limits.withDefaults(),
+		formats:   newFixedFormats(),
+		state:     o.State,
+		log:       newComplaints(o.Logger),
+		exporters: map[netip.Addr]*exporter{},
+		saved:     map[netip.Addr]uint64{},
+	}
+	d.load()
+	return d
+}
+
+// Decode appends the records of one datagram to b. received is the time of
+// receipt in ms since 1970, src the UDP source. The error is a *DecodeError; it
+// says what is wrong with the datagram, or with its first wrong part: records
+// of the intact parts are in b all the same. Data sets that came earlier and
+// waited for a template of this datagram are decoded too, with their own time
+// of receipt.
+//
+// payload is not kept and may be reused.
+func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, payload []byte) error {
+	addr := normalAddr(src.Addr())
+	e := d.lock(addr)
+	defer e.mu.Unlock()
+	e.stats.Datagrams++
+	e.stats.Bytes += uint64(len(payload))
+	e.stats.LastReceived = max(e.stats.LastReceived, received)
+	before := b.Len()
+	err := d.datagram(b, e, received, src.Port(), payload)
+	if err != nil {
+		e.stats.BadDatagrams++
+		d.log.complain(addr, err)
+	}
+	if b.Len() > before {
+		e.stats.LastRecord = max(e.stats.LastRecord, received)
+	}
+	return err
+}
+
+func (d *Decoder) datagram(b *flow.Batch, e *exporter, received uint64, port uint16, payload []byte) error {
+	h := header{received: received, exporter: e.key}
+	if len(payload) < 4 {
+		return e.refuse(ReasonTruncated, "%d bytes", len(payload))
+	}
+	h.version = binary.BigEndian.Uint16(payload)
+	switch h.version {
+	case 1, 5, 7:
+		return d.fixed(b, e, &h, port, payload)
+	case 9, 10:
+		return d.templated(b, e, &h, port, payload)
+	case 0:
+		if payload[2] == 0 && payload[3] == 5 {
+			return d.sflow(b, e, &h, port, payload)
+		}
+		return e.refuse(ReasonVersion, "sFlow version %d", binary.BigEndian.Uint16(payload[2:]))
+	}
+	return e.refuse(ReasonVersion, "version %d", h.version)
+}
+
+func (d *Decoder) fixed(b *flow.Batch, e *exporter, h *header, port uint16, payload []byte) error {
+	f := &d.formats.v5
+	switch h.version {
+	case 1:
+		f = &d.formats.v1
+	case 7:
+		f = &d.formats.v7
+	}
+	if len(payload) < f.headerLen {
+		return e.refuse(ReasonTruncated, "header of v%d in %d bytes", h.version, len(payload))
+	}
+	f.readHeader(h, payload)
+	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
+	s.sequence.note(h)
+	return e.fixed(b, f, h, payload)
+}
+
+func (d *Decoder) templated(b *flow.Batch, e *exporter, h *header, port uint16, payload []byte) error {
+	read := readHeader9
+	if h.version == 10 {
+		read = readHeader10
+	}
+	sets, err := read(h, payload)
+	if err != nil {
+		e.noteError(err)
+		if sets == nil {
+			return err
+		}
+	}
+	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
+	s.sequence.note(h)
+	if len(e.pending) > 0 {
+		e.expire(h.received, d)
+	}
+	if setErr := e.sets(b, s, h, sets, d); err == nil {
+		err = setErr
+	}
+	return err
+}
+
+// refuse counts and returns an error about a whole datagram.
+func (e *exporter) refuse(r Reason, format string, args ...any) error {
+	e.count(r)
+	return decodeErrorf(r, format, args...)
+}
+
+// lock returns the exporter of that address with its mutex held.
+func (d *Decoder) lock(addr netip.Addr) *exporter {
+	for {
+		d.mu.RLock()
+		e := d.exporters[addr]
+		d.mu.RUnlock()
+		if e == nil {
+			e = d.add(addr)
+		}
+		e.mu.Lock()
+		if !e.gone {
+			return e
+		}
+		e.mu.Unlock()
+	}
+}
+
+// add makes the exporter of that address known.
+func (d *Decoder) add(addr netip.Addr) *exporter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.exporters[addr]; e != nil {
+		return e
+	}
+	if len(d.exporters) >= d.limits.Exporters {
+		d.evict()
+	}
+	e := newExporter(addr)
+	d.exporters[addr] = e
+	return e
+}
+
+// evict forgets a sixteenth of the exporters, the least useful ones, and adds
+// what was counted for them to other. Useful is who sent much and not long ago:
+// of a flood from spoofed addresses, each sends little, so it evicts itself and
+// not the routers. The caller holds d.mu.
+func (d *Decoder) evict() {
+	type ranked struct {
+		e     *exporter
+		score int64
+	}
+	all := make([]ranked, 0, len(d.exporters))
+	newest := uint64(0)
+	for _, e := range d.exporters {
+		e.mu.Lock()
+		newest = max(newest, e.stats.LastReceived)
+		all = append(all, ranked{e, int64(bits.Len64(e.stats.Records))})
+		e.mu.Unlock()
+	}
+	for i := range all {
+		e := all[i].e
+		e.mu.Lock()
+		hours := int64((newest - e.stats.LastReceived) / 3_600_000)
+		all[i].score = all[i].score<<40 - hours<<38 + int64(e.stats.LastReceived&(1<<38-1))>>10
+		e.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b ranked) int { return cmp.Compare(a.score, b.score) })
+	for _, r := range all[:max(1, len(all)/16)] {
+		d.drop(r.e)
+	}
+}
+
+// drop forgets one exporter. The caller holds d.mu.
+func (d *Decoder) drop(e *exporter) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.pending) > 0 {
+		e.dropOldest(d)
+	}
+	d.templateBytes.Add(-int64(e.templateBytes))
+	e.gone = true
+	e.count(ReasonExporterLimit)
+	d.other.add(&e.stats)
+	delete(d.exporters, e.addr)
+}
+
+// Expire drops data sets that have waited too long for their template, as of
+// the given time in ms since 1970.
+func (d *Decoder) Expire(now uint64) {
+	for _, e := range d.all() {
+		e.mu.Lock()
+		e.expire(now, d)
+		e.mu.Unlock()
+	}
+}
+
+// all returns the exporters of this moment.
+func (d *Decoder) all() []*exporter {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	all := make([]*exporter, 0, len(d.exporters))
+	for _, e := range d.exporters {
+		all = append(all, e)
+	}
+	return all
+}
+
+// Interfaces returns the interface names that an exporter sent in options data,
+// by ifIndex.
+func (d *Decoder) Interfaces(exporter netip.Addr) []Interface {
+	d.mu.RLock()
+	e := d.exporters[normalAddr(exporter)]
+	d.mu.RUnlock()
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := make([]Interface, 0, len(e.names))
+	for _, i := range e.names {
+		names = append(names, i)
+	}
+	slices.SortFunc(names, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	return names
+}

@@ -1,0 +1,20 @@
+// Package collector turns export datagrams (NetFlow v1, v5, v7, v9, IPFIX and
+// sFlow v5) into flow records.
+//
+// A [Collector] owns UDP sockets: New binds them, Run reads until its context
+// is done, hands batches of records to a [Sink] and returns when everything it
+// read is there. A [Decoder] is the same code path without sockets, for imports
+// and tests. [ReadCapture] takes the datagrams out of a capture file.
+//
+// What a datagram cannot mean, it does not become: bytes that are not understood
+// are an error and a counter by exporter and [Reason], never a record. What an
+// exporter makes the collector remember (templates, sampling tables, data that
+// wait for a template) is bounded for each exporter and in total, so a flood
+// costs its sender; see [Limits].
+//
+// Data sets are decoded by a plan that is compiled from the template once and
+// then runs column by column, without allocation. goflow2 parses templates,
+// options data and the less frequent sFlow structures, behind checks of ours
+// that keep from it what it cannot bear. docs/protocols.md says what is
+// supported, clause by clause.
+package collector

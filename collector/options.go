@@ -1,0 +1,207 @@
+package collector
+
+import (
+	"bytes"
+
+	"github.com/netsampler/goflow2/v2/decoders/netflow"
+)
+
+// Scope types of NetFlow v9 (RFC 3954, section 6.1), which are numbers of their
+// own; larger ones are read as field types, as some exporters mean them.
+const (
+	v9ScopeInterface = 2
+	v9ScopeTemplate  = 5
+	v9ScopeLast      = 5
+)
+
+// An optionsRecord is what one record of options data says, as far as it
+// matters here.
+type optionsRecord struct {
+	numbers   map[uint16]uint64 // IANA elements of up to 8 bytes
+	name      string            // interfaceName (82)
+	desc      string            // interfaceDescription (83)
+	ifIndex   uint64
+	hasIf     bool // ifIndex is there, as scope or option
+	template  uint64
+	hasScope  bool // the scope is a template
+	sampler   uint64
+	hasSample bool
+}
+
+// optionsSet takes in a set of options data. Only whole records reach goflow2,
+// which would fill a record that is cut off with what is left.
+func (e *exporter) optionsSet(s *stream, t *template, body []byte, d *Decoder) error {
+	records, rest := wholeRecords(t, body)
+	scopes, options := goflowFields(t.fields[:t.scopes]), goflowFields(t.fields[t.scopes:])
+	decoded, err := netflow.DecodeOptionsDataSet(t.version, bytes.NewBuffer(body[:len(body)-rest]), scopes, options)
+	if err != nil {
+		return &DecodeError{ReasonOptions, err.Error()}
+	}
+	e.stats.OptionsRecords += uint64(records)
+	for i := range min(records, len(decoded)) {
+		rec := readOptions(t.version, decoded[i])
+		e.applyOptions(s.domain, &rec, d)
+	}
+	if rest >= t.minLen && !allZero(body[len(body)-rest:]) {
+		return decodeErrorf(ReasonRecord, "options record %d runs over the end of its set", t.id)
+	}
+	return nil
+}
+
+// wholeRecords returns how many whole records body holds and how many bytes are
+// left behind them.
+func wholeRecords(t *template, body []byte) (records, rest int) {
+	if !t.varying {
+		return len(body) / t.minLen, len(body) % t.minLen
+	}
+	p := plan{fields: t.fields}
+	for len(body) >= t.minLen && !(len(body) < 4 && allZero(body)) {
+		n, ok := p.locate(body, nil)
+		if !ok {
+			break
+		}
+		body = body[n:]
+		records++
+	}
+	return records, len(body)
+}
+
+func goflowFields(fields []wireField) []netflow.Field {
+	out := make([]netflow.Field, len(fields))
+	for i, f := range fields {
+		out[i] = netflow.Field{PenProvided: f.pen != 0, Type: f.id, Length: f.len, Pen: f.pen}
+	}
+	return out
+}
+
+// readOptions sorts out one record.
+func readOptions(version uint16, r netflow.OptionsDataRecord) optionsRecord {
+	rec := optionsRecord{numbers: make(map[uint16]uint64, len(r.OptionsValues))}
+	for _, f := range r.ScopesValues {
+		value, ok := f.Value.([]byte)
+		if !ok || f.Pen != 0 {
+			continue
+		}
+		if version == 9 && f.Type <= v9ScopeLast {
+			rec.v9Scope(f.Type, value)
+			continue
+		}
+		rec.element(f.Type, value)
+		if f.Type == 145 { // templateId
+			rec.template, rec.hasScope = uintOf(value), true
+		}
+	}
+	for _, f := range r.OptionsValues {
+		if value, ok := f.Value.([]byte); ok && f.Pen == 0 {
+			rec.element(f.Type, value)
+		}
+	}
+	return rec
+}
+
+func (rec *optionsRecord) v9Scope(scope uint16, value []byte) {
+	switch {
+	case len(value) == 0 || len(value) > 8:
+	case scope == v9ScopeInterface:
+		rec.ifIndex, rec.hasIf = uintOf(value), true
+	case scope == v9ScopeTemplate:
+		rec.template, rec.hasScope = uintOf(value), true
+	}
+}
+
+func (rec *optionsRecord) element(id uint16, value []byte) {
+	switch id {
+	case 82:
+		rec.name = text(value)
+		return
+	case 83:
+		rec.desc = text(value)
+		return
+	}
+	if len(value) == 0 || len(value) > 8 {
+		return
+	}
+	v := uintOf(value)
+	switch id {
+	case 48, 302:
+		rec.sampler, rec.hasSample = v, true
+	case 10, 14, 252, 253:
+		if !rec.hasIf || rec.ifIndex == 0 { // a record may name the other direction as 0
+			rec.ifIndex, rec.hasIf = v, true
+		}
+	default:
+		rec.numbers[id] = v
+	}
+}
+
+// maxName bounds the length of an interface name or description, in bytes.
+const maxName = 128
+
+// text returns a string field up to its first zero byte.
+func text(value []byte) string {
+	if i := bytes.IndexByte(value, 0); i >= 0 {
+		value = value[:i]
+	}
+	return string(bytes.ToValidUTF8(value[:min(len(value), maxName)], []byte("?")))
+}
+
+// applyOptions keeps what a record of options data says. Options data are never
+// flows, whatever they hold.
+func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
+	if boot := rec.numbers[160]; boot >= minTimeMS && boot <= maxTimeMS && boot != m.sysInit {
+		m.sysInit = boot
+		e.changed = true
+	}
+	if rec.hasIf && (rec.name != "" || rec.desc != "") {
+		e.nameInterface(Interface{uint32(rec.ifIndex), rec.name, rec.desc}, d)
+	}
+	if seq, ok := rec.numbers[301]; ok && rec.hasSample && put(m.sequences, seq, rec.sampler, d.limits.Samplers) {
+		e.changed = true
+	}
+	interval := rec.numbers[34]
+	if interval == 0 {
+		interval = rec.numbers[50]
+	}
+	n := intervalOf(interval, rec.numbers[305], rec.numbers[306], rec.numbers[309], rec.numbers[310])
+	if n == 0 && rec.numbers[49] == 0 || n == 0 || n > 0xffffffff {
+		return
+	}
+	if e.putInterval(m, rec, uint32(n), d) {
+		e.changed = true
+	}
+}
+
+// putInterval stores a sampling interval under what it applies to and reports
+// whether that is new.
+func (e *exporter) putInterval(m *domain, rec *optionsRecord, n uint32, d *Decoder) bool {
+	switch {
+	case rec.hasSample:
+		return put(m.samplers, rec.sampler, n, d.limits.Samplers)
+	case rec.hasIf && rec.ifIndex != 0:
+		return put(m.interfaces, uint32(rec.ifIndex), n, d.limits.Interfaces)
+	case rec.hasScope && rec.template >= 256:
+		return put(m.templates, uint16(rec.template), n, d.limits.Templates)
+	}
+	changed := m.system != n
+	m.system = n
+	return changed
+}
+
+// put stores a value unless the table is full and reports whether it changed.
+func put[K comparable, V comparable](table map[K]V, k K, v V, limit int) bool {
+	old, ok := table[k]
+	if ok && old == v || !ok && len(table) >= limit {
+		return false
+	}
+	table[k] = v
+	return true
+}
+
+func (e *exporter) nameInterface(i Interface, d *Decoder) {
+	if e.names == nil {
+		e.names = map[uint32]Interface{}
+	}
+	if put(e.names, i.Index, i, d.limits.InterfaceNames) {
+		e.changed = true
+	}
+}

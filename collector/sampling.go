@@ -1,0 +1,177 @@
+package collector
+
+import (
+	"weir/flow"
+)
+
+// A domain holds what the options data of one observation domain said: sampling
+// intervals, by what they apply to, and when the exporter was started. All
+// intervals are N of "1 in N", never 0.
+type domain struct {
+	key        domainKey
+	whole      *domain              // domain 0 of the exporter, which speaks for all (RFC 7011, section 3.1)
+	latest     map[uint16]*template // by id, the definition that came last
+	samplers   map[uint64]uint32    // by samplerId (48) or selectorId (302)
+	sequences  map[uint64]uint64    // selectionSequenceId (301) to selectorId
+	interfaces map[uint32]uint32    // by ifIndex
+	templates  map[uint16]uint32    // by template id
+	system     uint32               // of everything else; 0: not known
+	sysInit    uint64               // systemInitTimeMilliseconds; 0: not known
+}
+
+func newDomain(key domainKey) *domain {
+	return &domain{
+		key:    key,
+		latest: map[uint16]*template{}, samplers: map[uint64]uint32{}, sequences: map[uint64]uint64{},
+		interfaces: map[uint32]uint32{}, templates: map[uint16]uint32{},
+	}
+}
+
+func (m *domain) sysInitMS() uint64 {
+	if m.sysInit == 0 && m.whole != nil {
+		return m.whole.sysInit
+	}
+	return m.sysInit
+}
+
+// sampler returns the interval of a sampler or selector, 0 if not known.
+func (m *domain) sampler(id uint64) uint32 {
+	if n := m.samplers[id]; n != 0 || m.whole == nil {
+		return n
+	}
+	return m.whole.samplers[id]
+}
+
+// byInterface returns the interval of an interface, 0 if not known.
+func (m *domain) byInterface(ifIndex uint32) uint32 {
+	if n := m.interfaces[ifIndex]; n != 0 || m.whole == nil {
+		return n
+	}
+	return m.whole.interfaces[ifIndex]
+}
+
+// systemWide returns the interval that holds for the template where nothing
+// more particular is known, 0 if none.
+func (m *domain) systemWide(template uint16) uint32 {
+	if n := m.templates[template]; n != 0 {
+		return n
+	}
+	if m.system == 0 && m.whole != nil {
+		return m.whole.system
+	}
+	return m.system
+}
+
+// deriveSampling sets SamplingInterval: the record's own, else that of the
+// sampler it names, else that of its interface, else the system's. Without any
+// it stays absent.
+func (d *decoding) deriveSampling(p *plan) {
+	own := p.special[roleInterval] != noRef || p.special[rolePacketInterval] != noRef || p.special[rolePopulation] != noRef
+	named := d.state != nil && (p.special[roleSampler] != noRef || p.special[roleSequence] != noRef)
+	byInterface := d.state != nil && d.state.hasInterfaces()
+	system := uint32(0)
+	if d.state != nil {
+		system = d.state.systemWide(d.head.template)
+	}
+	if !own && !named && !byInterface {
+		if system != 0 {
+			d.constant(flow.SamplingInterval, uint64(system))
+		}
+		return
+	}
+	var lastID uint64
+	var lastN uint32 // of lastID
+	for i := range d.n {
+		n := uint64(0)
+		if own {
+			n = d.ownInterval(p, i)
+		}
+		if n == 0 && named {
+			if id, ok := d.samplerID(p, i); ok {
+				if id != lastID || lastN == 0 {
+					lastID, lastN = id, d.state.sampler(id)
+				}
+				n = uint64(lastN)
+			}
+		}
+		if n == 0 && byInterface {
+			n = uint64(d.interfaceInterval(i))
+		}
+		if n == 0 {
+			n = uint64(system)
+		}
+		if n != 0 && n <= 0xffffffff {
+			d.b.SetNum(flow.SamplingInterval, d.base+i, n)
+		}
+	}
+}
+
+// constant sets a numeric field of all rows to one value.
+func (d *decoding) constant(f flow.Field, v uint64) {
+	col := d.b.Num(f)[d.base : d.base+d.n]
+	for i := range col {
+		col[i] = v
+	}
+	d.b.Mark(f, d.base, d.base+d.n)
+}
+
+func (d *decoding) numberAt(p *plan, r role, i int) uint64 {
+	at := d.special(p, r)
+	if at.len == 0 {
+		return 0
+	}
+	return uintOf(d.at(at, i))
+}
+
+func (d *decoding) ownInterval(p *plan, i int) uint64 {
+	return intervalOf(d.numberAt(p, roleInterval, i),
+		d.numberAt(p, rolePacketInterval, i), d.numberAt(p, rolePacketSpace, i),
+		d.numberAt(p, roleSampleSize, i), d.numberAt(p, rolePopulation, i))
+}
+
+// intervalOf returns N of "1 in N" from what RFC 5477 and the older elements
+// give, or 0: an interval (34, 50); packets taken and then left out (305, 306);
+// packets taken out of a population (309, 310). Exporters that send 305 without
+// 306 mean it as an interval.
+func intervalOf(interval, packets, space, size, population uint64) uint64 {
+	switch {
+	case interval != 0:
+		return interval
+	case packets != 0 && space != 0 && packets < 1<<32 && space < 1<<32:
+		return (packets + space + packets/2) / packets
+	case packets != 0:
+		return packets
+	case size != 0 && population >= size:
+		return (population + size/2) / size
+	}
+	return 0
+}
+
+func (d *decoding) samplerID(p *plan, i int) (uint64, bool) {
+	if at := d.special(p, roleSampler); at.len > 0 {
+		return uintOf(d.at(at, i)), true
+	}
+	if at := d.special(p, roleSequence); at.len > 0 {
+		id, ok := d.state.sequences[uintOf(d.at(at, i))]
+		return id, ok
+	}
+	return 0, false
+}
+
+func (m *domain) hasInterfaces() bool {
+	return len(m.interfaces) > 0 || m.whole != nil && len(m.whole.interfaces) > 0
+}
+
+// interfaceInterval returns the interval of the interface where the record was
+// metered: the output for egress flows, else the input.
+func (d *decoding) interfaceInterval(i int) uint32 {
+	row := d.base + i
+	f := flow.InIf
+	if d.b.Has(flow.Direction, row) && d.b.GetNum(flow.Direction, row) == 1 {
+		f = flow.OutIf
+	}
+	if !d.b.Has(f, row) {
+		return 0
+	}
+	return d.state.byInterface(uint32(d.b.GetNum(f, row)))
+}

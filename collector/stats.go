@@ -1,0 +1,147 @@
+package collector
+
+import (
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Stats are counters since the start. Totals are the sums over all exporters,
+// forgotten ones included.
+type Stats struct {
+	Total     ExporterStats   // Exporter is the zero Addr
+	Other     ExporterStats   // exporters that were forgotten to make room
+	Exporters []ExporterStats // by address
+
+	KernelDrops uint64 // datagrams that the kernel dropped because a receive buffer was full
+	SinkErrors  uint64 // batches that the sink refused
+	LostRecords uint64 // records in them
+}
+
+// ExporterStats are the counters of one exporter.
+type ExporterStats struct {
+	Exporter       netip.Addr
+	Datagrams      uint64
+	Bytes          uint64 // of datagrams, without UDP and IP headers
+	Records        uint64 // flow records decoded
+	Templates      uint64 // template records received
+	OptionsRecords uint64
+	CounterSamples uint64 // sFlow counter samples, which are not kept
+	DropSamples    uint64 // sFlow discarded-packet samples, which are not kept
+	BadDatagrams   uint64 // datagrams with at least one error
+	SetsWaiting    uint64 // data sets that wait for their template now
+	SetsRecovered  uint64 // waited and were decoded
+	SetsDropped    uint64 // waited in vain, or found no room
+	LastReceived   uint64 // ms since 1970, of the last datagram
+	LastRecord     uint64 // ms since 1970, of the last datagram with records
+	Errors         [reasonCount]uint64
+}
+
+// Error returns the count of one reason.
+func (s *ExporterStats) Error(r Reason) uint64 { return s.Errors[r] }
+
+func (s *ExporterStats) add(o *ExporterStats) {
+	s.Datagrams += o.Datagrams
+	s.Bytes += o.Bytes
+	s.Records += o.Records
+	s.Templates += o.Templates
+	s.OptionsRecords += o.OptionsRecords
+	s.CounterSamples += o.CounterSamples
+	s.DropSamples += o.DropSamples
+	s.BadDatagrams += o.BadDatagrams
+	s.SetsWaiting += o.SetsWaiting
+	s.SetsRecovered += o.SetsRecovered
+	s.SetsDropped += o.SetsDropped
+	s.LastReceived = max(s.LastReceived, o.LastReceived)
+	s.LastRecord = max(s.LastRecord, o.LastRecord)
+	for i := range s.Errors {
+		s.Errors[i] += o.Errors[i]
+	}
+}
+
+// Stats returns the counters.
+func (d *Decoder) Stats() Stats {
+	var st Stats
+	d.mu.RLock()
+	st.Other = d.other
+	d.mu.RUnlock()
+	for _, e := range d.all() {
+		e.mu.Lock()
+		if !e.gone {
+			st.Exporters = append(st.Exporters, e.stats)
+		}
+		e.mu.Unlock()
+	}
+	slices.SortFunc(st.Exporters, func(a, b ExporterStats) int { return a.Exporter.Compare(b.Exporter) })
+	st.Total.add(&st.Other)
+	for i := range st.Exporters {
+		st.Total.add(&st.Exporters[i])
+	}
+	return st
+}
+
+// complaints logs what is wrong with datagrams, each exporter and reason at
+// most once a minute, and not more than a handful of lines a second in all.
+type complaints struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	last    map[complaint]*silence
+	window  time.Time // start of the current second
+	written int       // lines in it
+}
+
+type complaint struct {
+	exporter netip.Addr
+	reason   Reason
+}
+
+// A silence is a complaint that was made and not repeated.
+type silence struct {
+	since      time.Time
+	suppressed int
+}
+
+const (
+	complainEvery   = time.Minute
+	complainPerSec  = 5
+	complaintsKnown = 4096
+)
+
+func newComplaints(log *slog.Logger) *complaints {
+	return &complaints{log: log, last: map[complaint]*silence{}}
+}
+
+func (c *complaints) complain(exporter netip.Addr, err error) {
+	reason, ok := reasonOf(err)
+	if c.log == nil || !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	key := complaint{exporter, reason}
+	quiet := c.last[key]
+	if quiet != nil && now.Sub(quiet.since) < complainEvery {
+		quiet.suppressed++
+		return
+	}
+	if now.Sub(c.window) >= time.Second {
+		c.window, c.written = now, 0
+	}
+	if c.written >= complainPerSec {
+		return
+	}
+	c.written++
+	suppressed := 0
+	if quiet != nil {
+		suppressed = quiet.suppressed
+	}
+	if len(c.last) >= complaintsKnown {
+		clear(c.last)
+	}
+	c.last[key] = &silence{since: now}
+	c.log.Warn("bad datagram", "exporter", exporter, "reason", reason, "error", err, "suppressed", suppressed)
+}
