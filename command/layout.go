@@ -1,0 +1,215 @@
+package command
+
+import (
+	"slices"
+	"strings"
+
+	"weir/flow"
+)
+
+// A layout writes a flow as a line in nfdump's manner: -o line, long, extended,
+// or tokens of the user's choice after "fmt:". Where nfdump would mislead, a
+// layout differs: times are UTC and say so, addresses are never cut, and a
+// field that the exporter did not send is "-", not 0. Docs/query.md lists the
+// differences.
+type layout struct {
+	parts []layoutPart
+	plain bool // numbers in full and protocols by number, as nfdump -N
+}
+
+// A layoutPart is a run of text, or a column. A token is one column or, where
+// two values stand together such as an address and its port, several.
+type layoutPart struct {
+	text string // copied to every line; blanks in the head
+	head string // the column's head, as wide as the column is at first
+	left bool   // values stand at the left edge
+	// value appends the value, or nothing where the record has none; nil for a
+	// run of text.
+	value func(dst []byte, r *layoutRow) []byte
+}
+
+// A layoutRow is what the value of a column is made of.
+type layoutRow struct {
+	*flow.Record
+	number uint64 // of the line, from 1
+	plain  bool
+}
+
+// layoutPrefix begins the name of a layout that follows in tokens.
+const layoutPrefix = "fmt:"
+
+// layoutFormats are nfdump's names of layouts and what they stand for.
+var layoutFormats = map[string]string{
+	"line":     "%ts %td %pr %sap -> %dap %pkt %byt %fl",
+	"long":     "%ts %td %pr %sap -> %dap %flg %tos %pkt %byt %fl",
+	"extended": "%ts %td %pr %sap -> %dap %flg %tos %pkt %byt %pps %bps %bpp %fl",
+	"biline":   "%ts %td %pr %sap <-> %dap %opkt %ipkt %obyt %ibyt %fl",
+	"bilong":   "%ts %td %pr %sap <-> %dap %flg %tos %opkt %ipkt %obyt %ibyt %fl",
+	"nsel":     "%ts %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
+	"nat":      "%ts %nevt %pr %sap -> %dap %nsap -> %ndap",
+	"nel":      "%ts %nevt %pr %sap -> %dap %nsap -> %ndap",
+}
+
+// layoutNames returns the names of layouts in the order that help gives them.
+func layoutNames() []string {
+	return []string{"line", "long", "extended", "biline", "bilong", "nsel", "nat", "nel"}
+}
+
+// isLayout reports whether an output format is a layout.
+func isLayout(format string) bool {
+	return strings.HasPrefix(format, layoutPrefix) || layoutFormats[format] != ""
+}
+
+// parseLayout parses an output format that isLayout: a name, or "fmt:" with
+// tokens.
+func parseLayout(format string, plain bool) (*layout, error) {
+	text, ok := strings.CutPrefix(format, layoutPrefix)
+	if !ok {
+		text = layoutFormats[format]
+	}
+	if strings.TrimSpace(text) == "" {
+		return nil, usagef("-o %s names no token", layoutPrefix).withHint("for example %q", layoutPrefix+layoutFormats["line"])
+	}
+	l := &layout{plain: plain}
+	return l, l.add(text)
+}
+
+// add appends the parts of text: tokens, names of layouts after a %, and what
+// stands between them.
+func (l *layout) add(text string) error {
+	for text != "" {
+		before, rest, found := strings.Cut(text, "%")
+		l.addText(before)
+		if !found {
+			return nil
+		}
+		if text, found = strings.CutPrefix(rest, "%"); found {
+			l.addText("%")
+			continue
+		}
+		name := rest[:len(rest)-len(strings.TrimLeft(rest, layoutLetters))]
+		text = rest[len(name):]
+		if err := l.addToken(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layoutLetters are the characters of a token's name.
+const layoutLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+func (l *layout) addText(text string) {
+	if text != "" {
+		l.parts = append(l.parts, layoutPart{text: text})
+	}
+}
+
+func (l *layout) addToken(name string) error {
+	if format, ok := layoutFormats[name]; ok {
+		return l.add(format)
+	}
+	if parts, ok := layoutTokens()[name]; ok {
+		l.parts = append(l.parts, parts...)
+		return nil
+	}
+	if reason, ok := layoutRefused[name]; ok {
+		return usagef("-o %s: weir does not have %%%s: %s", layoutPrefix, name, reason)
+	}
+	names := layoutTokenNames()
+	e := usagef("-o %s: there is no token %%%s", layoutPrefix, name)
+	if near := nearest(name, names); near != "" {
+		return e.withHint("did you mean %%%s? The tokens are %%%s", near, strings.Join(names, " %"))
+	}
+	return e.withHint("the tokens are %%%s", strings.Join(names, " %"))
+}
+
+// layoutTokenNames returns the names of all tokens and layouts in order.
+func layoutTokenNames() []string {
+	var names []string
+	for name := range layoutTokens() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return append(names, layoutNames()...)
+}
+
+// cells returns the values of a record, one for each part, "" for text.
+func (l *layout) cells(r *flow.Record, number uint64) []string {
+	row := layoutRow{r, number, l.plain}
+	cells := make([]string, len(l.parts))
+	var buf [64]byte
+	for i, p := range l.parts {
+		if p.value == nil {
+			continue
+		}
+		v := p.value(buf[:0], &row)
+		if cells[i] = string(v); len(v) == 0 {
+			cells[i] = layoutAbsent
+		}
+	}
+	return cells
+}
+
+// layoutAbsent stands for a value that the record does not have. It keeps the
+// number of words in a line what scripts count on.
+const layoutAbsent = "-"
+
+// widths returns how wide the columns are at first.
+func (l *layout) widths() []int {
+	widths := make([]int, len(l.parts))
+	for i, p := range l.parts {
+		widths[i] = len(p.head)
+	}
+	return widths
+}
+
+// appendHead appends the head line in columns of the given widths.
+func (l *layout) appendHead(dst []byte, widths []int) []byte {
+	for i, p := range l.parts {
+		if p.value != nil {
+			dst = appendPadded(dst, p.head, widths[i], p.left)
+			continue
+		}
+		for _, c := range p.text {
+			if c != '\n' {
+				c = ' '
+			}
+			dst = append(dst, byte(c))
+		}
+	}
+	return append(trimBlanks(dst), '\n')
+}
+
+// appendLine appends a line of cells in columns of the given widths.
+func (l *layout) appendLine(dst []byte, cells []string, widths []int) []byte {
+	for i, p := range l.parts {
+		if p.value != nil {
+			dst = appendPadded(dst, cells[i], widths[i], p.left)
+		} else {
+			dst = append(dst, p.text...)
+		}
+	}
+	return append(trimBlanks(dst), '\n')
+}
+
+func trimBlanks(line []byte) []byte {
+	for len(line) > 0 && line[len(line)-1] == ' ' {
+		line = line[:len(line)-1]
+	}
+	return line
+}
+
+// appendPadded appends cell with blanks up to the width.
+func appendPadded(dst []byte, cell string, width int, left bool) []byte {
+	if left {
+		dst = append(dst, cell...)
+	}
+	for range width - len(cell) {
+		dst = append(dst, ' ')
+	}
+	if !left {
+		dst = append(dst, cell...)
+	}
+	return dst
+}

@@ -1,0 +1,314 @@
+package command
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+
+	"weir/flow"
+)
+
+func appendUint(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, v, 10) }
+
+// layoutNum returns the column of a numeric field.
+func layoutNum(f flow.Field) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(f) {
+			return dst
+		}
+		return appendUint(dst, r.Num(f))
+	}
+}
+
+// layoutField returns the column of a field in its usual text form.
+func layoutField(f flow.Field) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(f) {
+			return dst
+		}
+		return r.AppendValue(dst, f)
+	}
+}
+
+func layoutAddr(f flow.Field) func([]byte, *layoutRow) []byte { return layoutField(f) }
+
+// layoutHex returns the column of a field in hexadecimal of at least so many
+// digits.
+func layoutHex(f flow.Field, digits int) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(f) {
+			return dst
+		}
+		return fmt.Appendf(dst, "0x%0*x", digits, r.Num(f))
+	}
+}
+
+// layoutTime returns the column of a time, with its zone.
+func layoutTime(f flow.Field) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(f) {
+			return dst
+		}
+		return append(dst, humanTime(r.Num(f))...)
+	}
+}
+
+// layoutEpoch returns the column of a time in seconds since the epoch.
+func layoutEpoch(f flow.Field) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(f) {
+			return dst
+		}
+		return fmt.Appendf(dst, "%d.%03d", r.Num(f)/1000, r.Num(f)%1000)
+	}
+}
+
+// span returns how long the flow lasted, in ms, and false if it does not say.
+// A flow that ends before it starts lasted no time.
+func (r *layoutRow) span() (uint64, bool) {
+	start, end := r.Num(flow.Start), r.Num(flow.End)
+	return end - min(start, end), r.Has(flow.Start) && r.Has(flow.End)
+}
+
+func layoutDuration(dst []byte, r *layoutRow) []byte {
+	ms, ok := r.span()
+	switch {
+	case !ok:
+		return dst
+	case r.plain:
+		return layoutSeconds(dst, r)
+	}
+	s := ms / 1000
+	if days := s / 86400; days > 0 {
+		dst = fmt.Appendf(dst, "%dd ", days)
+	}
+	return fmt.Appendf(dst, "%02d:%02d:%02d.%03d", s/3600%24, s/60%60, s%60, ms%1000)
+}
+
+func layoutSeconds(dst []byte, r *layoutRow) []byte {
+	ms, ok := r.span()
+	if !ok {
+		return dst
+	}
+	return fmt.Appendf(dst, "%d.%03d", ms/1000, ms%1000)
+}
+
+// layoutCount returns the column of a counter: the first of the fields that the
+// record has.
+func layoutCount(fields ...flow.Field) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		for _, f := range fields {
+			if r.Has(f) {
+				return r.appendScaled(dst, r.Num(f))
+			}
+		}
+		return dst
+	}
+}
+
+// appendScaled appends a count as nfdump scales it: in full up to 999999, else
+// with one decimal and a decimal unit.
+func (r *layoutRow) appendScaled(dst []byte, v uint64) []byte {
+	switch {
+	case r.plain || v < 1e6:
+		return appendUint(dst, v)
+	case v < 1e9:
+		return fmt.Appendf(dst, "%.1f M", float64(v)/1e6)
+	case v < 1e12:
+		return fmt.Appendf(dst, "%.1f G", float64(v)/1e9)
+	}
+	return fmt.Appendf(dst, "%.1f T", float64(v)/1e12)
+}
+
+// layoutFlows is the number of flows a record stands for: one, but for an
+// aggregate.
+func layoutFlows(dst []byte, r *layoutRow) []byte {
+	if r.Has(flow.Flows) {
+		return appendUint(dst, r.Num(flow.Flows))
+	}
+	return append(dst, '1')
+}
+
+// layoutRate returns the column of a counter per second of the flow's duration,
+// times a factor; 0 for a flow without duration, as nfdump has it.
+func layoutRate(f flow.Field, factor uint64) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		ms, ok := r.span()
+		if !ok || !r.Has(f) {
+			return dst
+		}
+		return r.appendScaled(dst, scaleDown(r.Num(f), 1000*factor, ms))
+	}
+}
+
+// scaleDown returns v*factor/by rounded down, 0 if by is 0, and the highest
+// number where the quotient is higher.
+func scaleDown(v, factor, by uint64) uint64 {
+	if by == 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(v, factor)
+	if hi >= by {
+		return math.MaxUint64
+	}
+	quotient, _ := bits.Div64(hi, lo, by)
+	return quotient
+}
+
+func layoutBytesPerPacket(dst []byte, r *layoutRow) []byte {
+	if !r.Has(flow.Bytes) || !r.Has(flow.Packets) {
+		return dst
+	}
+	return appendUint(dst, r.Num(flow.Bytes)/max(r.Num(flow.Packets), 1))
+}
+
+func layoutSrcPort(dst []byte, r *layoutRow) []byte { return layoutNum(flow.SrcPort)(dst, r) }
+
+// layoutDstPort is the destination port or, of ICMP, type and code with a full
+// stop between them. Exporters that send no type put it into the port.
+func layoutDstPort(dst []byte, r *layoutRow) []byte {
+	if p := r.Num(flow.Proto); p != 1 && p != 58 {
+		return layoutNum(flow.DstPort)(dst, r)
+	}
+	switch port := r.Num(flow.DstPort); {
+	case r.Has(flow.ICMPType):
+		return appendUint(append(appendUint(dst, r.Num(flow.ICMPType)), '.'), r.Num(flow.ICMPCode))
+	case r.Has(flow.DstPort):
+		return appendUint(append(appendUint(dst, port>>8), '.'), port&0xff)
+	}
+	return dst
+}
+
+// layoutProto is the protocol under nfdump's name for it.
+func layoutProto(dst []byte, r *layoutRow) []byte {
+	if !r.Has(flow.Proto) {
+		return dst
+	}
+	if name := layoutProtoNames[r.Num(flow.Proto)]; name != "" && !r.plain {
+		return append(dst, name...)
+	}
+	return appendUint(dst, r.Num(flow.Proto))
+}
+
+// layoutProtoNames are nfdump's names of the protocols that still occur, at
+// most five characters.
+var layoutProtoNames = map[uint64]string{
+	1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 8: "EGP", 9: "IGP", 17: "UDP", 27: "RDP", 33: "DCCP",
+	41: "IPv6", 43: "Rte6", 44: "Frag6", 46: "RSVP", 47: "GRE", 50: "ESP", 51: "AH", 55: "MOBIL",
+	58: "ICMP6", 59: "NOHE6", 60: "OPTS6", 88: "EIGRP", 89: "OSPF", 97: "ETHIP", 98: "ENCAP", 103: "PIM",
+	108: "IPcmp", 112: "VRRP", 113: "PGM", 115: "L2TP", 124: "ISIS4", 132: "SCTP", 133: "FC", 136: "UDP-L", 137: "MPLS",
+}
+
+// layoutFlags is a letter for each TCP flag that is set; none are where the
+// exporter sent none.
+func layoutFlags(dst []byte, r *layoutRow) []byte {
+	return append(dst, humanFlags(r.Num(flow.TCPFlags))...)
+}
+
+func layoutDirection(dst []byte, r *layoutRow) []byte {
+	switch {
+	case !r.Has(flow.Direction):
+		return dst
+	case r.Num(flow.Direction) == 0:
+		return append(dst, 'I')
+	}
+	return append(dst, 'E')
+}
+
+// layoutLabel returns the column of an entry of the MPLS label stack: label,
+// experimental bits, bottom of stack.
+func layoutLabel(f flow.Field) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(f) {
+			return dst
+		}
+		v := r.Num(f)
+		return fmt.Appendf(dst, "%d-%d-%d", v>>4, v>>1&7, v&1)
+	}
+}
+
+// layoutVersion is the export protocol under nfdump's names: Nv5, Nv9, Nv10 for
+// IPFIX, Sv5.
+func layoutVersion(dst []byte, r *layoutRow) []byte {
+	switch v := r.Num(flow.Version); {
+	case !r.Has(flow.Version):
+		return dst
+	case v > 100:
+		return appendUint(append(dst, "Sv"...), v-100)
+	default:
+		return appendUint(append(dst, "Nv"...), v)
+	}
+}
+
+// layoutEngineType and layoutEngineID are what NetFlow v5 and v9 have instead of
+// an observation domain.
+func layoutEngineType(dst []byte, r *layoutRow) []byte {
+	if !r.hasEngine() {
+		return dst
+	}
+	return appendUint(dst, r.Num(flow.Domain)>>8&0xff)
+}
+
+func layoutEngineID(dst []byte, r *layoutRow) []byte {
+	if !r.hasEngine() {
+		return append(dst, "/-"...)
+	}
+	return appendUint(append(dst, '/'), r.Num(flow.Domain)&0xff)
+}
+
+func (r *layoutRow) hasEngine() bool {
+	v := r.Num(flow.Version)
+	return r.Has(flow.Domain) && (v == flow.VersionNF5 || v == flow.VersionNF9)
+}
+
+// layoutEvent is the firewall's event or, where there is none, the NAT's.
+func layoutEvent(dst []byte, r *layoutRow) []byte {
+	if v := r.Num(flow.FirewallEvent); r.Has(flow.FirewallEvent) && (v != 0 || !r.Has(flow.NATEvent)) {
+		return r.appendName(dst, v, []string{"IGNORE", "CREATE", "DELETE", "DENIED", "ALERT", "UPDATE"})
+	}
+	return layoutNATEvent(dst, r)
+}
+
+// layoutNATEvent is the NAT's event (RFC 8158, section 4.3) under nfdump's short
+// names.
+func layoutNATEvent(dst []byte, r *layoutRow) []byte {
+	if !r.Has(flow.NATEvent) {
+		return dst
+	}
+	return r.appendName(dst, r.Num(flow.NATEvent), []string{
+		"INVALID", "ADD", "DELETE", "EXHAUST", "ADD44", "DEL44", "ADD64", "DEL64", "ADD44BIB", "DEL44BIB",
+		"ADD64BIB", "DEL64BIB", "PEXHAUST", "QUOTAEXH", "ADDADDR", "DELADDR", "ADDPBLK", "DELPBLK", "THRESHLD",
+	})
+}
+
+// appendName appends the name of v, or v where it has none.
+func (r *layoutRow) appendName(dst []byte, v uint64, names []string) []byte {
+	if v < uint64(len(names)) && !r.plain {
+		return append(dst, names[v]...)
+	}
+	return appendUint(dst, v)
+}
+
+// layoutExtEvent is Cisco's extended event of a denied flow under nfdump's
+// names.
+func layoutExtEvent(dst []byte, r *layoutRow) []byte {
+	if !r.Has(flow.FirewallExtEvent) {
+		return dst
+	}
+	v := r.Num(flow.FirewallExtEvent)
+	switch {
+	case r.plain:
+	case v == 0:
+		return append(dst, "IGNORE"...)
+	case v == 1001:
+		return append(dst, "I-ACL"...)
+	case v == 1002:
+		return append(dst, "E-ACL"...)
+	case v == 1003:
+		return append(dst, "DENY"...)
+	case v == 1004:
+		return append(dst, "NOSYN"...)
+	}
+	return appendUint(dst, v)
+}
