@@ -56,24 +56,9 @@ func (d *decoding) step(s *step) {
 		d.addrs(s.field, r)
 	case roleLabel:
 		d.labels(s.field, r)
-	case roleICMP:
-		d.numbers(s.field, icmpRef(s.field, r))
 	default:
 		d.times(s, r)
 	}
-}
-
-// icmpRef returns where type or code lies in a type<<8 | code value.
-func icmpRef(f flow.Field, r ref) ref {
-	switch {
-	case r.len < 2 && f == flow.ICMPCode:
-		return ref{} // a type alone
-	case r.len < 2:
-		return r
-	case f == flow.ICMPCode:
-		return ref{off: r.off + r.len - 1, len: 1}
-	}
-	return ref{off: r.off + r.len - 2, len: 1}
 }
 
 // numbers copies unsigned integers of any length, most significant byte first
@@ -262,9 +247,6 @@ func ntpToMS(v, exportMS uint64) uint64 {
 
 // fill does a step only for the rows where the field is absent or zero.
 func (d *decoding) fill(s *step, r ref) {
-	if s.role == roleICMP {
-		r = icmpRef(s.field, r)
-	}
 	if r.len == 0 || s.role == roleAddr && r.len != 4 && r.len != 16 {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -259,9 +258,4 @@ func compareCorpus(t *testing.T, got, want []corpusRecord, allowExtra bool) {
 	if shown > 0 || extra > 0 && !allowExtra {
 		t.Errorf("of %d wanted records %d are missing; %d of %d are not wanted", len(want), len(missing), extra, len(got))
 	}
-}
-
-// corpusSource is the address that the corpus gives an exporter.
-func corpusSource(addr string, port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(netip.MustParseAddr(addr), port)
 }

@@ -36,8 +36,8 @@ type Decoder struct {
 	templateBytes atomic.Int64
 	pendingBytes  atomic.Int64
 
-	saveMu sync.Mutex // one Save at a time; guards saved
-	saved  map[netip.Addr]uint64
+	saveMu sync.Mutex          // one Save at a time; guards saved
+	saved  map[netip.Addr]bool // exporters that have a value in the StateStore
 }
 
 // NewDecoder returns a Decoder. If the options name a StateStore, what was
@@ -50,7 +50,7 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		state:     o.State,
 		log:       newComplaints(o.Logger),
 		exporters: map[netip.Addr]*exporter{},
-		saved:     map[netip.Addr]uint64{},
+		saved:     map[netip.Addr]bool{},
 	}
 	d.load()
 	return d

@@ -94,7 +94,7 @@ func (d *decoding) special(p *plan, r role) ref {
 
 // derive sets the fields that take more than one element to know.
 func (d *decoding) derive(p *plan) {
-	if p.columns.Has(flow.ICMPType) || p.columns.Has(flow.ICMPCode) {
+	if p.icmp {
 		d.deriveICMP(p)
 	}
 	if !d.head.hasUptime {
@@ -111,17 +111,41 @@ func (d *decoding) derive(p *plan) {
 	d.deriveSampling(p)
 }
 
-// deriveICMP takes type and code away from records that are not ICMP: many
-// exporters fill the element for every flow, with ports or with rubbish.
+// deriveICMP sets type and code of ICMP and ICMPv6 records, each from the
+// elements of its own family: many exporters fill these elements for every
+// flow, with ports or with rubbish.
 func (d *decoding) deriveICMP(p *plan) {
-	if !p.columns.Has(flow.Proto) {
-		return
-	}
-	for i, proto := range d.b.Num(flow.Proto)[d.base : d.base+d.n] {
-		if proto != protoICMP && proto != protoICMPv6 {
-			d.b.Unmark(flow.ICMPType, d.base+i, d.base+i+1)
-			d.b.Unmark(flow.ICMPCode, d.base+i, d.base+i+1)
+	known := p.columns.Has(flow.Proto)
+	for i := range d.n {
+		proto := uint64(0)
+		if known {
+			proto = d.b.GetNum(flow.Proto, d.base+i)
 		}
+		if proto == protoICMP || !known {
+			d.icmp(p, i, roleICMP4, roleICMPType4, roleICMPCode4)
+		}
+		if proto == protoICMPv6 || !known {
+			d.icmp(p, i, roleICMP6, roleICMPType6, roleICMPCode6)
+		}
+	}
+}
+
+// icmp sets type and code of one record, from elements of their own or from
+// one that has both.
+func (d *decoding) icmp(p *plan, i int, both, kind, code role) {
+	row := d.base + i
+	if r := d.special(p, both); r.len >= 2 {
+		v := uintOf(d.at(r, i))
+		d.b.SetNum(flow.ICMPType, row, v>>8&0xff)
+		d.b.SetNum(flow.ICMPCode, row, v&0xff)
+	} else if r.len == 1 {
+		d.b.SetNum(flow.ICMPType, row, uintOf(d.at(r, i)))
+	}
+	if r := d.special(p, kind); r.len > 0 {
+		d.b.SetNum(flow.ICMPType, row, uintOf(d.at(r, i))&0xff)
+	}
+	if r := d.special(p, code); r.len > 0 {
+		d.b.SetNum(flow.ICMPCode, row, uintOf(d.at(r, i))&0xff)
 	}
 }
 

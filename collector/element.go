@@ -17,7 +17,6 @@ const (
 	roleNumber       // unsigned integer into the field
 	roleAddr         // 4 or 16 bytes into the field
 	roleLabel        // MPLS label stack entry; all zero means none
-	roleICMP         // type<<8 | code into ICMPType and ICMPCode
 	roleSeconds      // seconds since 1970
 	roleMillis       // milliseconds since 1970
 	roleNTP          // RFC 7011, section 6.1.9 and 6.1.10: NTP seconds and fraction
@@ -25,6 +24,12 @@ const (
 	roleDelta        // microseconds before the export time; RFC 7011 calls it deltaMicroseconds
 
 	// The following have no field of their own; the plan keeps where they are.
+	roleICMP4     // type<<8 | code of ICMP
+	roleICMPType4 // type of ICMP
+	roleICMPCode4 // code of ICMP
+	roleICMP6     // type<<8 | code of ICMPv6
+	roleICMPType6 // type of ICMPv6
+	roleICMPCode6 // code of ICMPv6
 	roleDurationMillis
 	roleDurationMicros
 	roleSysInit   // systemInitTimeMilliseconds
@@ -52,9 +57,6 @@ type element struct {
 	rank  uint8
 	inner bool // taken from a packet header: of two, the last is the inner flow's
 }
-
-// elementKey is enterprise number<<16 | element number.
-func elementKey(pen uint32, id uint16) uint64 { return uint64(pen)<<16 | uint64(id) }
 
 // lookupElement returns the meaning of an element. NetFlow v9 field types from
 // 32768 on are looked up as Cisco's enterprise elements.
@@ -138,12 +140,12 @@ var ianaElements = [409]element{
 	27:  {roleAddr, flow.SrcAddr, 0, true},
 	12:  {roleAddr, flow.DstAddr, 0, true},
 	28:  {roleAddr, flow.DstAddr, 0, true},
-	32:  {roleICMP, flow.ICMPType, 1, true},
-	139: {roleICMP, flow.ICMPType, 1, true},
-	176: {roleNumber, flow.ICMPType, 0, true},
-	178: {roleNumber, flow.ICMPType, 0, true},
-	177: {roleNumber, flow.ICMPCode, 0, true},
-	179: {roleNumber, flow.ICMPCode, 0, true},
+	32:  {roleICMP4, 0, 0, true},
+	139: {roleICMP6, 0, 0, true},
+	176: {roleICMPType4, 0, 0, true},
+	178: {roleICMPType6, 0, 0, true},
+	177: {roleICMPCode4, 0, 0, true},
+	179: {roleICMPCode6, 0, 0, true},
 	192: {roleNumber, flow.TTL, 0, true},
 	52:  {roleNumber, flow.MinTTL, 0, true},
 	53:  {roleNumber, flow.MaxTTL, 0, true},

@@ -158,12 +158,17 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	if seq, ok := rec.numbers[301]; ok && rec.hasSample && put(m.sequences, seq, rec.sampler, d.limits.Samplers) {
 		e.changed = true
 	}
-	interval := rec.numbers[34]
-	if interval == 0 {
-		interval = rec.numbers[50]
+	_, hasSpace := rec.numbers[306]
+	said := statement{
+		interval: rec.numbers[34],
+		packets:  rec.numbers[305], space: rec.numbers[306], hasSpace: hasSpace,
+		size: rec.numbers[309], population: rec.numbers[310],
 	}
-	n := intervalOf(interval, rec.numbers[305], rec.numbers[306], rec.numbers[309], rec.numbers[310])
-	if n == 0 && rec.numbers[49] == 0 || n == 0 || n > 0xffffffff {
+	if said.interval == 0 {
+		said.interval = rec.numbers[50]
+	}
+	n := said.n()
+	if n == 0 || n > 0xffffffff {
 		return
 	}
 	if e.putInterval(m, rec, uint32(n), d) {

@@ -21,14 +21,12 @@ const (
 // A packet is what a sampled packet header says. Fields that the header did not
 // reach are left out; has says which are there.
 type packet struct {
-	has       flow.FieldSet
-	nums      [flow.FieldCount]uint64
-	src, dst  flow.Addr
-	labels    int
-	ipLength  uint64 // bytes of the IP packet by its own header
-	isIP      bool
-	isTCP     bool
-	ipVersion uint8
+	has      flow.FieldSet
+	nums     [flow.FieldCount]uint64
+	src, dst flow.Addr
+	labels   int
+	ipLength uint64 // bytes of the IP packet by its own header
+	isIP     bool
 }
 
 func (p *packet) set(f flow.Field, v uint64) {
@@ -129,7 +127,7 @@ func (p *packet) parseIPv4(b []byte) {
 	if headerLen < 20 {
 		return
 	}
-	p.isIP, p.ipVersion = true, 4
+	p.isIP = true
 	p.set(flow.TOS, uint64(b[1]))
 	p.ipLength = uint64(binary.BigEndian.Uint16(b[2:]))
 	p.set(flow.TTL, uint64(b[8]))
@@ -165,7 +163,7 @@ func (p *packet) parseIPv6(b []byte) {
 	if len(b) < 40 {
 		return
 	}
-	p.isIP, p.ipVersion = true, 6
+	p.isIP = true
 	p.set(flow.TOS, uint64(binary.BigEndian.Uint16(b)>>4&0xff))
 	p.ipLength = uint64(binary.BigEndian.Uint16(b[4:])) + 40
 	p.set(flow.TTL, uint64(b[7]))

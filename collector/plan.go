@@ -57,6 +57,7 @@ type plan struct {
 	columns flow.FieldSet
 	recLen  int  // bytes of a record of fixed layout; the shortest record otherwise
 	varying bool // there are variable-length fields
+	icmp    bool // there are elements of ICMP
 	isFlow  bool // the template describes flows, as far as weir can tell
 }
 
@@ -114,15 +115,13 @@ func (c *compiler) add(version uint16, f wireField, r ref) {
 	c.plan.refs = append(c.plan.refs, r)
 	if e.field.Valid() {
 		c.cands[e.field] = append(c.cands[e.field], candidate{e, at})
-		if e.role == roleICMP {
-			code := e
-			code.field = flow.ICMPCode
-			c.cands[flow.ICMPCode] = append(c.cands[flow.ICMPCode], candidate{code, at})
-		}
 		if e.field == flow.Proto {
 			c.protos++
 		}
 		return
+	}
+	if e.role >= roleICMP4 && e.role <= roleICMPCode6 {
+		c.plan.icmp = true
 	}
 	if c.plan.special[e.role] == noRef || e.rank < c.byRole[e.role] || e.inner {
 		c.plan.special[e.role] = at

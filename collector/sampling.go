@@ -124,27 +124,35 @@ func (d *decoding) numberAt(p *plan, r role, i int) uint64 {
 }
 
 func (d *decoding) ownInterval(p *plan, i int) uint64 {
-	return intervalOf(d.numberAt(p, roleInterval, i),
-		d.numberAt(p, rolePacketInterval, i), d.numberAt(p, rolePacketSpace, i),
-		d.numberAt(p, roleSampleSize, i), d.numberAt(p, rolePopulation, i))
+	return statement{
+		interval: d.numberAt(p, roleInterval, i),
+		packets:  d.numberAt(p, rolePacketInterval, i), space: d.numberAt(p, rolePacketSpace, i),
+		hasSpace: p.special[rolePacketSpace] != noRef,
+		size:     d.numberAt(p, roleSampleSize, i), population: d.numberAt(p, rolePopulation, i),
+	}.n()
 }
 
-// intervalOf returns N of "1 in N" from what RFC 5477 and the older elements
-// give, or 0: an interval (34, 50); packets taken and then left out (305, 306);
-// packets taken out of a population (309, 310). Exporters that send 305 without
-// 306 mean it as an interval.
-func intervalOf(interval, packets, space, size, population uint64) uint64 {
+// A statement is what an exporter said about sampling in one record; zero is
+// unsaid.
+type statement struct {
+	interval         uint64 // 34 or 50
+	packets, space   uint64 // 305 packets taken, then 306 left out (RFC 5477, section 8.2)
+	hasSpace         bool
+	size, population uint64 // 309 packets taken out of 310
+}
+
+// n returns N of "1 in N", or 0. Exporters that send 305 without 306 mean it as
+// an interval, unless they also say how many of how many.
+func (s statement) n() uint64 {
 	switch {
-	case interval != 0:
-		return interval
-	case packets != 0 && space != 0 && packets < 1<<32 && space < 1<<32:
-		return (packets + space + packets/2) / packets
-	case packets != 0:
-		return packets
-	case size != 0 && population >= size:
-		return (population + size/2) / size
+	case s.interval != 0:
+		return s.interval
+	case s.packets != 0 && s.hasSpace && s.packets < 1<<32 && s.space < 1<<32:
+		return (s.packets + s.space + s.packets/2) / s.packets
+	case s.size != 0 && s.population >= s.size && s.population < 1<<40:
+		return (s.population + s.size/2) / s.size
 	}
-	return 0
+	return s.packets
 }
 
 func (d *decoding) samplerID(p *plan, i int) (uint64, bool) {

@@ -114,6 +114,13 @@ func newComplaints(log *slog.Logger) *complaints {
 	return &complaints{log: log, last: map[complaint]*silence{}}
 }
 
+// note logs something that happens once.
+func (c *complaints) note(msg string, args ...any) {
+	if c.log != nil {
+		c.log.Warn(msg, args...)
+	}
+}
+
 func (c *complaints) complain(exporter netip.Addr, err error) {
 	reason, ok := reasonOf(err)
 	if c.log == nil || !ok {

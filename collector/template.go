@@ -134,6 +134,15 @@ func parseTemplate(version uint16, options bool, record []byte) (*template, erro
 	if err := t.parseFields(record); err != nil {
 		return nil, &DecodeError{ReasonTemplate, err.Error()}
 	}
+	if err := t.measure(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// measure finds the length of the shortest record and refuses a template whose
+// records are empty or do not fit a datagram.
+func (t *template) measure() error {
 	for _, f := range t.fields {
 		if f.len == variable {
 			t.varying = true
@@ -142,10 +151,10 @@ func parseTemplate(version uint16, options bool, record []byte) (*template, erro
 			t.minLen += int(f.len)
 		}
 	}
-	if t.minLen == 0 {
-		return nil, decodeErrorf(ReasonTemplate, "template %d describes empty records", t.id)
+	if t.minLen == 0 || t.minLen > maxDatagram {
+		return decodeErrorf(ReasonTemplate, "template %d describes records of %d bytes", t.id, t.minLen)
 	}
-	return t, nil
+	return nil
 }
 
 func (t *template) parseFields(record []byte) error {
@@ -181,14 +190,11 @@ func (t *template) parseFields(record []byte) error {
 // the element numbers of options templates.
 func (t *template) addFields(fields []netflow.Field) {
 	for _, f := range fields {
-		id, length := f.Type, f.Length
+		id := f.Type
 		if f.PenProvided {
 			id &= 0x7fff
 		}
-		if t.version == 9 && length == variable {
-			length = variable // v9 has no variable length, but some exporters use IPFIX's way
-		}
-		t.fields = append(t.fields, wireField{id, length, f.Pen})
+		t.fields = append(t.fields, wireField{id, f.Length, f.Pen})
 	}
 }
 

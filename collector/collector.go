@@ -1,0 +1,295 @@
+package collector
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/flow"
+)
+
+// A Sink takes the decoded records. Append copies what it needs; the batch is
+// used again afterwards. Several workers call it at once.
+type Sink interface {
+	Append(*flow.Batch) error
+}
+
+// A StateStore keeps small values across restarts, apart from the records.
+type StateStore interface {
+	PutState(key string, value []byte) error
+	DeleteState(key string) error
+	ScanState(prefix string, fn func(key string, value []byte) error) error
+}
+
+// Options configure a Collector. Listen and Sink are required.
+type Options struct {
+	Listen []Listen   // where to listen; either scheme takes every version
+	Sink   Sink       // takes the records
+	State  StateStore // keeps templates and sampling tables; nil: forget them
+
+	Now    func() time.Time // the clock; nil: time.Now
+	Logger *slog.Logger     // nil: none
+	Limits Limits           // zero fields: DefaultLimits
+
+	Workers       int           // sockets and goroutines for each address; 0: 2
+	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
+	BatchRows     int           // records after which a batch goes to the sink; 0: 8192
+	FlushEvery    time.Duration // time after which a batch goes to the sink; 0: 100 ms
+	SaveEvery     time.Duration // how often changed state is saved; 0: 5 s
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Workers <= 0 {
+		o.Workers = 2
+	}
+	if o.ReceiveBuffer <= 0 {
+		o.ReceiveBuffer = 32 << 20
+	}
+	if o.BatchRows <= 0 {
+		o.BatchRows = 8192
+	}
+	if o.FlushEvery <= 0 {
+		o.FlushEvery = 100 * time.Millisecond
+	}
+	if o.SaveEvery <= 0 {
+		o.SaveEvery = 5 * time.Second
+	}
+	return o
+}
+
+// A Collector receives export datagrams and hands their records to its Sink.
+// New binds the sockets, Run works until its context is done.
+type Collector struct {
+	o       Options
+	decoder *Decoder
+	sockets []*socket
+	addrs   []net.Addr // one for each Listen
+
+	sinkErrors, lostRecords atomic.Uint64
+}
+
+// New binds the sockets and loads the saved state. The sockets receive from now
+// on, into the kernel's buffers, until Run reads them or Close gives them up.
+func New(o Options) (*Collector, error) {
+	o = o.withDefaults()
+	if o.Sink == nil {
+		return nil, fmt.Errorf("collector without a sink")
+	}
+	if len(o.Listen) == 0 {
+		return nil, fmt.Errorf("collector without an address to listen on")
+	}
+	c := &Collector{o: o}
+	for _, l := range o.Listen {
+		if err := c.bind(l); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	c.decoder = NewDecoder(DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits})
+	return c, nil
+}
+
+// bind opens the workers' sockets of one address. They share its port
+// (SO_REUSEPORT), the kernel spreads the exporters over them.
+func (c *Collector) bind(l Listen) error {
+	addr := l.Addr
+	if err := probe(addr); err != nil {
+		return fmt.Errorf("listen on %s: %w", l, err)
+	}
+	for i := range c.o.Workers {
+		s, err := openSocket(addr, c.o.ReceiveBuffer, c.o.Workers > 1)
+		if err != nil {
+			return fmt.Errorf("listen on %s: %w", l, err)
+		}
+		c.sockets = append(c.sockets, s)
+		if i == 0 {
+			c.addrs = append(c.addrs, s.conn.LocalAddr())
+			addr = s.conn.LocalAddr().String() // a port that the system chose, for the others
+		}
+		if !reusePort {
+			break
+		}
+	}
+	return nil
+}
+
+// probe finds out whether somebody else has the port: with SO_REUSEPORT, a
+// second collector of the same user would share it, and half of the datagrams.
+func probe(addr string) error {
+	conn, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// Addrs returns the addresses the collector listens on, in the order of
+// Options.Listen, with the ports the system chose where they were 0.
+func (c *Collector) Addrs() []net.Addr { return c.addrs }
+
+// Decoder returns the decoder, for its statistics and interface names.
+func (c *Collector) Decoder() *Decoder { return c.decoder }
+
+// Close gives up the sockets of a collector that is not going to Run. Run
+// closes them by itself.
+func (c *Collector) Close() {
+	for _, s := range c.sockets {
+		s.conn.Close()
+	}
+}
+
+// drainFor is for how long Run reads on after its context is done, at most, if
+// the kernel's buffers do not get empty.
+const drainFor = 2 * time.Second
+
+// Run receives until ctx is done, then reads what the kernel's buffers still
+// hold, hands all of it to the sink, saves the state and returns nil. An error
+// means that a socket broke.
+func (c *Collector) Run(ctx context.Context) error {
+	defer c.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() {
+		for _, s := range c.sockets {
+			s.wake()
+		}
+	})
+	defer stop()
+	var workers sync.WaitGroup
+	for _, s := range c.sockets {
+		workers.Go(func() {
+			if err := c.work(ctx, s); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	done := make(chan struct{})
+	var keeper sync.WaitGroup
+	keeper.Go(func() { c.keep(done) })
+	workers.Wait()
+	close(done)
+	keeper.Wait()
+	c.save()
+	if err := context.Cause(ctx); err != nil && !isDone(ctx, err) {
+		return err
+	}
+	return nil
+}
+
+// isDone reports whether err is merely the end of the caller's context.
+func isDone(ctx context.Context, err error) bool {
+	var broken *socketError
+	return ctx.Err() != nil && !asSocketError(err, &broken)
+}
+
+// work reads one socket until ctx is done and the socket is empty.
+func (c *Collector) work(ctx context.Context, s *socket) error {
+	w := worker{c: c, socket: s, batch: flow.NewBatch(c.o.BatchRows + c.o.BatchRows/4)}
+	defer w.flush()
+	for ctx.Err() == nil {
+		n, err := s.read(c.o.FlushEvery)
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return &socketError{err}
+		}
+		w.decode(n)
+	}
+	for end := time.Now().Add(drainFor); time.Now().Before(end); {
+		n := s.drain()
+		if n == 0 {
+			break
+		}
+		w.decode(n)
+	}
+	return nil
+}
+
+// A worker decodes what one socket receives.
+type worker struct {
+	c      *Collector
+	socket *socket
+	batch  *flow.Batch
+	since  time.Time // when the batch got its first record
+}
+
+// decode decodes the first n messages of the socket and flushes the batch if it
+// is full or old. With n 0 it only does the latter.
+func (w *worker) decode(n int) {
+	now := w.c.o.Now()
+	received := uint64(now.UnixMilli())
+	for i := range n {
+		src, payload := w.socket.message(i)
+		// The decoder counts and logs errors; here, nobody is left to tell.
+		_ = w.c.decoder.Decode(w.batch, received, src, payload)
+		if w.batch.Len() >= w.c.o.BatchRows {
+			w.flush()
+		}
+	}
+	switch mono := time.Now(); {
+	case w.batch.Len() == 0:
+	case w.since.IsZero():
+		w.since = mono
+	case mono.Sub(w.since) >= w.c.o.FlushEvery:
+		w.flush()
+	}
+}
+
+// flush hands the batch to the sink. What the sink refuses is lost and counted:
+// waiting would only make the kernel drop datagrams, which nobody could count
+// by exporter.
+func (w *worker) flush() {
+	w.since = time.Time{}
+	if w.batch.Len() == 0 {
+		return
+	}
+	if err := w.c.o.Sink.Append(w.batch); err != nil {
+		w.c.lostRecords.Add(uint64(w.batch.Len()))
+		if w.c.sinkErrors.Add(1)%1000 == 1 {
+			w.c.o.Logger.Error("records lost", "records", w.batch.Len(), "reason", ReasonSink, "error", err)
+		}
+	}
+	w.batch.Reset()
+}
+
+// keep does what is to be done from time to time.
+func (c *Collector) keep(done <-chan struct{}) {
+	tick := time.NewTicker(c.o.SaveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			c.decoder.Expire(uint64(c.o.Now().UnixMilli()))
+			c.save()
+		}
+	}
+}
+
+func (c *Collector) save() {
+	if err := c.decoder.Save(); err != nil {
+		c.o.Logger.Error("save templates", "error", err)
+	}
+}
+
+// Stats returns the counters.
+func (c *Collector) Stats() Stats {
+	st := c.decoder.Stats()
+	for _, s := range c.sockets {
+		st.KernelDrops += s.dropped.Load()
+	}
+	st.SinkErrors, st.LostRecords = c.sinkErrors.Load(), c.lostRecords.Load()
+	return st
+}

@@ -1,0 +1,80 @@
+//go:build !linux
+
+package collector
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// reusePort says that several sockets can share a port. Elsewhere than on Linux
+// the option exists but does not spread the datagrams.
+const reusePort = false
+
+// A socket receives datagrams one by one. On Linux there is a faster one.
+type socket struct {
+	conn    *net.UDPConn
+	dropped atomic.Uint64 // always 0: not told by the system
+	woken   atomic.Bool
+	buffer  []byte
+	length  int
+	src     netip.AddrPort
+}
+
+func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
+	conn, err := (&net.ListenConfig{}).ListenPacket(background, "udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{conn: conn.(*net.UDPConn), buffer: make([]byte, maxDatagram)}
+	for size := receiveBuffer; size >= 1<<16; size /= 2 { // the system refuses what is too much
+		if s.conn.SetReadBuffer(size) == nil {
+			break
+		}
+	}
+	return s, nil
+}
+
+func (s *socket) read(wait time.Duration) (int, error) {
+	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
+	if s.woken.Load() {
+		return 0, nil
+	}
+	return s.receive()
+}
+
+func (s *socket) receive() (int, error) {
+	n, src, err := s.conn.ReadFromUDPAddrPort(s.buffer)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.length, s.src = n, src
+	return 1, nil
+}
+
+func (s *socket) drain() int {
+	if s.conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+		return 0
+	}
+	n, err := s.receive()
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (s *socket) wake() {
+	s.woken.Store(true)
+	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (s *socket) message(int) (netip.AddrPort, []byte) { return s.src, s.buffer[:s.length] }
