@@ -104,11 +104,7 @@ func (c *CaptureWriter) Write(ms uint64, src, dst netip.AddrPort, payload []byte
 		return fmt.Errorf("write a datagram from %v to %v: not IPv4", src, dst)
 	}
 	h := c.header[:]
-	size := uint32(frameOverhead + len(payload))
-	binary.LittleEndian.PutUint32(h[0:], uint32(ms/1000))
-	binary.LittleEndian.PutUint32(h[4:], uint32(ms%1000*1000))
-	binary.LittleEndian.PutUint32(h[8:], size)
-	binary.LittleEndian.PutUint32(h[12:], size)
+	putPacketHeader(h, ms, frameOverhead+len(payload), frameOverhead+len(payload))
 	putFrame(h[16:], src, dst, len(payload))
 	if _, err := c.w.Write(h); err != nil {
 		return fmt.Errorf("write packet header: %w", err)
@@ -134,6 +130,29 @@ func (c *CaptureWriter) start() error {
 		return fmt.Errorf("write capture header: %w", err)
 	}
 	return nil
+}
+
+// writeFrame writes a frame of which size bytes were on the wire.
+func (c *CaptureWriter) writeFrame(ms uint64, frame []byte, size int) error {
+	if err := c.start(); err != nil {
+		return err
+	}
+	h := c.header[:16]
+	putPacketHeader(h, ms, len(frame), size)
+	if _, err := c.w.Write(h); err != nil {
+		return fmt.Errorf("write packet header: %w", err)
+	}
+	if _, err := c.w.Write(frame); err != nil {
+		return fmt.Errorf("write packet: %w", err)
+	}
+	return nil
+}
+
+func putPacketHeader(h []byte, ms uint64, kept, size int) {
+	binary.LittleEndian.PutUint32(h[0:], uint32(ms/1000))
+	binary.LittleEndian.PutUint32(h[4:], uint32(ms%1000*1000))
+	binary.LittleEndian.PutUint32(h[8:], uint32(kept))
+	binary.LittleEndian.PutUint32(h[12:], uint32(size))
 }
 
 // Flush writes what is buffered, and the file header if nothing came before.
