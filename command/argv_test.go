@@ -1,0 +1,228 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// testNow is the time of all tests that ask for one.
+var testNow = time.Date(2026, 11, 22, 14, 3, 5, 0, time.UTC)
+
+// testStd returns standard files in memory.
+func testStd() (std *Std, out, errs *bytes.Buffer) {
+	out, errs = new(bytes.Buffer), new(bytes.Buffer)
+	return &Std{
+		In: strings.NewReader(""), Out: out, Err: errs,
+		Now: func() time.Time { return testNow }, Getenv: func(string) string { return "" },
+	}, out, errs
+}
+
+func TestParseArgs(t *testing.T) {
+	tests := []struct {
+		args string
+		want string
+	}{
+		{"query", "weir query --"},
+		{"query|port 53", "weir query -- port 53"},
+		{"query|port 53|--last|2h", "weir query --last=2h -- port 53"},
+		{"query|--last|2h|port 53", "weir query --last=2h -- port 53"},
+		{"query|--last=2h|port|53", "weir query --last=2h -- port|53"},
+		{"query|port|--last|2h|53", "weir query --last=2h -- port|53"},
+		{"--data|X|query|port 53", "weir query --data=X -- port 53"},
+		{"--data=X|query|port 53", "weir query --data=X -- port 53"},
+		{"query|port 53|--data|X", "weir query --data=X -- port 53"},
+		{"--last|2h|query|any", "weir query --last=2h -- any"},
+		{"query|-last|2h", "weir query --last=2h --"},
+		{"query|-o|json|-n|5", "weir query --output=json|--limit=5 --"},
+		{"query|-ojson|-n5", "weir query --output=json|--limit=5 --"},
+		{"query|-o=json|-n=5", "weir query --output=json|--limit=5 --"},
+		{"query|--count|any", "weir query --count=true -- any"},
+		{"query|--count=false|any", "weir query --count=false -- any"},
+		{"query|bytes|>|-5", "weir query -- bytes|>|-5"},
+		{"query|--from|-2h", "weir query --from=-2h --"},
+		{"query|--order|-bytes|any", "weir query --order=-bytes -- any"},
+		{"query|--|--last|2h", "weir query -- --last|2h"},
+		{"query|--|-x", "weir query -- -x"},
+		{"--|query|any", "weir query -- any"},
+		{"query|-n|5|--|--|a", "weir query --limit=5 -- --|a"},
+		{"import|-", "weir import -- -"},
+		{"import|-|--data|X", "weir import --data=X -- -"},
+		{"query|-f|-", "weir query --file=- --"},
+		{"query|--data=", "weir query --data= --"},
+		{"query|--fields=a=b", "weir query --fields=a=b --"},
+		{"query|", "weir query -- "},
+		{"collect|--listen|netflow://:1|--listen|sflow://:2", "weir collect --listen=netflow://:1|--listen=sflow://:2 --"},
+		{"collect|--listen|netflow://127.0.0.1:1,2", "weir collect --listen=netflow://127.0.0.1:1,2 --"},
+		{"retention", "weir retention --"},
+		{"retention|confirm", "weir retention confirm --"},
+		{"retention|--data|X|confirm", "weir retention confirm --data=X --"},
+		{"--data|X|retention|confirm|-o|json", "weir retention confirm --data=X|--output=json --"},
+		{"query|--help", "help query"},
+		{"--help|query", "help query"},
+		{"query|any|-h", "help query"},
+		{"--help", "help "},
+		{"-h", "help "},
+		{"--version", "version"},
+		{"query|--version", "version"},
+		{"", "none"},
+	}
+	for _, tt := range tests {
+		in, err := parseArgs(commands(), splitArgs(tt.args))
+		if err != nil {
+			t.Errorf("parseArgs(%q): %v", tt.args, err)
+			continue
+		}
+		if got := showInvocation(in); got != tt.want {
+			t.Errorf("parseArgs(%q)\n got %s\nwant %s", tt.args, got, tt.want)
+		}
+	}
+}
+
+func splitArgs(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "|")
+}
+
+// showInvocation writes flags and arguments with bars between them.
+func showInvocation(in *invocation) string {
+	switch {
+	case in.help:
+		return "help " + in.name()
+	case in.version:
+		return "version"
+	case len(in.path) == 0:
+		return "none"
+	}
+	argv := in.argv()
+	words := argv[1+len(in.path):]
+	end := slices.Index(words, "--")
+	text := "weir " + in.name()
+	if end > 0 {
+		text += " " + strings.Join(words[:end], "|")
+	}
+	text += " --"
+	if len(words) > end+1 {
+		text += " " + strings.Join(words[end+1:], "|")
+	}
+	return text
+}
+
+func TestParseArgsRefuses(t *testing.T) {
+	tests := []struct {
+		args string
+		want string
+	}{
+		{"qurey|port 53", `weir has no command "qurey"; did you mean "query"?`},
+		{"frobnicate", `weir has no command "frobnicate"; its commands are collect, query`},
+		{"query|port 53|--lats|2h", "weir query has no flag --lats; did you mean --last?"},
+		{"query|port|53|-x", "weir query has no flag -x; "},
+		{"query|--retention|90d", "weir query has no flag --retention; "},
+		{"--retention|90d|query", "weir query has no flag --retention; "},
+		{"--dta|X|query", "weir has no flag --dta; did you mean --data?"},
+		{"query|--last", "flag --last needs a value"},
+		{"query|--last|--count", "flag --last needs a value; write --last=--count if --count is the value"},
+		{"query|--data|--last|2h", "flag --data needs a value"},
+		{"query|-n|-h", "flag -n needs a value"},
+		{"query|--count=maybe", `flag --count is true or false, not "maybe"`},
+		{"query|-nx", "weir query has no flag -nx"},
+		{"retention|confrim", `weir retention has no command "confrim"; did you mean "confirm"?`},
+		{"query|--=x", "weir query has no flag --"},
+		{"query|---|x", "weir query has no flag ---"},
+	}
+	for _, tt := range tests {
+		_, err := parseArgs(commands(), splitArgs(tt.args))
+		var usage *usageError
+		if !errors.As(err, &usage) {
+			t.Errorf("parseArgs(%q): got %v, want a usage error", tt.args, err)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("parseArgs(%q)\n got %s\nwant %s…", tt.args, err, tt.want)
+		}
+	}
+}
+
+// The flag library must read what parseArgs made the way it was meant.
+func TestOrderedArgs(t *testing.T) {
+	tests := []string{
+		"query|port 53|--last|2h|--data|X|-n|7|--count",
+		"query|--count|--data|X|-n|7|--last|2h|port 53",
+		"--data|X|--last|2h|query|-n7|--count|--|port 53",
+	}
+	for _, text := range tests {
+		o := queryOf(t, splitArgs(text))
+		if o.dir != "X" || o.request.Limit != 7 || !o.count || o.request.Filter != "port 53" {
+			t.Errorf("%q: got %+v", text, o)
+		}
+		if want := uint64(testNow.Add(-2 * time.Hour).UnixMilli()); o.request.From != want {
+			t.Errorf("%q: window from %d, want %d", text, o.request.From, want)
+		}
+	}
+}
+
+// queryOf returns the options that weir query would run with.
+func queryOf(t *testing.T, args []string) queryOptions {
+	t.Helper()
+	var o queryOptions
+	defs := commands()
+	find(defs, "query").prepare = func(c *cli.Context, std *Std) (_ runner, err error) {
+		o, err = queryFlags(c, std)
+		return func(context.Context, *Std) error { return nil }, err
+	}
+	std, _, _ := testStd()
+	if _, err := prepare(defs, append([]string{"weir"}, args...), std); err != nil {
+		t.Fatalf("prepare %q: %v", args, err)
+	}
+	return o
+}
+
+// A flag must mean the same everywhere: before the command is known, only its
+// name tells whether a value follows.
+func TestFlagsAgree(t *testing.T) {
+	kinds := make(map[string]bool)
+	for _, f := range allFlags(commands()) {
+		for _, name := range f.Names() {
+			if takes, known := kinds[name]; known && takes != takesValue(f) {
+				t.Errorf("flag %s takes a value in one command and none in another", name)
+			}
+			kinds[name] = takesValue(f)
+			if name == "help" || name == "h" || name == "version" {
+				t.Errorf("flag %s is taken", name)
+			}
+		}
+	}
+}
+
+func FuzzParseArgs(f *testing.F) {
+	f.Add("query|port 53|--last|2h")
+	f.Add("--data|X|retention|confirm|--|x")
+	f.Add("-|--|-n5|--=")
+	f.Fuzz(func(t *testing.T, text string) {
+		in, err := parseArgs(commands(), splitArgs(text))
+		if err != nil {
+			if !errors.As(err, new(*usageError)) {
+				t.Fatalf("%q: %v is no usage error", text, err)
+			}
+			return
+		}
+		if in.help || in.version || len(in.path) == 0 {
+			return
+		}
+		again, err := parseArgs(commands(), in.argv()[1:])
+		if err != nil {
+			t.Fatalf("%q: ordered as %q, then: %v", text, in.argv(), err)
+		}
+		if got, want := again.argv(), in.argv(); !slices.Equal(got, want) {
+			t.Fatalf("%q: ordered as %q, then as %q", text, want, got)
+		}
+	})
+}

@@ -1,0 +1,98 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"weir/flow"
+	"weir/query"
+	"weir/store"
+)
+
+// A backend answers questions about one archive: the daemon that collects into
+// it, or the archive itself opened by this process.
+type backend interface {
+	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
+	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)
+	Buckets(ctx context.Context) ([]store.BucketInfo, error)
+	Import(ctx context.Context, files captures) (*importResult, error)
+	Backup(ctx context.Context, dir string) error
+	Retention(ctx context.Context) (*retentionReport, error)
+	ConfirmRetention(ctx context.Context) (*retentionReport, error)
+	Close() error
+}
+
+// An openMode says what a command means to do with an archive.
+type openMode uint8
+
+const (
+	modeRead   openMode = iota // ask
+	modeWrite                  // change; the archive must exist
+	modeCreate                 // change; made if it does not exist
+)
+
+// How long to wait for an archive that another process has locked without
+// answering on the socket: a daemon that is just starting or stopping, or
+// another weir command that reads the archive by itself.
+const (
+	lockWait  = 5 * time.Second
+	lockRetry = 50 * time.Millisecond
+)
+
+// openBackend returns the daemon of the archive in dir if one answers, else the
+// archive itself.
+func openBackend(ctx context.Context, dir string, mode openMode, std *Std) (backend, error) {
+	if err := checkDir(dir, mode); err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(lockWait)
+	for {
+		b, err := openOnce(ctx, dir, mode, std)
+		if !errors.Is(err, store.ErrInUse) {
+			return b, err
+		}
+		if time.Now().After(deadline) {
+			return nil, &storeError{fmt.Sprintf("%v, and no collector answers on its socket; wait for that process or stop it", err)}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockRetry):
+		}
+	}
+}
+
+func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend, error) {
+	b, err := connect(ctx, dir)
+	if err == nil {
+		return b, nil
+	}
+	if !noDaemon(err) {
+		return nil, err
+	}
+	s, err := store.Open(dir, store.Options{ReadOnly: mode == modeRead})
+	if err != nil {
+		return nil, err
+	}
+	return &local{store: s, now: std.Now}, nil
+}
+
+// checkDir refuses a directory that is not there before anything is made in it.
+func checkDir(dir string, mode openMode) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && mode == modeCreate:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return &storeError{fmt.Sprintf("there is no archive in %s; weir collect makes one, --data DIR names another", dir)}
+	case err != nil:
+		return &storeError{err.Error()}
+	case !info.IsDir():
+		return &storeError{fmt.Sprintf("%s is not a directory; --data names the archive's directory", dir)}
+	}
+	return nil
+}

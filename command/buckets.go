@@ -1,0 +1,134 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/store"
+)
+
+func bucketsCommand() *command {
+	return &command{
+		name:  "buckets",
+		usage: "list the hours that the archive holds",
+		about: `
+A bucket is one hour of receipt, UTC. While its hour lasts it is open; when the hour is over it is sealed, which
+builds its index. Sizes are on disk, index included.`,
+		flags: []cli.Flag{dataFlag(), outputFlag()},
+		examples: []example{
+			{"weir buckets", "what there is"},
+			{"weir buckets -o csv", "for a spreadsheet"},
+		},
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			dir, err := dataDir(c, std)
+			if err != nil {
+				return nil, err
+			}
+			format, err := outputFormat(c)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error {
+				return runBuckets(ctx, std, dir, format)
+			}, noArgs(c)
+		},
+	}
+}
+
+// runBuckets lists the buckets of the archive in dir.
+func runBuckets(ctx context.Context, std *Std, dir, format string) error {
+	b, err := openBackend(ctx, dir, modeRead, std)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	list, err := b.Buckets(ctx)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(std.Err, "weir: the archive is empty; weir collect or weir import fills it")
+	}
+	out := newStream(std.Out, nil)
+	defer out.Close()
+	switch format {
+	case formatJSON:
+		err = bucketsJSON(out, list)
+	case formatCSV:
+		err = bucketsCSV(out, list)
+	default:
+		err = bucketsTable(out, list, std.color())
+	}
+	if err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// bucketColumns are the columns of the list, and its JSON keys.
+var bucketColumns = []string{"hour", "state", "records", "blocks", "bytes", "first_received", "last_received"}
+
+func bucketsJSON(out *streamWriter, list []store.BucketInfo) error {
+	for _, b := range list {
+		cells := bucketCells(b)
+		_, err := fmt.Fprintf(out, `{"hour":%q,"state":%q,"records":%s,"blocks":%s,"bytes":%s,"first_received":%q,"last_received":%q}`+"\n",
+			cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bucketsCSV(out *streamWriter, list []store.BucketInfo) error {
+	w := newCSV(out)
+	if err := w.Write(bucketColumns); err != nil {
+		return err
+	}
+	for _, b := range list {
+		if err := w.Write(bucketCells(b)); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// bucketCells returns a bucket as programs read it.
+func bucketCells(b store.BucketInfo) []string {
+	return []string{
+		bucketTime(b.Hour), b.State.String(),
+		strconv.FormatInt(b.Rows, 10), strconv.Itoa(b.Blocks), strconv.FormatInt(b.Bytes, 10),
+		timeCell(b.FirstReceived), timeCell(b.LastReceived),
+	}
+}
+
+func bucketsTable(out *streamWriter, list []store.BucketInfo, color bool) error {
+	columns := make([]tableColumn, len(bucketColumns))
+	for i, name := range bucketColumns {
+		columns[i] = tableColumn{name: name, right: i >= 2 && i <= 4}
+	}
+	t := newTable(out, columns, color)
+	for _, b := range list {
+		cells := bucketCells(b)
+		cells[2], cells[4] = humanCount(uint64(b.Rows)), humanCount(uint64(b.Bytes))
+		if err := t.row(cells); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// bucketTime writes the start of an hour with its zone.
+func bucketTime(h store.Hour) string { return showMS(h.StartMS()) }
+
+// timeCell writes ms since the epoch, "" for none.
+func timeCell(ms uint64) string {
+	if ms == 0 {
+		return ""
+	}
+	return showMS(ms)
+}

@@ -1,0 +1,339 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/collector"
+	"weir/index"
+	"weir/retention"
+	"weir/store"
+)
+
+// defaultListen returns where weir collect listens when nothing else is said,
+// each for IPv4 and IPv6.
+func defaultListen() []string {
+	var urls []string
+	for _, l := range collector.DefaultListen() {
+		urls = append(urls, l.String())
+	}
+	return urls
+}
+
+func collectCommand() *command {
+	return &command{
+		name:  "collect",
+		usage: "receive flows, keep them and answer questions about them",
+		about: `
+Listens for NetFlow v5 and v9, IPFIX and sFlow v5 on UDP; each port takes any of them. Every record is on its way to
+disk within a second and can be asked for at once: weir query and the other commands find this collector by its data
+directory. Hours older than --retention are dropped whole. SIGTERM or Ctrl-C stops it: it stores what it has received
+and exits 0.
+
+A configuration file has the same keys as the flags, and flags go before it:
+
+    data: /srv/weir
+    listen: [netflow://:2055, sflow://:6343]
+    retention: 90d`,
+		flags: []cli.Flag{
+			dataFlag(),
+			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
+			&cli.StringFlag{Name: "retention", Usage: "keep records for `SPAN`, or forever", DefaultText: defaultRetention},
+			&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (YAML)"},
+		},
+		examples: []example{
+			{"weir collect", "into ./weir-data, on the usual ports"},
+			{"weir collect --data /srv/weir --retention 30d", "elsewhere, and for a month"},
+			{"weir collect --listen netflow://127.0.0.1:9995 --listen 'sflow://[::1]:6343'", "on chosen addresses and ports"},
+			{"weir collect --config /etc/weir.yaml", "as a service"},
+		},
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			o, err := collectFlags(c, std)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error { return runCollect(ctx, std, o) }, noArgs(c)
+		},
+	}
+}
+
+// collectOptions are the options of weir collect.
+type collectOptions struct {
+	dir    string
+	listen []collector.Listen
+	keep   time.Duration // 0: for ever
+
+	ready func(addrs []net.Addr) // called when everything listens; may be nil
+}
+
+func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
+	file := &config{}
+	if c.IsSet("config") {
+		if file, err = readConfig(c.String("config")); err != nil {
+			return o, err
+		}
+	}
+	if o.dir, err = dataDir(c, std); err != nil {
+		return o, err
+	}
+	if !c.IsSet("data") && file.Data != "" {
+		o.dir = file.Data
+	}
+	urls := defaultListen()
+	if c.IsSet("listen") {
+		urls = c.StringSlice("listen")
+	} else if file.Listen != nil {
+		urls = file.Listen
+	}
+	if o.listen, err = parseListen(urls); err != nil {
+		return o, err
+	}
+	keep := defaultRetention
+	if c.IsSet("retention") {
+		keep = c.String("retention")
+	} else if file.Retention != "" {
+		keep = file.Retention
+	}
+	o.keep, err = parseRetention(keep)
+	return o, err
+}
+
+func parseListen(urls []string) ([]collector.Listen, error) {
+	var list []collector.Listen
+	for _, url := range urls {
+		l, err := collector.ParseListen(url)
+		if err != nil {
+			return nil, usagef("listen: %v", err).withHint("write netflow://:2055 or sflow://[::]:6343")
+		}
+		list = append(list, l)
+	}
+	if len(list) == 0 {
+		return nil, usagef("nothing to listen on").withHint("write netflow://:2055")
+	}
+	return list, nil
+}
+
+// runCollect collects until ctx is done, and returns when everything received
+// is stored.
+func runCollect(ctx context.Context, std *Std, o collectOptions) error {
+	log := slog.New(slog.NewTextHandler(std.Err, nil))
+	s, err := store.Open(o.dir, store.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	err = collectInto(ctx, std, o, s, log)
+	if closeErr := s.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("close the archive: %w", closeErr)
+	}
+	if err == nil {
+		log.Info("stopped", "data", o.dir)
+	}
+	return err
+}
+
+func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger) error {
+	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
+		return fmt.Errorf("write down the retention: %w", err)
+	}
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log})
+	if err != nil {
+		return err
+	}
+	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
+	if err := checkPorts(o.listen); err != nil {
+		return err
+	}
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
+	if err != nil {
+		return listenError(err)
+	}
+	socket, err := listenSocket(o.dir)
+	if err != nil {
+		c.Close()
+		return err
+	}
+	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now}, log)
+	announce(std, o, c.Addrs())
+	if o.ready != nil {
+		o.ready(c.Addrs())
+	}
+	return runAll(ctx, log, c.Run, []background{
+		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
+		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
+		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
+		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
+	})
+}
+
+// A background is a part of the daemon that runs beside the collecting.
+type background struct {
+	name string
+	run  func(context.Context) error
+}
+
+// runAll collects until ctx is done. The other parts end after it, so that they
+// see everything that was received; one that fails is logged, and does not stop
+// the collecting.
+func runAll(ctx context.Context, log *slog.Logger, collect func(context.Context) error, parts []background) error {
+	rest, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var running sync.WaitGroup
+	for _, part := range parts {
+		running.Go(func() {
+			if err := part.run(rest); err != nil {
+				log.Error("a part of the collector stopped", "part", part.name, "err", err)
+			}
+		})
+	}
+	err := collect(ctx)
+	stop()
+	running.Wait()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("collect: %w", err)
+	}
+	return nil
+}
+
+// checkPorts tries whether every port is free. The collector's own sockets share
+// their port with each other, so the system would let two collectors of one
+// user share it too, and each would get some of the exporters.
+func checkPorts(listen []collector.Listen) error {
+	var held []net.PacketConn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for _, l := range listen {
+		c, err := net.ListenPacket("udp", l.Addr)
+		if err != nil {
+			return listenError(fmt.Errorf("listen on %s: %w", l, err))
+		}
+		held = append(held, c)
+	}
+	return nil
+}
+
+// listenError says what to do about a port that cannot be had.
+func listenError(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: another program listens there, maybe another weir collect; stop it, or choose a port with --listen netflow://:PORT", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: ports below 1024 need a privilege; choose another with --listen netflow://:PORT", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this host has no such address; leave it out to listen on all, as in --listen netflow://:2055", err)
+	}
+	return err
+}
+
+// announce says where the collector listens and how to ask it.
+func announce(std *Std, o collectOptions, addrs []net.Addr) {
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		dir = o.dir
+	}
+	fmt.Fprintf(std.Err, "weir %s collects into %s and keeps it %s\n", version, dir, keptFor(o.keep))
+	for i, addr := range addrs {
+		fmt.Fprintf(std.Err, "listening on %s\n", listenText(o.listen[i].Scheme, addr))
+	}
+	data := ""
+	if o.dir != defaultData {
+		data = " --data " + quoteArg(o.dir)
+	}
+	fmt.Fprintf(std.Err, "ask in another terminal: weir query --last 10m%s\n", data)
+	fmt.Fprintf(std.Err, "                         weir top src_addr --last 10m%s\n", data)
+	fmt.Fprintf(std.Err, "Ctrl-C stops\n")
+}
+
+func keptFor(keep time.Duration) string {
+	if keep == 0 {
+		return "for ever"
+	}
+	return "for " + formatDuration(keep)
+}
+
+// listenText describes a socket for people.
+func listenText(scheme string, addr net.Addr) string {
+	text := scheme + "://" + addr.String()
+	if strings.HasPrefix(addr.String(), "[::]:") {
+		return text + " (UDP, IPv4 and IPv6)"
+	}
+	return text + " (UDP)"
+}
+
+// reportEvery logs one line of what arrived in each period.
+func reportEvery(ctx context.Context, log *slog.Logger, c *collector.Collector, period time.Duration) error {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	before := c.Stats()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now := c.Stats()
+		report(log, before, now, period)
+		before = now
+	}
+}
+
+// report logs what arrived between two readings of the counters.
+func report(log *slog.Logger, before, now collector.Stats, period time.Duration) {
+	active := 0
+	for _, e := range now.Exporters {
+		if e.Datagrams > datagramsOf(before, e) {
+			active++
+		}
+	}
+	records := now.Total.Records - before.Total.Records
+	attrs := []any{
+		"records", records,
+		"records_per_s", fmt.Sprintf("%.1f", float64(records)/period.Seconds()),
+		"datagrams", now.Total.Datagrams - before.Total.Datagrams,
+		"exporters", active,
+		"bad_datagrams", now.Total.BadDatagrams - before.Total.BadDatagrams,
+		"kernel_drops", now.KernelDrops - before.KernelDrops,
+	}
+	if waiting := now.Total.SetsWaiting; waiting > 0 {
+		attrs = append(attrs, "sets_waiting_for_template", waiting)
+	}
+	if lost := now.LostRecords - before.LostRecords; lost > 0 {
+		attrs = append(attrs, "records_not_stored", lost)
+	}
+	if errs := newErrors(before, now); errs != "" {
+		attrs = append(attrs, "errors", errs)
+	}
+	log.Info("received", attrs...)
+}
+
+// newErrors lists the errors between two readings by reason.
+func newErrors(before, now collector.Stats) string {
+	counts := make(map[string]uint64)
+	for _, r := range collector.Reasons() {
+		if n := now.Total.Error(r) - before.Total.Error(r); n > 0 {
+			counts[r.String()] = n
+		}
+	}
+	return countList(counts)
+}
+
+func datagramsOf(st collector.Stats, e collector.ExporterStats) uint64 {
+	for _, b := range st.Exporters {
+		if b.Exporter == e.Exporter {
+			return b.Datagrams
+		}
+	}
+	return 0
+}

@@ -1,0 +1,197 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+)
+
+// Std is what a command reads, writes and asks of the world. Tests hand in
+// their own.
+type Std struct {
+	In  io.Reader
+	Out io.Writer // answers
+	Err io.Writer // everything else
+
+	OutTerminal bool // Out is a terminal: answers may be coloured
+	ErrTerminal bool // Err is a terminal: progress may be shown
+
+	Now    func() time.Time
+	Getenv func(name string) string
+}
+
+// SystemStd returns the process's own standard files, clock and environment.
+func SystemStd() *Std {
+	return &Std{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		OutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		ErrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Now:         time.Now,
+		Getenv:      os.Getenv,
+	}
+}
+
+// color reports whether answers are coloured: on a terminal, unless NO_COLOR
+// (no-color.org) or a dumb terminal says otherwise.
+func (s *Std) color() bool {
+	return s.OutTerminal && s.Getenv("NO_COLOR") == "" && s.Getenv("TERM") != "dumb"
+}
+
+// A runner does a command's work. Its options are checked already.
+type runner func(ctx context.Context, std *Std) error
+
+// A command is the definition of one command: what runs it, checks its
+// arguments, prints its help and completes its words.
+type command struct {
+	name     string
+	usage    string // one line, lower case, no full stop
+	args     string // the arguments as help shows them, such as "[FILTER]"
+	about    string // paragraphs for its help
+	flags    []cli.Flag
+	examples []example
+	commands []*command // commands under this one
+	hidden   bool
+
+	// words returns the words that complete argument number n (from 0).
+	words func(n int) []string
+
+	// prepare turns flags and arguments into what is to be run; a mistake in
+	// them is a *usageError. It does not touch the archive.
+	prepare func(c *cli.Context, std *Std) (runner, error)
+}
+
+// An example is a command line that help shows and the tests check.
+type example struct {
+	line  string
+	about string
+}
+
+// commands returns the definitions of all commands in the order help lists them.
+func commands() []*command {
+	return []*command{
+		collectCommand(),
+		queryCommand(),
+		topCommand(),
+		bucketsCommand(),
+		importCommand(),
+		backupCommand(),
+		retentionCommand(),
+		explainCommand(),
+		demoCommand(),
+		generateCommand(),
+		completionCommand(),
+		versionCommand(),
+		helpCommand(),
+	}
+}
+
+// Main runs the command line args, of which the first is the program's name,
+// and returns the exit status. When ctx is cancelled the command stops.
+func Main(ctx context.Context, args []string, std *Std) int {
+	defs := commands()
+	if len(args) > 1 && args[1] == completeWord {
+		writeCandidates(std.Out, complete(defs, args[2:]))
+		return exitOK
+	}
+	err := dispatch(ctx, defs, args, std)
+	if err != nil && ctx.Err() != nil && context.Cause(ctx) != nil && exitStatus(err) == exitFailure {
+		err = fmt.Errorf("%w: %w", context.Canceled, err)
+	}
+	printError(std.Err, err)
+	return exitStatus(err)
+}
+
+// dispatch finds the command that args mean and runs it.
+func dispatch(ctx context.Context, defs []*command, args []string, std *Std) error {
+	run, err := prepare(defs, args, std)
+	if err != nil {
+		return err
+	}
+	return quietPipe(run(ctx, std))
+}
+
+// prepare checks args and returns what they ask for.
+func prepare(defs []*command, args []string, std *Std) (runner, error) {
+	in, err := parseArgs(defs, args[min(1, len(args)):])
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.help:
+		return helpRunner(defs, in.path), nil
+	case in.version:
+		return runVersion, nil
+	case len(in.path) == 0:
+		return func(_ context.Context, std *Std) error {
+			writeOverview(std.Err, defs)
+			return usagef("no command given").withHint("try: weir demo")
+		}, nil
+	}
+	return prepareCommand(defs, in, std)
+}
+
+// prepareCommand hands the ordered command line to the flag library, whose
+// action leaves behind the runner.
+func prepareCommand(defs []*command, in *invocation, std *Std) (run runner, err error) {
+	app := &cli.App{
+		Name: "weir", HideHelp: true, HideHelpCommand: true, HideVersion: true,
+		DisableSliceFlagSeparator: true,
+		Writer:                    io.Discard, ErrWriter: io.Discard,
+		ExitErrHandler: func(*cli.Context, error) {},
+	}
+	for _, def := range defs {
+		app.Commands = append(app.Commands, def.build(std, &run))
+	}
+	if err := app.Run(in.argv()); err != nil {
+		return nil, err
+	}
+	if run == nil {
+		return nil, usagef("weir %s needs a command: %s", in.name(), strings.Join(names(in.last().commands), ", "))
+	}
+	return run, nil
+}
+
+// build returns the flag library's form of the definition. Its action stores
+// the prepared runner in run.
+func (d *command) build(std *Std, run *runner) *cli.Command {
+	c := &cli.Command{
+		Name: d.name, Usage: d.usage, Flags: d.flags, HideHelp: true, HideHelpCommand: true,
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usagef("%v", err) },
+		Action: func(c *cli.Context) (err error) {
+			if d.prepare == nil {
+				return nil
+			}
+			*run, err = d.prepare(c, std)
+			return err
+		},
+	}
+	for _, sub := range d.commands {
+		c.Subcommands = append(c.Subcommands, sub.build(std, run))
+	}
+	return c
+}
+
+// names returns the names of the commands that are not hidden.
+func names(defs []*command) []string {
+	var list []string
+	for _, d := range defs {
+		if !d.hidden {
+			list = append(list, d.name)
+		}
+	}
+	return list
+}
+
+// noArgs refuses arguments of a command that takes none.
+func noArgs(c *cli.Context) error {
+	if c.NArg() == 0 {
+		return nil
+	}
+	return usagef("weir %s takes no argument, got %q", c.Command.Name, c.Args().First())
+}

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"weir/query"
+	"weir/store"
+)
+
+// conclude says on standard error what the reader of an answer must know: why
+// it is empty, and what is missing from it.
+func conclude(ctx context.Context, std *Std, b backend, w query.Window, s query.Summary) error {
+	if s.RowsMatched == 0 {
+		noteEmpty(ctx, std, b, w)
+	}
+	if len(s.Damaged) == 0 {
+		return nil
+	}
+	return &incompleteError{"the answer leaves out what is damaged: " + strings.Join(s.Damaged, "; ")}
+}
+
+// noteEmpty says why a window may have nothing: an answer without rows is only
+// worth something if there were records to look at.
+func noteEmpty(ctx context.Context, std *Std, b backend, w query.Window) {
+	buckets, err := b.Buckets(ctx)
+	if err != nil {
+		return // the answer itself was given
+	}
+	if note := emptyNote(buckets, w, epochMS(std.Now())); note != "" {
+		fmt.Fprintf(std.Err, "weir: %s\n", note)
+	}
+}
+
+// emptyNote compares a window with what the archive holds.
+func emptyNote(buckets []store.BucketInfo, w query.Window, now uint64) string {
+	span, ok := recordSpan(buckets)
+	switch {
+	case !ok:
+		return "the archive is empty; weir collect or weir import fills it"
+	case w.From > now:
+		return fmt.Sprintf("the window begins in the future: it is %s now", showMS(now))
+	case w.To != 0 && w.To <= span.From:
+		return fmt.Sprintf("the window ends before the first record: the archive holds %s to %s", showMS(span.From), showMS(span.To))
+	case w.From > span.To:
+		return fmt.Sprintf("the window begins after the last record: the archive holds %s to %s", showMS(span.From), showMS(span.To))
+	case !anyIn(buckets, w):
+		return "the archive holds no record at all in this window"
+	}
+	return "no flow matches"
+}
+
+// recordSpan returns the first and the last moment of any flow, as far as the
+// buckets tell, and false if there is none.
+func recordSpan(buckets []store.BucketInfo) (query.Window, bool) {
+	var span query.Window
+	found := false
+	for _, b := range buckets {
+		if b.Rows == 0 {
+			continue
+		}
+		if !found || b.MinStart < span.From {
+			span.From = b.MinStart
+		}
+		span.To = max(span.To, b.MaxEnd)
+		found = true
+	}
+	return span, found
+}
+
+func anyIn(buckets []store.BucketInfo, w query.Window) bool {
+	for _, b := range buckets {
+		if b.Rows > 0 && (w.To == 0 || b.MinStart < w.To) && b.MaxEnd >= w.From {
+			return true
+		}
+	}
+	return false
+}

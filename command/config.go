@@ -1,0 +1,111 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A config is the content of the file that weir collect --config names. Its keys
+// are the flags' names; what a flag says goes before what the file says.
+type config struct {
+	Data      string
+	Listen    []string
+	Retention string
+}
+
+// configKeys are the keys of the file. Each stores its value in the config.
+var configKeys = []struct {
+	name  string
+	store func(c *config, value *yaml.Node) error
+}{
+	{"data", func(c *config, v *yaml.Node) error { return v.Decode(&c.Data) }},
+	{"listen", func(c *config, v *yaml.Node) error {
+		if v.Kind == yaml.ScalarNode {
+			c.Listen = []string{v.Value}
+			return nil
+		}
+		return v.Decode(&c.Listen)
+	}},
+	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
+}
+
+// readConfig reads the file of that name. An unknown key, a key given twice and
+// a value of the wrong shape are refused with their line.
+func readConfig(name string) (*config, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usagef("read the configuration: %v", err)
+	}
+	return parseConfig(name, text)
+}
+
+func parseConfig(name string, text []byte) (*config, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		return &config{}, nil
+	} else if err != nil {
+		return nil, usagef("%s: %s", name, yamlMessage(err))
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, usagef("%s: more than one document", name)
+	}
+	root := doc.Content[0]
+	if root.Tag == "!!null" {
+		return &config{}, nil
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, usagef("%s:%d: not a list of keys and values", name, root.Line).withHint("write one key a line, such as retention: 90d")
+	}
+	return readKeys(name, root)
+}
+
+func readKeys(name string, root *yaml.Node) (*config, error) {
+	c := &config{}
+	lines := make(map[string]int)
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if line, twice := lines[key.Value]; twice {
+			return nil, usagef("%s:%d: %s is given twice, first in line %d", name, key.Line, key.Value, line)
+		}
+		lines[key.Value] = key.Line
+		if err := readKey(c, key, value); err != nil {
+			return nil, prefixUsage(fmt.Sprintf("%s:%d", name, key.Line), err)
+		}
+	}
+	return c, nil
+}
+
+func readKey(c *config, key, value *yaml.Node) error {
+	var known []string
+	for _, k := range configKeys {
+		known = append(known, k.name)
+		if k.name != key.Value {
+			continue
+		}
+		if err := k.store(c, value); err != nil {
+			return usagef("%s: %s", key.Value, yamlMessage(err))
+		}
+		return nil
+	}
+	e := usagef("unknown key %q", key.Value)
+	if near := nearest(key.Value, known); near != "" {
+		return e.withHint("did you mean %q?", near)
+	}
+	return e.withHint("the keys are %s", strings.Join(known, ", "))
+}
+
+// yamlMessage returns the parser's message on one line without its own prefix.
+func yamlMessage(err error) string {
+	var list *yaml.TypeError
+	if errors.As(err, &list) && len(list.Errors) > 0 {
+		return list.Errors[0]
+	}
+	return strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
+}

@@ -1,0 +1,121 @@
+package command
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"weir/flow"
+)
+
+// humanCount writes n for people: up to 9999 as it is, else with three digits
+// and a decimal unit (k = 1000), as nfdump does.
+func humanCount(n uint64) string {
+	const units = "kMGTPE"
+	if n < 10_000 {
+		return strconv.FormatUint(n, 10)
+	}
+	v, u := float64(n)/1000, 0
+	for v >= 999.5 && u < len(units)-1 {
+		v, u = v/1000, u+1
+	}
+	digits := 0
+	switch {
+	case v < 9.995:
+		digits = 2
+	case v < 99.95:
+		digits = 1
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64) + units[u:u+1]
+}
+
+// humanShare writes part of whole as a percentage, "" of nothing.
+func humanShare(part, whole uint64) string {
+	if whole == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
+}
+
+// humanTime writes ms since the epoch for people, with its zone.
+func humanTime(ms uint64) string {
+	return time.UnixMilli(int64(ms)).UTC().Format("2006-01-02 15:04:05.000Z")
+}
+
+// humanMillis writes a span of ms in seconds.
+func humanMillis(ms uint64) string {
+	return strconv.FormatFloat(float64(ms)/1000, 'f', 3, 64)
+}
+
+// protoName returns the usual name of an IP protocol, "" if it has none here.
+func protoName(proto uint64) string {
+	switch proto {
+	case 1:
+		return "icmp"
+	case 2:
+		return "igmp"
+	case 4:
+		return "ipip"
+	case 6:
+		return "tcp"
+	case 17:
+		return "udp"
+	case 41:
+		return "ipv6"
+	case 46:
+		return "rsvp"
+	case 47:
+		return "gre"
+	case 50:
+		return "esp"
+	case 51:
+		return "ah"
+	case 58:
+		return "icmp6"
+	case 89:
+		return "ospf"
+	case 103:
+		return "pim"
+	case 112:
+		return "vrrp"
+	case 132:
+		return "sctp"
+	}
+	return ""
+}
+
+// flagLetters are the TCP flags from bit 7 down: CWR, ECE, URG, ACK, PSH, RST,
+// SYN, FIN.
+const flagLetters = "CEUAPRSF"
+
+// humanFlags writes TCP flags as nfdump does: a letter where set, else a dot.
+func humanFlags(flags uint64) string {
+	if flags > 0xff {
+		return "0x" + strconv.FormatUint(flags, 16)
+	}
+	b := []byte("........")
+	for i := range b {
+		if flags>>(7-i)&1 != 0 {
+			b[i] = flagLetters[i]
+		}
+	}
+	return string(b)
+}
+
+// humanValue writes a present field for people.
+func humanValue(r *flow.Record, f flow.Field) string {
+	switch f {
+	case flow.Proto, flow.TunProto:
+		if name := protoName(r.Num(f)); name != "" {
+			return name
+		}
+	case flow.TCPFlags:
+		return humanFlags(r.Num(f))
+	case flow.Bytes, flow.Packets, flow.ReverseBytes, flow.ReversePackets, flow.PostBytes, flow.PostPackets:
+		return humanCount(r.Num(f))
+	}
+	if f.Kind() == flow.KindTime {
+		return humanTime(r.Num(f))
+	}
+	return string(r.AppendValue(nil, f))
+}

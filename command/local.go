@@ -1,0 +1,146 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"weir/flow"
+	"weir/index"
+	"weir/query"
+	"weir/retention"
+	"weir/store"
+)
+
+// A local is the backend that has the archive open: the daemon's own, or that
+// of a command when no daemon runs.
+type local struct {
+	store  *store.Store
+	sealer *index.Sealer     // nil: one is made when it is needed
+	keeper *retention.Keeper // nil: no collector runs
+	now    func() time.Time
+}
+
+// Close closes the archive.
+func (l *local) Close() error { return l.store.Close() }
+
+// Flows implements backend.
+func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+	return query.Flows(ctx, l.store, req, emit)
+}
+
+// Top implements backend.
+func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
+	return query.Top(ctx, l.store, req)
+}
+
+// Buckets implements backend.
+func (l *local) Buckets(context.Context) ([]store.BucketInfo, error) {
+	return l.store.Buckets(), nil
+}
+
+// Backup implements backend.
+func (l *local) Backup(_ context.Context, dir string) error {
+	// A checkpoint wants to make its directory itself. An empty one may go;
+	// anything else stays, and the checkpoint says so.
+	_ = os.Remove(dir)
+	return l.store.Checkpoint(dir)
+}
+
+// policyKey is where the collector writes down its retention, for commands that
+// open the archive themselves.
+const policyKey = "collect/retention"
+
+// policy returns how long records are kept, and whether a collector said so.
+func (l *local) policy() (keep time.Duration, known bool, err error) {
+	text, err := l.store.GetState(policyKey)
+	if err != nil {
+		return 0, false, fmt.Errorf("read the retention: %w", err)
+	}
+	known = text != nil
+	if !known {
+		text = []byte(defaultRetention)
+	}
+	keep, err = parseRetention(string(text))
+	return keep, known, err
+}
+
+// watcher returns the keeper, or one to ask while no collector runs.
+func (l *local) watcher() (keeper *retention.Keeper, known bool, err error) {
+	if l.keeper != nil {
+		return l.keeper, true, nil
+	}
+	keep, known, err := l.policy()
+	if err != nil {
+		return nil, false, err
+	}
+	keeper, err = retention.New(retention.Options{Store: l.store, State: l.store, Keep: keep, Now: l.now, Logger: slog.New(slog.DiscardHandler)})
+	return keeper, known, err
+}
+
+// Retention implements backend.
+func (l *local) Retention(context.Context) (*retentionReport, error) {
+	keeper, known, err := l.watcher()
+	if err != nil {
+		return nil, err
+	}
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
+}
+
+// ConfirmRetention implements backend.
+func (l *local) ConfirmRetention(context.Context) (*retentionReport, error) {
+	keeper, known, err := l.watcher()
+	if err != nil {
+		return nil, err
+	}
+	if err := keeper.Confirm(); err != nil {
+		return nil, err
+	}
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
+}
+
+// Import implements backend. What was decoded is stored when it returns,
+// whatever it returns, and hours that are over are sealed unless ctx is
+// cancelled.
+func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
+	im := newImporter(ctx, l.store)
+	if err := im.files(files); err != nil {
+		return nil, err
+	}
+	result := im.finish()
+	if err := l.countOld(result); err != nil {
+		return nil, err
+	}
+	if result.Stopped || ctx.Err() != nil {
+		return result, nil
+	}
+	sealer := l.sealer
+	if sealer == nil {
+		sealer = index.NewSealer(l.store, index.Options{Now: l.now, Logger: slog.New(slog.DiscardHandler)})
+	}
+	if err := sealer.SealOver(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return nil, fmt.Errorf("the records are stored, but seal the hours: %w", err)
+	}
+	return result, nil
+}
+
+// countOld counts the hours of an import that are past the retention.
+func (l *local) countOld(r *importResult) error {
+	keep, _, err := l.policy()
+	if err != nil {
+		return err
+	}
+	var touched []store.BucketInfo
+	for _, name := range r.Hours {
+		h, err := store.ParseHour(name)
+		if err != nil {
+			return err
+		}
+		touched = append(touched, store.BucketInfo{Hour: h})
+	}
+	r.Old, r.Keep = len(retention.Expired(touched, l.now(), keep)), keepText(keep)
+	return nil
+}

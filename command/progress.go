@@ -1,0 +1,106 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// When progress is shown, and how often it is renewed.
+const (
+	progressAfter = time.Second
+	progressEvery = 200 * time.Millisecond
+)
+
+// A progress is a line on a terminal's standard error that says how far a slow
+// question is. It appears after a second and goes without a trace.
+type progress struct {
+	out   io.Writer // nil: nothing is shown
+	rows  atomic.Int64
+	start time.Time
+	stop  chan struct{}
+	ended sync.WaitGroup
+
+	mu    sync.Mutex
+	shown bool
+	quiet bool // rows appear on the same terminal: no line between them
+}
+
+// startProgress begins to watch a question. The caller ends it.
+func startProgress(std *Std) *progress {
+	p := &progress{start: time.Now(), stop: make(chan struct{})}
+	if std.ErrTerminal {
+		p.out = std.Err
+		p.ended.Add(1)
+		go p.run()
+	}
+	return p
+}
+
+func (p *progress) run() {
+	defer p.ended.Done()
+	timer := time.NewTimer(progressAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-timer.C:
+			p.show()
+			timer.Reset(progressEvery)
+		}
+	}
+}
+
+func (p *progress) show() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quiet {
+		return
+	}
+	p.shown = true
+	fmt.Fprintf(p.out, "\r\x1b[Ksearching, %.0f s, %s flows so far; Ctrl-C stops", time.Since(p.start).Seconds(), humanCount(uint64(p.rows.Load())))
+}
+
+// hide removes the line for good, before something else is written to the
+// terminal.
+func (p *progress) hide() {
+	if p.out == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.quiet = true
+	if p.shown {
+		p.shown = false
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+}
+
+// end removes the line and stops.
+func (p *progress) end() {
+	if p.out == nil {
+		return
+	}
+	p.hide()
+	close(p.stop)
+	p.ended.Wait()
+}
+
+// guard returns a writer to out that hides the line before it writes, if both
+// are the terminal.
+func (p *progress) guard(out io.Writer, terminal bool) io.Writer {
+	if p.out == nil || !terminal {
+		return out
+	}
+	return writeFunc(func(b []byte) (int, error) {
+		p.hide()
+		return out.Write(b)
+	})
+}
+
+type writeFunc func(p []byte) (int, error)
+
+func (f writeFunc) Write(p []byte) (int, error) { return f(p) }

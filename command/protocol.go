@@ -1,0 +1,57 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// The daemon's socket speaks HTTP. Every request names the protocol in a
+// header, and so does every answer; a question is a POST of JSON to one of the
+// paths below, and its answer is a stream of lines:
+//
+//	[1,1763820185123,…]           a flow (wire.go)
+//	{"result":…}                  the end of an answer: a summary or the answer itself
+//	{"error":{"status":2,…}}      the end of an answer that failed
+//
+// A stream that ends with neither was cut off. To cancel, the client goes away.
+const (
+	protocolHeader  = "Weir-Protocol"
+	protocolVersion = "1"
+
+	pathHello     = "/hello"
+	pathFlows     = "/flows"
+	pathTop       = "/top"
+	pathBuckets   = "/buckets"
+	pathImport    = "/import"
+	pathBackup    = "/backup"
+	pathRetention = "/retention"
+	pathConfirm   = "/retention/confirm"
+)
+
+// A hello is what the daemon says of itself.
+type hello struct {
+	Protocol string `json:"protocol"`
+	Version  string `json:"version"`
+	PID      int    `json:"pid"`
+}
+
+// An endLine is the last line of an answer.
+type endLine struct {
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  *remoteError    `json:"error,omitempty"`
+}
+
+// A remoteError is an error that the daemon answered with. It ends the program
+// with the same status and message as if it had happened here.
+type remoteError struct {
+	Status  int    `json:"status"`
+	Message string `json:"message"`
+}
+
+func (e *remoteError) Error() string { return e.Message }
+
+// protocolMismatch says that daemon and command are of different kinds.
+func protocolMismatch(daemon hello) error {
+	return fmt.Errorf("the collector that runs here is weir %s and this is weir %s, and they do not understand each other; use the collector's weir, or restart the collector with this one",
+		daemon.Version, version)
+}

@@ -1,0 +1,158 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/flow"
+	"weir/query"
+)
+
+func queryCommand() *command {
+	return &command{
+		name:  "query",
+		usage: "print the flows that match a filter",
+		args:  "[FILTER]",
+		about: `
+FILTER is nfdump's filter language with additions, in one argument or several: [src|dst] ip A, net A/N, port N,
+proto tcp, bytes > 1M, and, or, not, ( ), lists in [ ]. See docs/query.md. Without one, every flow matches.
+
+Flows come in the order of their receipt and appear as they are found. In tables counts are rounded (1.23M is
+1,230,000) and durations are in seconds; json and csv hold every field exactly, absent ones left out or empty.
+Bytes and packets are as exported: not multiplied by the sampling interval, which has a field of its own.
+
+` + windowHelp + `
+
+Fields: ` + fieldList(),
+		flags: append([]cli.Flag{
+			dataFlag(), outputFlag(),
+			limitFlag("at most `N` flows; 0 is no limit", "0"),
+			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
+			&cli.StringFlag{Name: "fields", Usage: "the `FIELD`s to print, separated by commas"},
+			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
+			exporterFlag(), filterFileFlag(),
+		}, windowFlags()...),
+		examples: []example{
+			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
+			{"weir query --from '2026-11-22 13:58' --to '2026-11-22 14:08' src ip 192.0.2.7", "what it sent around 14:03"},
+			{"weir query 'proto udp and dst port 53 and not dst ip 192.0.2.53' --last 1d -o csv", "who asks other resolvers, for a spreadsheet"},
+			{"weir query 'net 2001:db8::/32' --last 7d --order -bytes -n 20", "the twenty largest flows of a network"},
+			{"weir query 'port in [ 22 3389 ]' --fields start,src_addr,dst_addr,bytes -o json", "chosen fields, one JSON object a line"},
+		},
+		words: filterAndFields,
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			o, err := queryFlags(c, std)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error { return runQuery(ctx, std, o) }, nil
+		},
+	}
+}
+
+// queryOptions are the options of weir query.
+type queryOptions struct {
+	dir     string
+	request query.FlowsRequest
+	format  string
+	columns []column // nil for the format's own choice
+	count   bool
+}
+
+func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
+	if o.dir, err = dataDir(c, std); err != nil {
+		return o, err
+	}
+	if o.format, err = outputFormat(c); err != nil {
+		return o, err
+	}
+	if c.IsSet("fields") {
+		if o.columns, err = parseColumns(c.String("fields")); err != nil {
+			return o, err
+		}
+	}
+	if o.request.Limit, err = limit(c, 0); err != nil {
+		return o, err
+	}
+	if o.request.Order, err = order(c); err != nil {
+		return o, err
+	}
+	o.request.Exporter = c.String("exporter")
+	if o.request.Window, err = window(c, std); err != nil {
+		return o, err
+	}
+	if o.request.Filter, err = filterText(c, std, 0); err != nil {
+		return o, err
+	}
+	o.count = c.Bool("count")
+	o.request.Fields = neededFields(o.format, o.columns)
+	return o, nil
+}
+
+// runQuery prints the flows that match.
+func runQuery(ctx context.Context, std *Std, o queryOptions) error {
+	b, err := openBackend(ctx, o.dir, modeRead, std)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if o.count {
+		return runCount(ctx, std, b, o)
+	}
+	wait := startProgress(std)
+	defer wait.end()
+	out := newStream(wait.guard(std.Out, std.OutTerminal), nil)
+	defer out.Close()
+	w, err := newRecordWriter(o.format, out, o.columns, std.color())
+	if err != nil {
+		return quietPipe(err)
+	}
+	summary, err := b.Flows(ctx, o.request, func(r *flow.Record) error {
+		wait.rows.Add(1)
+		return w.record(r)
+	})
+	if finishErr := w.finish(); err == nil {
+		err = finishErr
+	}
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	wait.end()
+	if err != nil {
+		return quietPipe(err)
+	}
+	return conclude(ctx, std, b, o.request.Window, summary)
+}
+
+// runCount prints how many flows match.
+func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
+	wait := startProgress(std)
+	defer wait.end()
+	result, summary, err := b.Top(ctx, query.TopRequest{
+		Filter: o.request.Filter, Window: o.request.Window, Exporter: o.request.Exporter, By: "flows",
+	})
+	wait.end()
+	if err != nil {
+		return err
+	}
+	if err := writeCount(std, o.format, result); err != nil {
+		return err
+	}
+	return conclude(ctx, std, b, o.request.Window, summary)
+}
+
+func writeCount(std *Std, format string, result *query.TopResult) error {
+	var err error
+	switch t := result.Total; format {
+	case formatJSON:
+		_, err = fmt.Fprintf(std.Out, `{"records":%d,"flows":%d,"packets":%d,"bytes":%d}`+"\n", t.Records, t.Flows, t.Packets, t.Bytes)
+	case formatCSV:
+		_, err = fmt.Fprintf(std.Out, "records,flows,packets,bytes\r\n%d,%d,%d,%d\r\n", t.Records, t.Flows, t.Packets, t.Bytes)
+	default:
+		_, err = fmt.Fprintf(std.Out, "%d\n", t.Records)
+	}
+	return err
+}

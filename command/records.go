@@ -1,0 +1,288 @@
+package command
+
+import (
+	"encoding/csv"
+	"io"
+	"strings"
+
+	"weir/flow"
+)
+
+// A recordWriter writes the flows of an answer in one of the output formats.
+type recordWriter interface {
+	record(r *flow.Record) error
+	finish() error // writes what is held back; not an end of the underlying writer
+}
+
+// A column is a field of the record, or something worked out from several.
+type column struct {
+	name  string
+	field flow.Field // 0 for a worked-out column
+}
+
+// durationColumn is end minus start, in seconds in tables, in ms elsewhere.
+const durationColumn = "duration"
+
+// defaultColumns are those of a table when --fields says nothing.
+var defaultColumns = []column{
+	{"start", flow.Start}, {durationColumn, 0}, {"proto", flow.Proto},
+	{"src_addr", flow.SrcAddr}, {"src_port", flow.SrcPort}, {"dst_addr", flow.DstAddr}, {"dst_port", flow.DstPort},
+	{"tcp_flags", flow.TCPFlags}, {"packets", flow.Packets}, {"bytes", flow.Bytes}, {"exporter", flow.Exporter},
+}
+
+// allColumns are the columns of CSV when --fields says nothing: every field, in
+// the order of the JSON keys.
+func allColumns() []column {
+	list := make([]column, 0, len(flow.JSONFields))
+	for _, f := range flow.JSONFields {
+		list = append(list, column{columnName(f), f})
+	}
+	return list
+}
+
+// parseColumns parses a list of names as --fields takes it.
+func parseColumns(text string) ([]column, error) {
+	known := append(fieldNames(), durationColumn)
+	var list []column
+	for _, name := range strings.Split(text, ",") {
+		name = strings.TrimSpace(name)
+		if err := oneOf("--fields", name, known); err != nil {
+			return nil, withFieldHint(err, name, known)
+		}
+		list = append(list, columnOf(name))
+	}
+	return list, nil
+}
+
+// withFieldHint shortens the hint of an unknown field: there are too many to
+// list.
+func withFieldHint(err error, name string, known []string) error {
+	u, ok := err.(*usageError)
+	if ok && nearest(name, known) == "" {
+		u.hint = "weir query --help lists the fields"
+	}
+	return err
+}
+
+// neededFields returns the fields that an answer in these columns is made of, by
+// name; nil for all of them.
+func neededFields(format string, columns []column) []string {
+	if columns == nil {
+		if format != formatTable {
+			return nil
+		}
+		columns = defaultColumns
+	}
+	var set flow.FieldSet
+	for _, c := range columns {
+		switch c.field {
+		case 0:
+			set.Add(flow.Start)
+			set.Add(flow.End)
+		case flow.MPLSLabel1:
+			for l := flow.MPLSLabel1; l <= flow.MPLSLabel10; l++ {
+				set.Add(l)
+			}
+		case flow.TCPFlags:
+			set.Add(flow.Proto) // tables show flags of TCP only
+			set.Add(flow.TCPFlags)
+		default:
+			set.Add(c.field)
+		}
+	}
+	var list []string
+	for f := range set.All {
+		list = append(list, f.String())
+	}
+	return list
+}
+
+func columnOf(name string) column {
+	if name == durationColumn {
+		return column{name: name}
+	}
+	if name == columnName(flow.MPLSLabel1) {
+		return column{name, flow.MPLSLabel1}
+	}
+	f, _ := flow.ParseField(name)
+	return column{name, f}
+}
+
+// has reports whether the record has a value in the column.
+func (c column) has(r *flow.Record) bool {
+	if c.field != 0 {
+		return r.Has(c.field)
+	}
+	return r.Has(flow.Start) && r.Has(flow.End) && r.Num(flow.End) >= r.Num(flow.Start)
+}
+
+// machine appends the value as programs read it.
+func (c column) machine(dst []byte, r *flow.Record) []byte {
+	switch c.field {
+	case 0:
+		return flow.AppendNum(dst, flow.Bytes, duration(r))
+	case flow.MPLSLabel1:
+		return appendLabels(dst, r)
+	}
+	return r.AppendValue(dst, c.field)
+}
+
+// human returns the value as people read it.
+func (c column) human(r *flow.Record) string {
+	switch c.field {
+	case 0:
+		return humanMillis(duration(r))
+	case flow.MPLSLabel1:
+		return string(appendLabels(nil, r))
+	case flow.TCPFlags:
+		if r.Has(flow.Proto) && r.Num(flow.Proto) != 6 {
+			return ""
+		}
+	}
+	return humanValue(r, c.field)
+}
+
+func duration(r *flow.Record) uint64 { return r.Num(flow.End) - r.Num(flow.Start) }
+
+// appendLabels appends the MPLS label stack with spaces between the labels.
+func appendLabels(dst []byte, r *flow.Record) []byte {
+	for l := flow.MPLSLabel1; l <= flow.MPLSLabel10 && r.Has(l); l++ {
+		if l > flow.MPLSLabel1 {
+			dst = append(dst, ' ')
+		}
+		dst = r.AppendValue(dst, l)
+	}
+	return dst
+}
+
+// newRecordWriter returns the writer of a format. No columns means the format's
+// own choice. Every record is written to out at once: out buffers.
+func newRecordWriter(format string, out io.Writer, columns []column, color bool) (recordWriter, error) {
+	switch format {
+	case formatJSON:
+		return &jsonRecords{out: out, columns: columns}, nil
+	case formatCSV:
+		if columns == nil {
+			columns = allColumns()
+		}
+		return newCSVRecords(out, columns)
+	}
+	if columns == nil {
+		columns = defaultColumns
+	}
+	return newTableRecords(out, columns, color), nil
+}
+
+// jsonRecords writes one object a line.
+type jsonRecords struct {
+	out     io.Writer
+	columns []column // nil for all fields
+	fields  []flow.Field
+	line    []byte
+}
+
+func (w *jsonRecords) record(r *flow.Record) error {
+	if w.columns == nil {
+		w.line = r.AppendJSON(w.line[:0])
+	} else {
+		w.line = w.object(w.line[:0], r)
+	}
+	_, err := w.out.Write(append(w.line, '\n'))
+	return err
+}
+
+// object appends an object of the chosen columns, in their order.
+func (w *jsonRecords) object(dst []byte, r *flow.Record) []byte {
+	dst = append(dst, '{')
+	for _, c := range w.columns {
+		if !c.has(r) {
+			continue
+		}
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		if c.field == 0 {
+			dst = append(dst, `"`+c.name+`":`...)
+			dst = c.machine(dst, r)
+			continue
+		}
+		w.fields = append(w.fields[:0], c.field)
+		member := r.AppendJSONFields(nil, w.fields)
+		dst = append(dst, member[1:len(member)-1]...)
+	}
+	return append(dst, '}')
+}
+
+func (w *jsonRecords) finish() error { return nil }
+
+// csvRecords writes RFC 4180 with a header, which is there even without rows.
+type csvRecords struct {
+	out     *csv.Writer
+	columns []column
+	cells   []string
+	value   []byte
+}
+
+func newCSVRecords(out io.Writer, columns []column) (*csvRecords, error) {
+	w := &csvRecords{out: newCSV(out), columns: columns, cells: make([]string, len(columns))}
+	for i, c := range columns {
+		w.cells[i] = c.name
+	}
+	return w, w.write()
+}
+
+// newCSV returns a writer that ends lines as RFC 4180 does, with CR LF.
+func newCSV(out io.Writer) *csv.Writer {
+	w := csv.NewWriter(out)
+	w.UseCRLF = true
+	return w
+}
+
+func (w *csvRecords) record(r *flow.Record) error {
+	for i, c := range w.columns {
+		w.cells[i] = ""
+		if c.has(r) {
+			w.value = c.machine(w.value[:0], r)
+			w.cells[i] = string(w.value)
+		}
+	}
+	return w.write()
+}
+
+// write passes the cells on at once: the buffering is the stream's.
+func (w *csvRecords) write() error {
+	if err := w.out.Write(w.cells); err != nil {
+		return err
+	}
+	w.out.Flush()
+	return w.out.Error()
+}
+
+func (w *csvRecords) finish() error { return nil }
+
+// tableRecords writes an aligned table for people.
+type tableRecords struct {
+	table   *tableWriter
+	columns []column
+}
+
+func newTableRecords(out io.Writer, columns []column, color bool) *tableRecords {
+	heads := make([]tableColumn, len(columns))
+	for i, c := range columns {
+		heads[i] = tableColumn{name: c.name, right: c.field == 0 || !c.field.IsAddr() && c.field.Kind() == flow.KindNumber &&
+			c.field != flow.Proto && c.field != flow.TCPFlags}
+	}
+	return &tableRecords{table: newTable(out, heads, color), columns: columns}
+}
+
+func (w *tableRecords) record(r *flow.Record) error {
+	cells := make([]string, len(w.columns))
+	for i, c := range w.columns {
+		if c.has(r) {
+			cells[i] = c.human(r)
+		}
+	}
+	return w.table.row(cells)
+}
+
+func (w *tableRecords) finish() error { return w.table.finish() }

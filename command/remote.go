@@ -1,0 +1,224 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"weir/flow"
+	"weir/query"
+	"weir/store"
+)
+
+// A remote is the backend that asks the daemon.
+type remote struct {
+	client *http.Client
+}
+
+// helloTimeout bounds how long a daemon may take to say that it is there.
+const helloTimeout = 5 * time.Second
+
+// connect returns the daemon of dir. Its error satisfies noDaemon if none is
+// there.
+func connect(ctx context.Context, dir string) (*remote, error) {
+	r := &remote{client: &http.Client{Transport: &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, dir) },
+		DisableCompression: true,
+	}}}
+	daemon, err := r.hello(ctx)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &storeError{fmt.Sprintf("no permission to ask the collector on %s; run weir as the user that the collector runs as",
+			filepath.Join(dir, socketName))}
+	case err != nil:
+		return nil, err
+	case daemon.Protocol != protocolVersion:
+		return nil, protocolMismatch(daemon)
+	}
+	return r, nil
+}
+
+func (r *remote) hello(ctx context.Context) (hello, error) {
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	var h hello
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://weir"+pathHello, nil)
+	if err != nil {
+		return h, err
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return h, fmt.Errorf("ask the collector: %w", err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&h); err != nil {
+		return h, fmt.Errorf("ask the collector: %w", err)
+	}
+	return h, nil
+}
+
+// Close implements backend.
+func (r *remote) Close() error {
+	r.client.CloseIdleConnections()
+	return nil
+}
+
+// ask posts a question and reads its answer: flows go to emit, the result to
+// result.
+func (r *remote) ask(ctx context.Context, path string, question, result any, emit func(*flow.Record) error) error {
+	return r.post(ctx, path, bytes.NewReader(marshal(question)), result, emit)
+}
+
+func (r *remote) post(ctx context.Context, path string, body io.Reader, result any, emit func(*flow.Record) error) error {
+	// The request ends with this call, whatever it returns: that is how the
+	// daemon learns that nobody waits for the rest.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://weir"+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set(protocolHeader, protocolVersion)
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return askError(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return fmt.Errorf("the collector refused the question: %s", bytes.TrimSpace(text))
+	}
+	err = readAnswer(resp.Body, result, emit)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func askError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("ask the collector: %w", err)
+}
+
+// readAnswer reads the lines of an answer up to its last.
+func readAnswer(body io.Reader, result any, emit func(*flow.Record) error) error {
+	in := bufio.NewReaderSize(body, 64<<10)
+	var record flow.Record
+	for {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			return errors.New("the collector stopped in the middle of its answer; ask again")
+		}
+		if err != nil {
+			return fmt.Errorf("read the collector's answer: %w", err)
+		}
+		if len(line) == 0 || line[0] != '[' {
+			return readEnd(line, result)
+		}
+		if emit == nil {
+			return errors.New("the collector answered with flows to a question about something else")
+		}
+		if err := parseWireRecord(line, &record); err != nil {
+			return err
+		}
+		if err := emit(&record); err != nil {
+			return err
+		}
+	}
+}
+
+// readLine returns the next line without its end. It is valid until the next
+// call.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		rest, restErr := in.ReadBytes('\n')
+		line, err = append(bytes.Clone(line), rest...), restErr
+	}
+	if err != nil {
+		if len(line) > 0 && errors.Is(err, io.EOF) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return line[:len(line)-1], nil
+}
+
+func readEnd(line []byte, result any) error {
+	var end endLine
+	if err := json.Unmarshal(line, &end); err != nil {
+		return fmt.Errorf("read the collector's answer: %w", err)
+	}
+	if end.Error != nil {
+		return end.Error
+	}
+	if result == nil || end.Result == nil {
+		return nil
+	}
+	if err := json.Unmarshal(end.Result, result); err != nil {
+		return fmt.Errorf("read the collector's answer: %w", err)
+	}
+	return nil
+}
+
+// Flows implements backend.
+func (r *remote) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+	var summary query.Summary
+	err := r.ask(ctx, pathFlows, req, &summary, emit)
+	return summary, err
+}
+
+// Top implements backend.
+func (r *remote) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
+	var w wireTop
+	if err := r.ask(ctx, pathTop, req, &w, nil); err != nil {
+		return nil, query.Summary{}, err
+	}
+	result, summary := fromWire(&w)
+	return result, summary, nil
+}
+
+// Buckets implements backend.
+func (r *remote) Buckets(ctx context.Context) (list []store.BucketInfo, err error) {
+	err = r.ask(ctx, pathBuckets, struct{}{}, &list, nil)
+	return list, err
+}
+
+// Backup implements backend.
+func (r *remote) Backup(ctx context.Context, dir string) error {
+	return r.ask(ctx, pathBackup, dir, nil, nil)
+}
+
+// Retention implements backend.
+func (r *remote) Retention(ctx context.Context) (*retentionReport, error) {
+	report := new(retentionReport)
+	return report, r.ask(ctx, pathRetention, struct{}{}, report, nil)
+}
+
+// ConfirmRetention implements backend.
+func (r *remote) ConfirmRetention(ctx context.Context) (*retentionReport, error) {
+	report := new(retentionReport)
+	return report, r.ask(ctx, pathConfirm, struct{}{}, report, nil)
+}
+
+// Import implements backend. When ctx is cancelled the daemon is told so and
+// says what it kept.
+func (r *remote) Import(ctx context.Context, files captures) (*importResult, error) {
+	result := new(importResult)
+	body, w := io.Pipe()
+	go func() { w.CloseWithError(sendFrames(ctx, w, files)) }()
+	defer body.Close()
+	err := r.post(context.WithoutCancel(ctx), pathImport, body, result, nil)
+	return result, err
+}

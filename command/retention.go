@@ -1,0 +1,171 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/retention"
+)
+
+// defaultRetention is how long records are kept when nothing says otherwise.
+const defaultRetention = "90d"
+
+// keepForever is the value of --retention for an archive that drops nothing.
+const keepForever = "forever"
+
+func retentionCommand() *command {
+	return &command{
+		name:  "retention",
+		usage: "say what is kept and what is dropped next",
+		args:  "[confirm]",
+		about: `
+weir collect drops each hour whole once its last record is older than --retention. It does not believe a clock that
+moved by more than a day: it then drops nothing until weir retention confirm says that the clock is right. A machine
+that was off for more than a day looks the same and wants the same confirmation.`,
+		flags: []cli.Flag{dataFlag(), outputFlag()},
+		examples: []example{
+			{"weir retention", "the policy, what is dropped next, whether dropping is held"},
+			{"weir retention confirm", "the clock is right: go on dropping"},
+		},
+		commands: []*command{{
+			name:     "confirm",
+			usage:    "say that the clock is right, so that dropping goes on",
+			about:    "Look at the clock (date -u) first: what is dropped is gone.",
+			flags:    []cli.Flag{dataFlag(), outputFlag()},
+			examples: []example{{"weir retention confirm", "after the clock jumped, or the machine was off for days"}},
+			prepare:  prepareRetention(true),
+		}},
+		prepare: prepareRetention(false),
+	}
+}
+
+func prepareRetention(confirm bool) func(*cli.Context, *Std) (runner, error) {
+	return func(c *cli.Context, std *Std) (runner, error) {
+		dir, err := dataDir(c, std)
+		if err != nil {
+			return nil, err
+		}
+		format, err := outputFormat(c)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, std *Std) error {
+			return runRetention(ctx, std, dir, format, confirm)
+		}, noArgs(c)
+	}
+}
+
+// A retentionReport is what is known of the archive's retention.
+type retentionReport struct {
+	retention.Status
+	Collecting bool `json:"collecting"` // a collector runs and acts on it
+	Policy     bool `json:"policy"`     // a collector has said how long to keep; else Keep is the default
+}
+
+// runRetention confirms the clock if asked, and reports.
+func runRetention(ctx context.Context, std *Std, dir, format string, confirm bool) error {
+	mode := modeRead
+	if confirm {
+		mode = modeWrite
+	}
+	b, err := openBackend(ctx, dir, mode, std)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	ask := b.Retention
+	if confirm {
+		ask = b.ConfirmRetention
+	}
+	report, err := ask(ctx)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case formatJSON:
+		_, err = std.Out.Write(append(marshal(report), '\n'))
+	case formatCSV:
+		err = retentionCSV(std.Out, report)
+	default:
+		err = retentionText(std.Out, report)
+	}
+	return err
+}
+
+func retentionText(w io.Writer, r *retentionReport) error {
+	lines := []string{"kept:     " + keepText(r.Keep)}
+	if !r.Policy {
+		lines[0] += " (the default: no collector has run on this archive)"
+	}
+	lines = append(lines, "clock:    "+showTime(r.Now))
+	if r.Held {
+		lines = append(lines,
+			"dropping: held since "+showTime(*r.Since)+": "+r.Reason,
+			"          if the clock is right, run: weir retention confirm")
+	} else if r.Collecting {
+		lines = append(lines, "dropping: on")
+	} else {
+		lines = append(lines, "dropping: only while weir collect runs")
+	}
+	lines = append(lines, fmt.Sprintf("due:      %d hours", len(r.Expired)))
+	if r.NextAt != nil {
+		lines = append(lines, fmt.Sprintf("next:     hour %s at %s", r.Next, showTime(*r.NextAt)))
+	}
+	if len(r.InFuture) > 0 {
+		lines = append(lines, fmt.Sprintf("note:     %d hours lie in the clock's future, from %s on", len(r.InFuture), r.InFuture[0]))
+	}
+	if r.Collecting {
+		lines = append(lines, fmt.Sprintf("dropped:  %d hours, %d records since the collector started", r.Dropped.Buckets, r.Dropped.Records))
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func retentionCSV(out io.Writer, r *retentionReport) error {
+	w := newCSV(out)
+	next, since := "", ""
+	if r.NextAt != nil {
+		next = showTime(*r.NextAt)
+	}
+	if r.Since != nil {
+		since = showTime(*r.Since)
+	}
+	rows := [][]string{
+		{"keep", "now", "held", "held_since", "reason", "due_hours", "next_hour", "next_at", "dropped_hours", "dropped_records"},
+		{keepText(r.Keep), showTime(r.Now), fmt.Sprint(r.Held), since, r.Reason, fmt.Sprint(len(r.Expired)),
+			r.Next, next, fmt.Sprint(r.Dropped.Buckets), fmt.Sprint(r.Dropped.Records)},
+	}
+	return w.WriteAll(rows)
+}
+
+// keepText writes a policy as --retention takes it.
+func keepText(keep time.Duration) string {
+	if keep == 0 {
+		return keepForever
+	}
+	return formatDuration(keep)
+}
+
+// parseRetention parses a policy; 0 is for ever. Less than an hour is refused:
+// hours are dropped whole, and a slip of the finger must not empty the archive.
+func parseRetention(text string) (time.Duration, error) {
+	if text == keepForever {
+		return 0, nil
+	}
+	keep, err := parseDuration(text)
+	if err != nil {
+		return 0, prefixUsage("retention", err)
+	}
+	if keep < time.Hour {
+		return 0, usagef("retention: %s is less than an hour", text).withHint("hours are dropped whole; write 90d, or forever")
+	}
+	return keep, nil
+}

@@ -1,0 +1,238 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"weir/flow"
+	"weir/query"
+)
+
+// Bounds of the query server.
+const (
+	maxQuestions    = 8                // answered at once; more wait for their turn
+	maxWaiting      = 64               // waiting; more are refused
+	maxQuestionSize = 32 << 20         // bytes of a question; a list of addresses can be long
+	clientPatience  = 10 * time.Minute // how long a client may leave its answer unread
+)
+
+// A server answers on the daemon's socket.
+type server struct {
+	backend backend
+	log     *slog.Logger
+	slots   chan struct{} // a token for each question being answered
+	queue   chan struct{} // a token for each question accepted
+}
+
+func newServer(b backend, log *slog.Logger) *server {
+	return &server{backend: b, log: log, slots: make(chan struct{}, maxQuestions), queue: make(chan struct{}, maxQuestions+maxWaiting)}
+}
+
+// run serves l until ctx is done; then it cancels what is being answered and
+// returns when all of it has ended.
+func (s *server) run(ctx context.Context, l net.Listener) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var active sync.WaitGroup
+	handler := s.handler()
+	h := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			active.Add(1)
+			defer active.Done()
+			handler.ServeHTTP(w, r)
+		}),
+		BaseContext:       func(net.Listener) context.Context { return work },
+		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		cancel()
+		grace, done := context.WithTimeout(context.Background(), 2*time.Second)
+		defer done()
+		if h.Shutdown(grace) != nil {
+			h.Close()
+		}
+	}()
+	err := h.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		<-stopped
+		active.Wait()
+		return nil
+	}
+	return fmt.Errorf("serve questions: %w", err)
+}
+
+// handler returns the routes. Each calls the backend as the command would.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+pathHello, s.hello)
+	mux.HandleFunc("POST "+pathFlows, s.flows)
+	mux.HandleFunc("POST "+pathImport, s.importCaptures)
+	handle(mux, s, pathTop, func(ctx context.Context, req query.TopRequest) (any, error) {
+		result, summary, err := s.backend.Top(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		return toWire(result, summary), nil
+	})
+	handle(mux, s, pathBuckets, func(ctx context.Context, _ struct{}) (any, error) {
+		return s.backend.Buckets(ctx)
+	})
+	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
+		return nil, s.backend.Backup(ctx, dir)
+	})
+	handle(mux, s, pathRetention, func(ctx context.Context, _ struct{}) (any, error) {
+		return s.backend.Retention(ctx)
+	})
+	handle(mux, s, pathConfirm, func(ctx context.Context, _ struct{}) (any, error) {
+		return s.backend.ConfirmRetention(ctx)
+	})
+	return s.checkProtocol(mux)
+}
+
+// checkProtocol refuses clients of another protocol; hello answers anyone.
+func (s *server) checkProtocol(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(protocolHeader, protocolVersion)
+		if r.URL.Path != pathHello && r.Header.Get(protocolHeader) != protocolVersion {
+			http.Error(w, "this collector speaks "+protocolHeader+" "+protocolVersion, http.StatusUpgradeRequired)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) hello(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(marshal(hello{Protocol: protocolVersion, Version: version, PID: os.Getpid()}))
+}
+
+// handle adds a route whose answer is one value.
+func handle[Request any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Request) (any, error)) {
+	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+		out := newAnswer(w)
+		defer out.close()
+		var req Request
+		if err := readQuestion(w, r, &req); err != nil {
+			out.end(nil, err)
+			return
+		}
+		release, err := s.turn(r.Context())
+		if err != nil {
+			out.end(nil, err)
+			return
+		}
+		defer release()
+		out.end(answer(r.Context(), req))
+	})
+}
+
+func (s *server) flows(w http.ResponseWriter, r *http.Request) {
+	out := newAnswer(w)
+	defer out.close()
+	var req query.FlowsRequest
+	if err := readQuestion(w, r, &req); err != nil {
+		out.end(nil, err)
+		return
+	}
+	release, err := s.turn(r.Context())
+	if err != nil {
+		out.end(nil, err)
+		return
+	}
+	defer release()
+	summary, err := s.backend.Flows(r.Context(), req, out.flow)
+	out.end(summary, err)
+}
+
+// importCaptures stores the captures that the request's body carries.
+func (s *server) importCaptures(w http.ResponseWriter, r *http.Request) {
+	out := newAnswer(w)
+	defer out.close()
+	result, err := s.backend.Import(r.Context(), newFramedCaptures(r.Body))
+	out.end(result, err)
+}
+
+func readQuestion(w http.ResponseWriter, r *http.Request, req any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestionSize))
+	if err := dec.Decode(req); err != nil {
+		return usagef("the question cannot be read: %v", err)
+	}
+	// Reading to the end lets the server notice when the client goes away.
+	_, err := io.Copy(io.Discard, r.Body)
+	return err
+}
+
+// turn waits until a question may be answered. release ends it.
+func (s *server) turn(ctx context.Context) (release func(), err error) {
+	select {
+	case s.queue <- struct{}{}:
+	default:
+		return nil, fmt.Errorf("the collector has %d questions waiting already; ask again later", maxWaiting)
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots; <-s.queue }, nil
+	case <-ctx.Done():
+		<-s.queue
+		return nil, ctx.Err()
+	}
+}
+
+// An answer is the stream of lines that a question gets.
+type answer struct {
+	stream *streamWriter
+	line   []byte
+}
+
+// newAnswer begins an answer. It is not a success yet: that is in its last
+// line.
+func newAnswer(w http.ResponseWriter) *answer {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	control := http.NewResponseController(w)
+	return &answer{stream: newStream(deadlineWriter{w, control}, func() { _ = control.Flush() })}
+}
+
+// A deadlineWriter gives the client a bounded time for each write, so that one
+// that stopped reading does not hold the hours it reads for ever.
+type deadlineWriter struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (d deadlineWriter) Write(p []byte) (int, error) {
+	_ = d.control.SetWriteDeadline(time.Now().Add(clientPatience)) // a client in the tests has none
+	return d.w.Write(p)
+}
+
+func (a *answer) flow(r *flow.Record) error {
+	a.line = append(appendWireRecord(a.line[:0], r), '\n')
+	_, err := a.stream.Write(a.line)
+	return err
+}
+
+// end writes the last line.
+func (a *answer) end(result any, err error) {
+	var line endLine
+	if err != nil {
+		line.Error = &remoteError{Status: exitStatus(err), Message: err.Error()}
+	} else {
+		line.Result = marshal(result)
+	}
+	_, _ = a.stream.Write(append(marshal(line), '\n')) // the client may be gone
+}
+
+func (a *answer) close() { _ = a.stream.Close() }

@@ -1,0 +1,418 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"weir/flow"
+	"weir/query"
+	"weir/store"
+)
+
+// A fakeBackend answers as its functions say.
+type fakeBackend struct {
+	backend
+	flows  func(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
+	top    func(req query.TopRequest) (*query.TopResult, query.Summary, error)
+	files  func(ctx context.Context, files captures) (*importResult, error)
+	backup func(dir string) error
+}
+
+func (f *fakeBackend) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+	return f.flows(ctx, req, emit)
+}
+
+func (f *fakeBackend) Top(_ context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
+	return f.top(req)
+}
+
+func (f *fakeBackend) Import(ctx context.Context, files captures) (*importResult, error) {
+	return f.files(ctx, files)
+}
+
+func (f *fakeBackend) Backup(_ context.Context, dir string) error { return f.backup(dir) }
+
+// serve runs a server of b in a new directory and returns its client.
+func serve(t *testing.T, b backend) (*remote, string) {
+	t.Helper()
+	return serveIn(t, b, t.TempDir())
+}
+
+func serveIn(t *testing.T, b backend, dir string) (*remote, string) {
+	t.Helper()
+	l, err := listenSocket(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- newServer(b, slog.New(slog.DiscardHandler)).run(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("the server did not stop")
+		}
+		if _, err := os.Lstat(filepath.Join(dir, socketName)); err == nil {
+			t.Error("the socket is still there")
+		}
+	})
+	r, err := connect(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r, dir
+}
+
+func TestRemoteFlows(t *testing.T) {
+	const n = 5000
+	want := query.FlowsRequest{Filter: "port 53", Window: query.Window{From: 1, To: 2}, Limit: 3, Order: "-bytes"}
+	r, _ := serve(t, &fakeBackend{flows: func(_ context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+		if !reflect.DeepEqual(req, want) {
+			t.Errorf("got request %+v, want %+v", req, want)
+		}
+		record := testRecord()
+		for i := range n {
+			record.SetNum(flow.Bytes, uint64(i))
+			if err := emit(record); err != nil {
+				return query.Summary{}, err
+			}
+		}
+		return query.Summary{RowsMatched: n, Damaged: []string{"x"}}, nil
+	}})
+	got := 0
+	summary, err := r.Flows(context.Background(), want, func(record *flow.Record) error {
+		expected := testRecord()
+		expected.SetNum(flow.Bytes, uint64(got))
+		if *record != *expected {
+			t.Fatalf("record %d: got %s", got, record.AppendJSON(nil))
+		}
+		got++
+		return nil
+	})
+	if err != nil || got != n || summary.RowsMatched != n || len(summary.Damaged) != 1 {
+		t.Errorf("got %d records, %+v, %v", got, summary, err)
+	}
+}
+
+// What went wrong in the daemon must look as if it had gone wrong here.
+func TestRemoteErrors(t *testing.T) {
+	syntax := &query.SyntaxError{Text: "port x", Pos: 5, Message: "expected a port"}
+	for _, want := range []error{
+		errors.New("something"), usagef("wrong").withHint("right"), syntax, &storeError{"no store"},
+		&incompleteError{"damage"}, fmt.Errorf("open: %w", store.ErrInUse), context.Canceled,
+	} {
+		r, _ := serve(t, &fakeBackend{flows: func(_ context.Context, _ query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+			if err := emit(testRecord()); err != nil {
+				return query.Summary{}, err
+			}
+			return query.Summary{}, want
+		}})
+		_, err := r.Flows(context.Background(), query.FlowsRequest{}, func(*flow.Record) error { return nil })
+		if err == nil || err.Error() != want.Error() || exitStatus(err) != exitStatus(want) {
+			t.Errorf("got %v with status %d, want %v with %d", err, exitStatus(err), want, exitStatus(want))
+		}
+	}
+}
+
+// A question stops when the one who asked goes away, and soon.
+func TestRemoteCancel(t *testing.T) {
+	stopped := make(chan time.Time, 1)
+	started := make(chan struct{}, 1)
+	r, _ := serve(t, &fakeBackend{flows: func(ctx context.Context, _ query.FlowsRequest, _ func(*flow.Record) error) (query.Summary, error) {
+		started <- struct{}{}
+		<-ctx.Done()
+		stopped <- time.Now()
+		return query.Summary{}, ctx.Err()
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error, 1)
+	go func() {
+		_, err := r.Flows(ctx, query.FlowsRequest{}, func(*flow.Record) error { return nil })
+		result <- err
+	}()
+	<-started
+	at := time.Now()
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was cancelled", err)
+	}
+	select {
+	case end := <-stopped:
+		if late := end.Sub(at); late > time.Second {
+			t.Errorf("the question stopped after %v", late)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the question goes on")
+	}
+}
+
+// A reader that has seen enough ends the question too.
+func TestRemoteEmitStops(t *testing.T) {
+	stopped := make(chan error, 1)
+	r, _ := serve(t, &fakeBackend{flows: func(ctx context.Context, _ query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+		for {
+			if err := emit(testRecord()); err != nil || ctx.Err() != nil {
+				stopped <- errors.Join(err, ctx.Err())
+				return query.Summary{}, err
+			}
+		}
+	}})
+	enough := errors.New("enough")
+	if _, err := r.Flows(context.Background(), query.FlowsRequest{}, func(*flow.Record) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-stopped:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the question goes on")
+	}
+}
+
+func TestQuestionsTakeTurns(t *testing.T) {
+	running := make(chan struct{}, 100)
+	release := make(chan struct{})
+	r, _ := serve(t, &fakeBackend{flows: func(ctx context.Context, _ query.FlowsRequest, _ func(*flow.Record) error) (query.Summary, error) {
+		running <- struct{}{}
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return query.Summary{}, nil
+	}})
+	const asked = maxQuestions + 3
+	done := make(chan error, asked)
+	for range asked {
+		go func() {
+			_, err := r.Flows(context.Background(), query.FlowsRequest{}, func(*flow.Record) error { return nil })
+			done <- err
+		}()
+	}
+	for range maxQuestions {
+		<-running
+	}
+	select {
+	case <-running:
+		t.Errorf("more than %d questions run at once", maxQuestions)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	for range asked {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRemoteTop(t *testing.T) {
+	want := &query.TopResult{Fields: []string{"src_addr/24", "proto"}, By: "bytes", Groups: 9, Total: query.Sums{Records: 1 << 60, Bytes: 1<<64 - 1},
+		Rows: []query.TopRow{{
+			Key:  []query.Value{{Field: flow.SrcAddr, Present: true, Addr: flow.Addr{Hi: 1<<63 + 1, Lo: 3}, Bits: 24}, {Field: flow.Proto}},
+			Sums: query.Sums{Flows: 5}, Share: 0.25, Distinct: 4,
+		}}}
+	r, _ := serve(t, &fakeBackend{top: func(query.TopRequest) (*query.TopResult, query.Summary, error) {
+		return want, query.Summary{RowsMatched: 7}, nil
+	}})
+	got, summary, err := r.Top(context.Background(), query.TopRequest{})
+	if err != nil || !reflect.DeepEqual(got, want) || summary.RowsMatched != 7 {
+		t.Errorf("got %+v, %+v, %v, want %+v", got, summary, err, want)
+	}
+}
+
+func TestProtocolMismatch(t *testing.T) {
+	r, _ := serve(t, &fakeBackend{})
+	req, err := http.NewRequest(http.MethodPost, "http://weir"+pathFlows, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(protocolHeader, "999")
+	resp, err := r.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("got %s", resp.Status)
+	}
+}
+
+func TestSocket(t *testing.T) {
+	t.Run("mode", func(t *testing.T) {
+		_, dir := serve(t, &fakeBackend{})
+		info, err := os.Stat(filepath.Join(dir, socketName))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("got %v, %v", info.Mode(), err)
+		}
+	})
+	t.Run("long path", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), strings.Repeat("long/", 40))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		serveIn(t, &fakeBackend{}, dir)
+	})
+	t.Run("stale", func(t *testing.T) {
+		dir := t.TempDir()
+		l, err := listenSocket(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*socketListener).UnixListener.Close() // as if killed: the file stays
+		if _, err := connect(context.Background(), dir); !noDaemon(err) {
+			t.Errorf("connect to a stale socket: %v", err)
+		}
+		serveIn(t, &fakeBackend{}, dir)
+	})
+	t.Run("none", func(t *testing.T) {
+		if _, err := connect(context.Background(), t.TempDir()); !noDaemon(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("not a socket", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, socketName), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := listenSocket(dir); err == nil {
+			l.Close()
+			t.Error("a file in the way was removed")
+		}
+	})
+}
+
+// sliceCaptures are captures in memory.
+type sliceCaptures struct {
+	names []string
+	data  [][]byte
+	fail  map[string]error
+}
+
+func (s *sliceCaptures) Next() (string, io.Reader, error) {
+	if len(s.names) == 0 {
+		return "", nil, io.EOF
+	}
+	name, data := s.names[0], s.data[0]
+	s.names, s.data = s.names[1:], s.data[1:]
+	r := io.Reader(bytes.NewReader(data))
+	if err := s.fail[name]; err != nil {
+		r = io.MultiReader(r, readFunc(func([]byte) (int, error) { return 0, err }))
+	}
+	return name, r, nil
+}
+
+func TestFrames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := &sliceCaptures{fail: map[string]error{}}
+		for i := range rapid.IntRange(0, 4).Draw(t, "files") {
+			name := fmt.Sprint("file", i)
+			in.names = append(in.names, name)
+			size := rapid.SampledFrom([]int{0, 1, 1000, 300_000}).Draw(t, "size")
+			in.data = append(in.data, bytes.Repeat([]byte{byte(i + 1)}, size))
+			if rapid.Bool().Draw(t, "fails") {
+				in.fail[name] = errors.New("broken " + name)
+			}
+		}
+		names, data, skip := in.names, in.data, rapid.Bool().Draw(t, "skip")
+		var wire bytes.Buffer
+		if err := sendFrames(context.Background(), &wire, in); err != nil {
+			t.Fatal(err)
+		}
+		out := newFramedCaptures(&wire)
+		for i, want := range names {
+			name, r, err := out.Next()
+			if err != nil || name != want {
+				t.Fatalf("file %d: got %q, %v", i, name, err)
+			}
+			if skip {
+				continue
+			}
+			got, err := io.ReadAll(r)
+			if !bytes.Equal(got, data[i]) {
+				t.Fatalf("%s: got %d bytes, want %d", name, len(got), len(data[i]))
+			}
+			if fail := in.fail[want]; fmt.Sprint(err) != fmt.Sprint(fail) {
+				t.Fatalf("%s: got %v, want %v", name, err, fail)
+			}
+		}
+		if name, _, err := out.Next(); !errors.Is(err, io.EOF) || name != "" {
+			t.Fatalf("after the last: %q, %v", name, err)
+		}
+	})
+}
+
+func TestFramesCutOff(t *testing.T) {
+	var wire bytes.Buffer
+	if err := sendFrames(context.Background(), &wire, &sliceCaptures{names: []string{"a"}, data: [][]byte{make([]byte, 1000)}}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range wire.Len() {
+		c := newFramedCaptures(bytes.NewReader(wire.Bytes()[:n]))
+		_, r, err := c.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err == nil {
+			_, _, err = c.Next()
+		}
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("cut after %d bytes: got %v", n, err)
+		}
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("n\x00\x00\x00\x01ad\x00\x00\x00\x02xye\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		c := newFramedCaptures(bytes.NewReader(wire))
+		for {
+			_, r, err := c.Next()
+			if err != nil {
+				return
+			}
+			if _, err := io.Copy(io.Discard, r); err != nil && c.done {
+				return
+			}
+		}
+	})
+}
+
+// Interrupting an import tells the daemon, which says what it kept.
+func TestRemoteImportInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r, _ := serve(t, &fakeBackend{files: func(_ context.Context, files captures) (*importResult, error) {
+		_, in, err := files.Next()
+		if err != nil {
+			return nil, err
+		}
+		buf := make([]byte, 10)
+		if _, err := io.ReadFull(in, buf); err != nil {
+			return nil, err
+		}
+		cancel()
+		_, err = io.Copy(io.Discard, in)
+		return &importResult{Records: 10, Stopped: errors.Is(err, errInterrupted)}, nil
+	}})
+	endless := &fileCaptures{ctx: ctx, names: []string{"-"}, in: readFunc(func(p []byte) (int, error) { return len(p), nil })}
+	result, err := r.Import(ctx, endless)
+	if err != nil || result.Records != 10 || !result.Stopped {
+		t.Errorf("got %+v, %v", result, err)
+	}
+}

@@ -1,0 +1,95 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// socketName is the daemon's socket in the data directory. Whoever may open it
+// may ask and import: the file's owner, no one else.
+const socketName = "weir.sock"
+
+// maxSocketPath is how long a Unix socket's path may be: 104 bytes with the
+// zero at its end on BSD, 108 on Linux.
+const maxSocketPath = 103
+
+// listenSocket makes the daemon's socket in dir. The caller holds the store's
+// lock, so a socket that is already there was left behind by a daemon that is
+// gone; anything else of that name is not ours to remove.
+func listenSocket(dir string) (net.Listener, error) {
+	path := filepath.Join(dir, socketName)
+	if err := removeStaleSocket(path); err != nil {
+		return nil, err
+	}
+	short, release, err := shortPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	l.SetUnlinkOnClose(false) // the short path is gone by then; see socketListener
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("protect %s: %w", path, err)
+	}
+	return &socketListener{l, path}, nil
+}
+
+// A socketListener removes its file when it closes.
+type socketListener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l *socketListener) Close() error {
+	err := l.UnixListener.Close()
+	if err == nil {
+		err = os.Remove(l.path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func removeStaleSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is in the way and is not a socket; move it elsewhere", path)
+	}
+	return os.Remove(path)
+}
+
+// dialSocket connects to the daemon of dir.
+func dialSocket(ctx context.Context, dir string) (net.Conn, error) {
+	short, release, err := shortPath(filepath.Join(dir, socketName))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", short)
+}
+
+// noDaemon reports whether the error of greeting a daemon means that none
+// listens, or that one is just ending.
+func noDaemon(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTSOCK) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
+}

@@ -1,0 +1,142 @@
+package command
+
+import (
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How many rows a table holds back to learn its columns' widths, and for how
+// long at most.
+const (
+	tableSample = 200
+	tableDelay  = 250 * time.Millisecond
+)
+
+// A tableColumn is the head of one column.
+type tableColumn struct {
+	name  string
+	right bool // numbers stand at the right edge
+	width int  // the least width, for columns whose usual width is known
+}
+
+// A tableWriter writes aligned rows as they come. It holds back the first rows
+// to learn the widths and widens a column when a longer value arrives later;
+// nothing is ever cut, and memory does not grow with the number of rows. It is
+// written by hand because table libraries want all rows before the first.
+type tableWriter struct {
+	out     io.Writer
+	columns []tableColumn
+	bold    bool
+
+	mu     sync.Mutex
+	held   [][]string  // rows not written yet; nil once the head is out
+	headed bool        // the head is written
+	timer  *time.Timer // writes the held rows when no more come
+	line   []byte
+	err    error
+}
+
+// newTable returns a table writer. With bold the head stands out, for
+// terminals.
+func newTable(out io.Writer, columns []tableColumn, bold bool) *tableWriter {
+	t := &tableWriter{out: out, bold: bold}
+	for _, c := range columns {
+		c.width = max(c.width, len(c.name))
+		t.columns = append(t.columns, c)
+	}
+	return t
+}
+
+// row adds a row, a cell for each column.
+func (t *tableWriter) row(cells []string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return t.err
+	}
+	t.widen(cells)
+	if t.headed {
+		return t.write(cells)
+	}
+	if t.held = append(t.held, cells); len(t.held) >= tableSample {
+		return t.release()
+	}
+	if t.timer == nil {
+		t.timer = time.AfterFunc(tableDelay, func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			_ = t.release() // kept in t.err
+		})
+	}
+	return nil
+}
+
+// finish writes what is held back. A table without rows prints nothing.
+func (t *tableWriter) finish() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	return t.release()
+}
+
+func (t *tableWriter) widen(cells []string) {
+	for i, cell := range cells {
+		t.columns[i].width = max(t.columns[i].width, len(cell))
+	}
+}
+
+// release writes the head and the rows held back.
+func (t *tableWriter) release() error {
+	if t.headed || len(t.held) == 0 || t.err != nil {
+		return t.err
+	}
+	t.headed = true
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	t.line = t.layout(t.line[:0], names)
+	if t.bold {
+		t.line = []byte("\x1b[1m" + string(t.line) + "\x1b[0m")
+	}
+	if _, t.err = t.out.Write(append(t.line, '\n')); t.err != nil {
+		return t.err
+	}
+	for _, cells := range t.held {
+		if err := t.write(cells); err != nil {
+			return err
+		}
+	}
+	t.held = nil
+	return nil
+}
+
+func (t *tableWriter) write(cells []string) error {
+	t.line = append(t.layout(t.line[:0], cells), '\n')
+	_, t.err = t.out.Write(t.line)
+	return t.err
+}
+
+// layout appends the cells, aligned, without spaces at the end of the line.
+// Cells hold ASCII: numbers, times, addresses and names of fields.
+func (t *tableWriter) layout(dst []byte, cells []string) []byte {
+	for i, cell := range cells {
+		if i > 0 {
+			dst = append(dst, "  "...)
+		}
+		pad := t.columns[i].width - len(cell)
+		if t.columns[i].right {
+			dst = append(dst, strings.Repeat(" ", pad)...)
+			pad = 0
+		}
+		dst = append(dst, cell...)
+		if i < len(cells)-1 {
+			dst = append(dst, strings.Repeat(" ", pad)...)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,178 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/flow"
+	"weir/query"
+)
+
+// defaultTop is how many rows weir top prints.
+const defaultTop = 10
+
+func topCommand() *command {
+	return &command{
+		name:  "top",
+		usage: "sum the flows by the values of fields, largest first",
+		args:  "FIELD[,FIELD] [FILTER]",
+		about: `
+Sums bytes, packets and flows for each value of FIELD, or each combination of several, and prints the largest with
+their share of the whole. An address may have prefix lengths behind it: src_addr/24/48. addr, port, as, mask, vlan and
+if stand for both ends of a flow. Sums are of what was exported; where flows were sampled, standard error says so and
+estimates the whole. FILTER is as for weir query.
+
+` + windowHelp + `
+
+Fields: ` + fieldList(),
+		flags: append([]cli.Flag{
+			dataFlag(), outputFlag(),
+			&cli.StringFlag{Name: "by", Usage: "sort by `SUM`: " + strings.Join(groupBy, ", ") + "; with :asc the smallest first", DefaultText: "bytes"},
+			&cli.StringFlag{Name: "distinct", Usage: "count the different values of `FIELD` in each group"},
+			exporterFlag(),
+			limitFlag("at most `N` rows; 0 is no limit", strconv.Itoa(defaultTop)),
+			filterFileFlag(),
+		}, windowFlags()...),
+		examples: []example{
+			{"weir top src_addr --last 1d", "who sends most"},
+			{"weir top dst_addr,dst_port 'src net 192.0.2.0/24' --by flows -n 20 --last 2h", "where a network connects to"},
+			{"weir top proto -o csv --from 2026-11-01 --to 2026-11-30", "the protocols of a month, for a spreadsheet"},
+			{"weir top src_addr 'flags S and not flags AFRPU' --distinct dst_addr --by distinct --last 1h", "who scans: most different hosts called"},
+			{"weir top src_addr/24/48 --by flows --last 1h", "by network: /24 of IPv4, /48 of IPv6"},
+			{"weir top exporter,in_if 'dst ip 192.0.2.7 and proto udp' --by packets --last 1h", "where a flood enters"},
+		},
+		words: func(n int) []string {
+			if n == 0 {
+				return fieldNames()
+			}
+			return filterAndFields(n)
+		},
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			o, err := topFlags(c, std)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error { return runTop(ctx, std, o) }, nil
+		},
+	}
+}
+
+// topOptions are the options of weir top.
+type topOptions struct {
+	dir     string
+	request query.TopRequest
+	format  string
+}
+
+func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
+	if o.dir, err = dataDir(c, std); err != nil {
+		return o, err
+	}
+	if o.format, err = outputFormat(c); err != nil {
+		return o, err
+	}
+	if c.NArg() == 0 {
+		return o, usagef("name the field to sum by").withHint("try: weir top src_addr --last 1h")
+	}
+	if o.request.Fields, err = groupFields(c.Args().First()); err != nil {
+		return o, err
+	}
+	if o.request.By, err = topOrder(c); err != nil {
+		return o, err
+	}
+	if o.request.Distinct = c.String("distinct"); o.request.Distinct != "" {
+		if err := knownField("--distinct", o.request.Distinct); err != nil {
+			return o, err
+		}
+	}
+	if o.request.Limit, err = limit(c, defaultTop); err != nil {
+		return o, err
+	}
+	if o.request.Window, err = window(c, std); err != nil {
+		return o, err
+	}
+	o.request.Exporter = c.String("exporter")
+	o.request.Filter, err = filterText(c, std, 1)
+	return o, err
+}
+
+// topOrder returns the checked value of --by.
+func topOrder(c *cli.Context) (string, error) {
+	if !c.IsSet("by") {
+		return "bytes", nil
+	}
+	by := c.String("by")
+	key, _ := strings.CutSuffix(by, ":asc")
+	if key == "distinct" && c.String("distinct") == "" {
+		return "", usagef("--by distinct needs --distinct FIELD").withHint("try: --distinct dst_addr")
+	}
+	return by, oneOf("--by", key, groupBy)
+}
+
+// sideFields are groups that weir top knows beside the fields: the computed
+// ones, and those in which a flow counts for both its ends.
+var sideFields = []string{"addr", "port", "as", "mask", "vlan", "if", "duration", "bps", "pps", "bpp"}
+
+// groupFields parses the fields that weir top groups by: names, addresses with
+// prefix lengths behind them.
+func groupFields(text string) ([]string, error) {
+	var fields []string
+	for _, name := range strings.Split(text, ",") {
+		name = strings.TrimSpace(name)
+		base, _, _ := strings.Cut(name, "/")
+		if err := knownField("weir top", base); err != nil {
+			return nil, err
+		}
+		fields = append(fields, name)
+	}
+	return fields, nil
+}
+
+// knownField refuses the name of a field that is none.
+func knownField(flag, name string) error {
+	known := append(fieldNames(), sideFields...)
+	if _, ok := flow.ParseField(name); ok {
+		return nil // a single label of the MPLS stack
+	}
+	return withFieldHint(oneOf(flag, name, known), name, known)
+}
+
+// runTop prints the largest groups.
+func runTop(ctx context.Context, std *Std, o topOptions) error {
+	b, err := openBackend(ctx, o.dir, modeRead, std)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	wait := startProgress(std)
+	defer wait.end()
+	result, summary, err := b.Top(ctx, o.request)
+	wait.end()
+	if err != nil {
+		return err
+	}
+	out := newStream(std.Out, nil)
+	defer out.Close()
+	err = writeTop(out, o.format, result, std.color())
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return quietPipe(err)
+	}
+	noteSampled(std, result.Total)
+	return conclude(ctx, std, b, o.request.Window, summary)
+}
+
+// noteSampled says what sums do not: that they are of a sample.
+func noteSampled(std *Std, t query.Sums) {
+	if t.Sampled == 0 {
+		return
+	}
+	fmt.Fprintf(std.Err, "weir: %s of %s records are sampled: sums are as exported, the whole is estimated at %s bytes, %s packets\n",
+		humanCount(t.Sampled), humanCount(t.Records), humanCount(t.EstimatedBytes), humanCount(t.EstimatedPackets))
+}

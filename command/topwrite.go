@@ -1,0 +1,213 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"weir/flow"
+	"weir/query"
+)
+
+// topSums are the sums of a group, in the order of their columns. Where one of
+// them is also a field that is grouped by, the sum is called total_ and its
+// name.
+var topSums = []string{"bytes", "packets", "flows"}
+
+// sumNames returns the names of the sums beside these fields.
+func sumNames(fields []string) []string {
+	list := slices.Clone(topSums)
+	for i, name := range list {
+		if slices.Contains(fields, name) {
+			list[i] = "total_" + name
+		}
+	}
+	return list
+}
+
+// sumsOf returns the sums of a group in the order of topSums.
+func sumsOf(s query.Sums) [3]uint64 { return [3]uint64{s.Bytes, s.Packets, s.Flows} }
+
+// writeTop writes the groups in a format.
+func writeTop(out *streamWriter, format string, r *query.TopResult, color bool) error {
+	switch format {
+	case formatJSON:
+		return topJSON(out, r)
+	case formatCSV:
+		return topCSV(out, r)
+	}
+	return topTable(out, r, color)
+}
+
+func topTable(out *streamWriter, r *query.TopResult, color bool) error {
+	var columns []tableColumn
+	for _, name := range r.Fields {
+		columns = append(columns, tableColumn{name: name})
+	}
+	if r.Distinct != "" {
+		columns = append(columns, tableColumn{name: "distinct " + r.Distinct, right: true})
+	}
+	for _, name := range sumNames(r.Fields) {
+		columns = append(columns, tableColumn{name: name, right: true}, tableColumn{name: "share", right: true})
+	}
+	t := newTable(out, columns, color)
+	for _, row := range r.Rows {
+		var cells []string
+		for _, v := range row.Key {
+			cells = append(cells, humanKey(v))
+		}
+		if r.Distinct != "" {
+			cells = append(cells, humanCount(row.Distinct))
+		}
+		if err := t.row(append(cells, shareCells(row.Sums, r.Total)...)); err != nil {
+			return err
+		}
+	}
+	if len(r.Rows) > 0 && len(r.Fields) > 0 {
+		cells := make([]string, len(columns)-2*len(topSums))
+		cells[0] = fmt.Sprintf("all %d", r.Groups)
+		if err := t.row(append(cells, shareCells(r.Total, r.Total)...)); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// shareCells returns each sum with its share of the whole.
+func shareCells(row, total query.Sums) []string {
+	var cells []string
+	whole := sumsOf(total)
+	for i, n := range sumsOf(row) {
+		cells = append(cells, humanCount(n), humanShare(n, whole[i]))
+	}
+	return cells
+}
+
+// humanKey writes a value that is grouped by for people.
+func humanKey(v query.Value) string {
+	switch {
+	case !v.Present:
+		return "-"
+	case v.Field == flow.Proto || v.Field == flow.TunProto:
+		if name := protoName(v.Num); name != "" {
+			return name
+		}
+	case v.Field == flow.TCPFlags:
+		return humanFlags(v.Num)
+	}
+	return v.String()
+}
+
+func topCSV(out *streamWriter, r *query.TopResult) error {
+	w := newCSV(out)
+	head := slices.Clone(r.Fields)
+	if r.Distinct != "" {
+		head = append(head, "distinct")
+	}
+	names := sumNames(r.Fields)
+	head = append(head, names...)
+	for _, name := range names {
+		head = append(head, name+"_share")
+	}
+	if err := w.Write(head); err != nil {
+		return err
+	}
+	whole := sumsOf(r.Total)
+	for _, row := range r.Rows {
+		var cells []string
+		for _, v := range row.Key {
+			cells = append(cells, v.String())
+		}
+		if r.Distinct != "" {
+			cells = append(cells, strconv.FormatUint(row.Distinct, 10))
+		}
+		for _, n := range sumsOf(row.Sums) {
+			cells = append(cells, strconv.FormatUint(n, 10))
+		}
+		for i, n := range sumsOf(row.Sums) {
+			cells = append(cells, share(n, whole[i]))
+		}
+		if err := w.Write(cells); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// share returns part of whole, from 0 to 1.
+func share(part, whole uint64) string {
+	if whole == 0 {
+		return "0"
+	}
+	return strconv.FormatFloat(float64(part)/float64(whole), 'f', 6, 64)
+}
+
+func topJSON(out *streamWriter, r *query.TopResult) error {
+	names, whole := sumNames(r.Fields), sumsOf(r.Total)
+	var line []byte
+	for _, row := range r.Rows {
+		line = append(line[:0], '{')
+		for i, v := range row.Key {
+			line = fmt.Appendf(line, `"%s":%s,`, r.Fields[i], marshal(v))
+		}
+		if r.Distinct != "" {
+			line = fmt.Appendf(line, `"distinct":%d,`, row.Distinct)
+		}
+		for i, n := range sumsOf(row.Sums) {
+			line = fmt.Appendf(line, `"%s":%d,`, names[i], n)
+		}
+		for i, n := range sumsOf(row.Sums) {
+			line = fmt.Appendf(line, `"%s_share":%s,`, names[i], share(n, whole[i]))
+		}
+		line[len(line)-1] = '}'
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// query.Value writes itself as JSON for users, which does not say what field it
+// is of. These types carry it over the socket whole.
+type (
+	wireValue query.Value
+	wireRow   struct {
+		Key []wireValue
+		query.Sums
+		Share    float64
+		Distinct uint64
+	}
+	wireTop struct {
+		Result  query.TopResult // without rows
+		Rows    []wireRow
+		Summary query.Summary
+	}
+)
+
+// toWire returns the form of an answer that crosses the socket.
+func toWire(r *query.TopResult, s query.Summary) *wireTop {
+	w := &wireTop{Result: *r, Summary: s}
+	w.Result.Rows = nil
+	for _, row := range r.Rows {
+		wr := wireRow{Sums: row.Sums, Share: row.Share, Distinct: row.Distinct}
+		for _, v := range row.Key {
+			wr.Key = append(wr.Key, wireValue(v))
+		}
+		w.Rows = append(w.Rows, wr)
+	}
+	return w
+}
+
+// fromWire is the inverse of toWire.
+func fromWire(w *wireTop) (*query.TopResult, query.Summary) {
+	r := w.Result
+	for _, row := range w.Rows {
+		tr := query.TopRow{Sums: row.Sums, Share: row.Share, Distinct: row.Distinct}
+		for _, v := range row.Key {
+			tr.Key = append(tr.Key, query.Value(v))
+		}
+		r.Rows = append(r.Rows, tr)
+	}
+	return &r, w.Summary
+}
