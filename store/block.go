@@ -1,0 +1,209 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/huff0"
+	"github.com/klauspost/compress/zstd"
+
+	"weir/flow"
+)
+
+// A decoder reads columns. It holds scratch memory and serves one goroutine at
+// a time.
+type decoder struct {
+	zstd   *zstd.Decoder
+	huff   *huff0.Scratch
+	plane  [8][]byte
+	bitmap []byte
+	words  []uint64
+	values []uint64
+}
+
+func newDecoder() *decoder { return &decoder{zstd: newZstdDecoder(), huff: new(huff0.Scratch)} }
+
+// A rowSource gives the columns of one block, from disk or from rows in memory.
+// Fields it is asked for are among the block's columns.
+type rowSource interface {
+	stat(f flow.Field) (Stat, error)
+	num(f flow.Field, dst []uint64) error
+	addr(f flow.Field, dst []flow.Addr) error
+	present(f flow.Field, dst []uint64) ([]uint64, error)
+	dict(f flow.Field) (*Dict, error)
+}
+
+// A Block is up to BlockRows rows of one bucket. Its header is read; columns
+// are read when asked for. A Block belongs to one goroutine and is good until
+// its View is closed.
+type Block struct {
+	hour    Hour
+	number  int
+	bounds  bounds
+	columns flow.FieldSet
+	src     rowSource
+}
+
+// Hour returns the bucket the block is in.
+func (b *Block) Hour() Hour { return b.hour }
+
+// Number returns the block's number in its bucket.
+func (b *Block) Number() int { return b.number }
+
+// Rows returns how many rows the block has.
+func (b *Block) Rows() int { return int(b.bounds.rows) }
+
+// Columns returns the fields that are present in at least one row.
+func (b *Block) Columns() flow.FieldSet { return b.columns }
+
+// FirstReceived returns the earliest receipt, in ms since the Unix epoch.
+func (b *Block) FirstReceived() uint64 { return b.bounds.firstReceived }
+
+// LastReceived returns the latest receipt, in ms since the Unix epoch.
+func (b *Block) LastReceived() uint64 { return b.bounds.lastReceived }
+
+// MinStart returns the earliest start of a row, by flow.Span.
+func (b *Block) MinStart() uint64 { return b.bounds.minStart }
+
+// MaxEnd returns the latest end of a row, by flow.Span.
+func (b *Block) MaxEnd() uint64 { return b.bounds.maxEnd }
+
+// Stat returns what is known of a column without reading it; the zero Stat when
+// the block has no such column.
+func (b *Block) Stat(f flow.Field) Stat {
+	if !b.columns.Has(f) {
+		return Stat{}
+	}
+	s, err := b.src.stat(f)
+	if err != nil { // rows in memory of a closed view: nothing may be concluded
+		return Stat{Present: b.Rows(), MaxNum: ^uint64(0), MaxAddr: flow.Addr{Hi: ^uint64(0), Lo: ^uint64(0)}}
+	}
+	return s
+}
+
+// Num returns the values of a numeric field, one a row, 0 where absent. It
+// reuses dst.
+func (b *Block) Num(f flow.Field, dst []uint64) ([]uint64, error) {
+	dst = sized(dst, b.Rows())
+	if !b.columns.Has(f) || f.IsAddr() {
+		clear(dst)
+		return dst, nil
+	}
+	if err := b.src.num(f, dst); err != nil {
+		return nil, b.damage(f, err)
+	}
+	return dst, nil
+}
+
+// Addr returns the values of an address field, one a row, the zero Addr where
+// absent. It reuses dst.
+func (b *Block) Addr(f flow.Field, dst []flow.Addr) ([]flow.Addr, error) {
+	dst = sized(dst, b.Rows())
+	if !b.columns.Has(f) || !f.IsAddr() {
+		clear(dst)
+		return dst, nil
+	}
+	if err := b.src.addr(f, dst); err != nil {
+		return nil, b.damage(f, err)
+	}
+	return dst, nil
+}
+
+// Present returns which rows have the field, row i at bit i%64 of word i/64. It
+// reuses dst.
+func (b *Block) Present(f flow.Field, dst []uint64) ([]uint64, error) {
+	words := (b.Rows() + 63) / 64
+	if !b.columns.Has(f) {
+		dst = sized(dst, words)
+		clear(dst)
+		return dst, nil
+	}
+	out, err := b.src.present(f, dst)
+	if err != nil {
+		return nil, b.damage(f, err)
+	}
+	return out, nil
+}
+
+// Dict returns the column as a dictionary; nil if the block has no such column
+// or stores it otherwise. Columns of addresses and ports always have one.
+func (b *Block) Dict(f flow.Field) (*Dict, error) {
+	if !b.columns.Has(f) {
+		return nil, nil
+	}
+	d, err := b.src.dict(f)
+	if err != nil {
+		return nil, b.damage(f, err)
+	}
+	return d, nil
+}
+
+// damage says where err happened, unless it is not about bytes.
+func (b *Block) damage(f flow.Field, err error) error {
+	return damaged(b.hour, fmt.Sprintf("column %v of block %d", f, b.number), err)
+}
+
+// A storedBlock is a block as it was encoded.
+type storedBlock struct {
+	head   *header
+	codecs *codecs
+	read   func(f flow.Field) ([]byte, error) // the column's value; its bytes stay valid
+}
+
+func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f], nil }
+
+// with reads a column and calls fn with it and a decoder.
+func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column) error) error {
+	value, err := s.read(f)
+	if err != nil {
+		return err
+	}
+	d := s.codecs.decoder()
+	defer s.codecs.putDecoder(d)
+	c, err := d.column(value, int(s.head.rows))
+	if err != nil {
+		return err
+	}
+	if c.count != s.head.stats[f].Present {
+		return errValue
+	}
+	return fn(d, &c)
+}
+
+func (s *storedBlock) num(f flow.Field, dst []uint64) error {
+	return s.with(f, func(d *decoder, c *column) error { return d.nums(c, dst) })
+}
+
+func (s *storedBlock) addr(f flow.Field, dst []flow.Addr) error {
+	return s.with(f, func(d *decoder, c *column) error { return d.addrs(c, dst) })
+}
+
+func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err error) {
+	if s.head.stats[f].Present == int(s.head.rows) {
+		out = sized(dst, int(s.head.rows+63)/64)
+		fillBits(out, int(s.head.rows))
+		return out, nil
+	}
+	err = s.with(f, func(_ *decoder, c *column) error {
+		out = c.words(dst)
+		return nil
+	})
+	return out, err
+}
+
+func (s *storedBlock) dict(f flow.Field) (dict *Dict, err error) {
+	err = s.with(f, func(d *decoder, c *column) error {
+		if c.layout != layoutDict {
+			return nil
+		}
+		dict, err = d.dict(c, f.IsAddr())
+		if dict != nil {
+			dict.postings = isPosting(f)
+		}
+		return err
+	})
+	return dict, err
+}
+
+func isPosting(f flow.Field) bool {
+	return f == flow.SrcAddr || f == flow.DstAddr || f == flow.SrcPort || f == flow.DstPort
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"fmt"
+
+	"weir/flow"
+)
+
+// A Bucket is one hour in a View.
+type Bucket struct {
+	view  *View
+	info  BucketInfo
+	snaps []*snapshot // rows not yet in blocks, in order
+}
+
+// Info returns what is known of the bucket without reading it.
+func (b *Bucket) Info() BucketInfo { return b.info }
+
+// Hour returns which bucket it is.
+func (b *Bucket) Hour() Hour { return b.info.Hour }
+
+// Blocks returns how many blocks there are: those on disk, then rows that were
+// in memory when the view was taken.
+func (b *Bucket) Blocks() int { return b.info.Blocks + len(b.snaps) }
+
+// Indexed returns how many blocks the index covers: 0 to Indexed()-1.
+func (b *Bucket) Indexed() int { return b.info.Indexed }
+
+// Block returns block i. The result belongs to one goroutine.
+func (b *Bucket) Block(i int) (*Block, error) {
+	if i < 0 || i >= b.Blocks() {
+		return nil, fmt.Errorf("bucket %v has no block %d", b.info.Hour, i)
+	}
+	if i >= b.info.Blocks {
+		snap := b.snaps[i-b.info.Blocks]
+		return &Block{hour: b.info.Hour, number: i, bounds: snap.bounds, columns: snap.columns, src: snap}, nil
+	}
+	value, err := b.view.get(headerKey(b.info.Hour, i))
+	if err != nil {
+		return nil, damaged(b.info.Hour, headerName(i), err)
+	}
+	head, err := parseHeader(value)
+	if err != nil {
+		return nil, damaged(b.info.Hour, headerName(i), err)
+	}
+	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field) ([]byte, error) {
+		return b.view.get(columnKey(b.info.Hour, f, i))
+	}}
+	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
+}

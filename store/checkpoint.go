@@ -1,0 +1,83 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Checkpoint makes a consistent copy of the store in dir, which must not exist
+// yet. Every row appended before the call is in it. Tables are hard links where
+// the file system allows, so that it takes little time and space. The copy is a
+// data directory like any other.
+func (s *Store) Checkpoint(dir string) error {
+	if err := s.checkpoint(dir); err != nil {
+		return fmt.Errorf("checkpoint to %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (s *Store) checkpoint(dir string) error {
+	fsys := s.opts.FS
+	if _, err := fsys.Stat(dir); err == nil {
+		return fmt.Errorf("%w: give a directory that does not exist yet", fs.ErrExist)
+	} else if !isNotExist(err) {
+		return err
+	}
+	if err := s.Flush(); err != nil {
+		return err
+	}
+	// Pebble makes its copy readable for everybody; it is made inside a directory
+	// that is not, and moved up file by file. The identity comes last, so that
+	// half a copy is no store.
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create directory: %w", err)
+	}
+	err := s.copyInto(dir)
+	if err != nil {
+		err = errors.Join(err, fsys.RemoveAll(dir))
+	}
+	return err
+}
+
+func (s *Store) copyInto(dir string) error {
+	fsys := s.opts.FS
+	inner := fsys.PathJoin(dir, "incomplete")
+	if err := s.copyDB(inner); err != nil {
+		return err
+	}
+	names, err := fsys.List(inner)
+	if err != nil {
+		return fmt.Errorf("list copy: %w", err)
+	}
+	for _, name := range names {
+		if err := fsys.Rename(fsys.PathJoin(inner, name), fsys.PathJoin(dir, name)); err != nil {
+			return fmt.Errorf("move copy: %w", err)
+		}
+	}
+	if err := fsys.Remove(inner); err != nil {
+		return fmt.Errorf("remove emptied directory: %w", err)
+	}
+	if err := writeIdentity(fsys, dir); err != nil {
+		return err
+	}
+	return syncDir(fsys, fsys.PathDir(dir))
+}
+
+// copyDB holds publish, so that the store does not close meanwhile.
+func (s *Store) copyDB(dir string) error {
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/huff0"
+	"github.com/klauspost/compress/zstd"
+)
+
+// A stream is a run of at most BlockRows bytes whose number the reader knows:
+//
+//	+-----------+--------------------------------+
+//	| codec (1) | const: the byte (1)            |
+//	|           | raw:   the bytes               |
+//	|           | huff0: length (uvarint) | data |
+//	|           | zstd:  length (uvarint) | data |
+//	+-----------+--------------------------------+
+//
+// The codec byte lets later versions add codecs; a reader refuses those it does
+// not know.
+const (
+	codecConst = 0
+	codecRaw   = 1
+	codecHuff0 = 2 // table and four streams, as huff0.Compress4X writes them
+	codecZstd  = 3 // one zstd frame without checksum
+)
+
+// smallStream is the length under which compression is not tried.
+const smallStream = 24
+
+// codecs holds encoders and decoders for reuse; each is a megabyte or so. It is
+// safe for use by several goroutines.
+type codecs struct {
+	encoders sync.Pool
+	decoders sync.Pool
+}
+
+func newCodecs() *codecs {
+	return &codecs{
+		encoders: sync.Pool{New: func() any { return newEncoder() }},
+		decoders: sync.Pool{New: func() any { return newDecoder() }},
+	}
+}
+
+func (c *codecs) encoder() *encoder     { return c.encoders.Get().(*encoder) }
+func (c *codecs) putEncoder(e *encoder) { c.encoders.Put(e) }
+func (c *codecs) decoder() *decoder     { return c.decoders.Get().(*decoder) }
+func (c *codecs) putDecoder(d *decoder) { c.decoders.Put(d) }
+
+// newZstdEncoder returns an encoder for single small frames. The options are
+// constants, so that an error is a mistake in this file.
+func newZstdEncoder() *zstd.Encoder {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(BlockRows), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic(fmt.Sprintf("store: zstd options: %v", err))
+	}
+	return enc
+}
+
+// newZstdDecoder returns a decoder that never writes more than the capacity it
+// is given, whatever a frame claims.
+func newZstdDecoder() *zstd.Decoder {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(1<<20), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		panic(fmt.Sprintf("store: zstd options: %v", err))
+	}
+	return dec
+}
+
+// stream appends data as a stream.
+func (e *encoder) stream(dst, data []byte) []byte {
+	if len(data) == 0 {
+		return append(dst, codecRaw)
+	}
+	choice := e.chooseCodec(data)
+	switch choice {
+	case codecConst:
+		return append(dst, codecConst, data[0])
+	case codecZstd:
+		e.packed = e.zstd.EncodeAll(data, e.packed[:0])
+		if len(e.packed) < len(data) {
+			return appendPacked(dst, codecZstd, e.packed)
+		}
+	case codecHuff0:
+		if out, _, err := huff0.Compress4X(data, &e.huff); err == nil && len(out) < len(data) {
+			return appendPacked(dst, codecHuff0, out)
+		}
+	}
+	return append(append(dst, codecRaw), data...)
+}
+
+func appendPacked(dst []byte, codec byte, data []byte) []byte {
+	dst = binary.AppendUvarint(append(dst, codec), uint64(len(data)))
+	return append(dst, data...)
+}
+
+// chooseCodec guesses the codec that serves data best.
+func (e *encoder) chooseCodec(data []byte) byte {
+	constant := true
+	for _, b := range data {
+		if b != data[0] {
+			constant = false
+			break
+		}
+	}
+	if constant {
+		return codecConst
+	}
+	if len(data) < smallStream {
+		return codecRaw
+	}
+	return codecZstd
+}
+
+// stream reads a stream of n bytes and returns them with what follows. The
+// bytes are valid until the next use of the same plane buffer, or as long as
+// src.
+func (d *decoder) stream(src []byte, n int, plane *[]byte) (data, rest []byte, err error) {
+	if len(src) == 0 {
+		return nil, nil, errShort
+	}
+	codec, src := src[0], src[1:]
+	switch codec {
+	case codecConst:
+		if len(src) == 0 {
+			return nil, nil, errShort
+		}
+		data = grow(plane, n)
+		for i := range data {
+			data[i] = src[0]
+		}
+		return data, src[1:], nil
+	case codecRaw:
+		if len(src) < n {
+			return nil, nil, errShort
+		}
+		return src[:n], src[n:], nil
+	case codecHuff0, codecZstd:
+		packed, rest, err := takeBytes(src)
+		if err != nil {
+			return nil, nil, err
+		}
+		if data, err = d.unpack(codec, packed, grow(plane, n)); err != nil {
+			return nil, nil, err
+		}
+		return data, rest, nil
+	}
+	return nil, nil, errCodec
+}
+
+// unpack fills dst from a compressed stream.
+func (d *decoder) unpack(codec byte, packed, dst []byte) ([]byte, error) {
+	var out []byte
+	var err error
+	if codec == codecZstd {
+		out, err = d.zstd.DecodeAll(packed, dst[:0:len(dst)])
+	} else {
+		var payload []byte
+		if d.huff, payload, err = huff0.ReadTable(packed, d.huff); err == nil {
+			out, err = d.huff.Decoder().Decompress4X(dst[:0:len(dst)], payload)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unpack a stream: %w", err)
+	}
+	if len(out) != len(dst) {
+		return nil, errShort
+	}
+	return out, nil
+}
+
+// grow makes *buf n bytes long and returns it; the content is undefined.
+func grow[T any](buf *[]T, n int) []T {
+	if cap(*buf) < n {
+		*buf = make([]T, n, max(n, 2*cap(*buf)))
+	}
+	*buf = (*buf)[:n]
+	return *buf
+}
+
+// takeUvarint takes a uvarint off the front of src.
+func takeUvarint(src []byte) (uint64, []byte, error) {
+	v, n := binary.Uvarint(src)
+	if n <= 0 {
+		return 0, nil, errShort
+	}
+	return v, src[n:], nil
+}
+
+// takeCount takes a uvarint that may be limit at most.
+func takeCount(src []byte, limit int) (int, []byte, error) {
+	v, rest, err := takeUvarint(src)
+	if err != nil {
+		return 0, nil, err
+	}
+	if v > uint64(limit) {
+		return 0, nil, errValue
+	}
+	return int(v), rest, nil
+}
+
+// takeBytes takes a uvarint length and that many bytes off the front of src.
+func takeBytes(src []byte) (data, rest []byte, err error) {
+	n, rest, err := takeCount(src, len(src))
+	if err != nil {
+		return nil, nil, err
+	}
+	if n > len(rest) {
+		return nil, nil, errShort
+	}
+	return rest[:n], rest[n:], nil
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/cespare/xxhash/v2"
+
+	"weir/flow"
+)
+
+// A column is the value under its column key:
+//
+//	+-----------------------------+------------+----------+------+
+//	| xxhash64 of all after it (8)| layout (1) | presence | body |
+//	+-----------------------------+------------+----------+------+
+//
+// Presence is 0 (every row has the field), or 1 and a stream of (rows+7)/8
+// bytes, row i at bit i%8 of byte i/8. The body holds the values of the rows
+// that have the field, in row order; its form is the layout:
+//
+//	layoutNumbers  numbers
+//	layoutDict     dictionary | codes (numbers)
+const (
+	layoutNumbers = 0
+	layoutDict    = 1
+
+	presentAll  = 0
+	presentBits = 1
+)
+
+// sealColumn puts the checksum over what follows base+8.
+func sealColumn(dst []byte, base int) {
+	binary.BigEndian.PutUint64(dst[base:], xxhash.Sum64(dst[base+8:]))
+}
+
+// presence appends the presence of the gathered column.
+func (e *encoder) presence(dst []byte, rows int) []byte {
+	if e.count == rows {
+		return append(dst, presentAll)
+	}
+	buf := grow(&e.bitmap, (rows+63)/64*8)
+	for i, w := range e.present {
+		binary.LittleEndian.PutUint64(buf[8*i:], w)
+	}
+	return e.stream(append(dst, presentBits), buf[:(rows+7)/8])
+}
+
+// A column taken apart, but for its body.
+type column struct {
+	layout  byte
+	rows    int
+	count   int      // rows that have the field
+	present []uint64 // nil when all have
+	body    []byte
+}
+
+func (d *decoder) column(value []byte, rows int) (c column, err error) {
+	src, err := checked(value)
+	if err != nil {
+		return c, err
+	}
+	if len(src) < 2 {
+		return c, errShort
+	}
+	c = column{layout: src[0], rows: rows, count: rows}
+	mode, src := src[1], src[2:]
+	switch mode {
+	case presentAll:
+	case presentBits:
+		bitmap, rest, err := d.stream(src, (rows+7)/8, &d.bitmap)
+		if err != nil {
+			return c, err
+		}
+		if err := c.setPresent(bitmap); err != nil {
+			return c, err
+		}
+		src = rest
+	default:
+		return c, errCodec
+	}
+	c.body = src
+	return c, nil
+}
+
+// setPresent reads the bitmap; bits past the last row are damage.
+func (c *column) setPresent(bitmap []byte) error {
+	c.present = make([]uint64, (c.rows+63)/64)
+	c.count = 0
+	var word [8]byte
+	for i := range c.present {
+		word = [8]byte{}
+		copy(word[:], bitmap[8*i:])
+		c.present[i] = binary.LittleEndian.Uint64(word[:])
+		c.count += bits.OnesCount64(c.present[i])
+	}
+	if c.rows&63 != 0 && c.present[len(c.present)-1]>>(c.rows&63) != 0 {
+		return errValue
+	}
+	return nil
+}
+
+// words fills dst with the presence bits.
+func (c *column) words(dst []uint64) []uint64 {
+	dst = sized(dst, (c.rows+63)/64)
+	if c.present != nil {
+		copy(dst, c.present)
+		return dst
+	}
+	fillBits(dst, c.rows)
+	return dst
+}
+
+// fillBits sets the first n bits and clears the rest.
+func fillBits(dst []uint64, n int) {
+	for i := range dst {
+		dst[i] = ^uint64(0)
+	}
+	if n&63 != 0 {
+		dst[len(dst)-1] = 1<<(n&63) - 1
+	}
+}
+
+// spread moves the values of the rows that have the field, which stand at the
+// front of dst, to their rows and puts absent into the others. It works from
+// the end, so that nothing is overwritten before it has moved.
+func spread[T any](dst []T, c *column, absent T) {
+	if c.present == nil {
+		return
+	}
+	from := c.count
+	for row := c.rows - 1; row >= 0; row-- {
+		if c.present[row>>6]>>(row&63)&1 != 0 {
+			from--
+			dst[row] = dst[from]
+		} else {
+			dst[row] = absent
+		}
+	}
+}
+
+// sized returns a slice of n elements that reuses dst; the content is undefined.
+func sized[T any](dst []T, n int) []T {
+	if cap(dst) < n {
+		return make([]T, n)
+	}
+	return dst[:n]
+}
+
+// nums decodes the column of a numeric field into dst, one value a row.
+func (d *decoder) nums(c *column, dst []uint64) error {
+	switch c.layout {
+	case layoutNumbers:
+		rest, err := d.numbers(dst[:c.count], c.body)
+		if err != nil {
+			return err
+		}
+		if len(rest) != 0 {
+			return errTrailing
+		}
+		spread(dst, c, 0)
+		return nil
+	case layoutDict:
+		dict, err := d.dict(c, false)
+		if err != nil {
+			return err
+		}
+		dict.fillNums(dst)
+		return nil
+	}
+	return errCodec
+}
+
+// addrs decodes the column of an address field into dst, one value a row.
+func (d *decoder) addrs(c *column, dst []flow.Addr) error {
+	if c.layout != layoutDict {
+		return errCodec
+	}
+	dict, err := d.dict(c, true)
+	if err != nil {
+		return err
+	}
+	dict.fillAddrs(dst)
+	return nil
+}

@@ -1,0 +1,49 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// A DamageError says that bytes on disk are not what was written: a checksum,
+// a length or a count is wrong, or a value is missing. It costs its own block,
+// column or segment and nothing else.
+type DamageError struct {
+	Hour Hour   // the bucket
+	What string // which value, in words: "column dst_addr of block 12"
+	Err  error  // what is wrong with it
+}
+
+// Error names the bucket and the value.
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("bucket %v is damaged: %s: %v", e.Hour, e.What, e.Err)
+}
+
+// Unwrap returns what is wrong.
+func (e *DamageError) Unwrap() error { return e.Err }
+
+// IsDamage reports whether err is about damaged bytes.
+func IsDamage(err error) bool {
+	var d *DamageError
+	return errors.As(err, &d)
+}
+
+// What can be wrong with a value. Decoders return these; whoever knows the key
+// wraps them in a DamageError.
+var (
+	errMissing  = errors.New("value is missing")
+	errChecksum = errors.New("checksum does not match")
+	errShort    = errors.New("value ends too early")
+	errTrailing = errors.New("value is too long")
+	errValue    = errors.New("value contradicts itself")
+	errCodec    = errors.New("unknown codec")
+)
+
+// damaged wraps err in a DamageError if it is about bytes; other errors, such
+// as ErrClosed, pass.
+func damaged(h Hour, what string, err error) error {
+	if errors.Is(err, ErrClosed) || IsDamage(err) {
+		return err
+	}
+	return &DamageError{Hour: h, What: what, Err: err}
+}

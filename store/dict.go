@@ -1,0 +1,287 @@
+package store
+
+import (
+	"encoding/binary"
+	"sort"
+
+	"weir/flow"
+)
+
+// PostingFields are the fields whose dictionaries answer which rows hold a
+// value.
+var PostingFields = []flow.Field{flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.DstPort}
+
+// A Dict is a column as the sorted list of its distinct values and one code a
+// row, the value's place in that list. It belongs to one goroutine.
+type Dict struct {
+	nums     []uint64    // numeric fields
+	addrs    []flow.Addr // address fields
+	n        int
+	codes    []uint16 // by row; n where the field is absent
+	postings bool
+
+	// Rows grouped by code, made by the first call of Rows.
+	start []uint32 // of each code's rows; n+1 long
+	rows  []uint16
+}
+
+// Len returns how many distinct values there are.
+func (d *Dict) Len() int { return d.n }
+
+// Num returns value i of a numeric field.
+func (d *Dict) Num(i int) uint64 { return d.nums[i] }
+
+// Addr returns value i of an address field.
+func (d *Dict) Addr(i int) flow.Addr { return d.addrs[i] }
+
+// Nums returns the sorted values of a numeric field; they must not be changed.
+func (d *Dict) Nums() []uint64 { return d.nums }
+
+// Addrs returns the sorted values of an address field; they must not be
+// changed.
+func (d *Dict) Addrs() []flow.Addr { return d.addrs }
+
+// HasPostings reports whether Rows may be called: for PostingFields.
+func (d *Dict) HasPostings() bool { return d.postings }
+
+// Codes fills dst with one code a row; Len() where the field is absent. It
+// reuses dst.
+func (d *Dict) Codes(dst []uint16) []uint16 {
+	dst = sized(dst, len(d.codes))
+	copy(dst, d.codes)
+	return dst
+}
+
+// Rows returns the rows that hold value i, ascending. The slice must not be
+// changed.
+func (d *Dict) Rows(i int) []uint16 {
+	if d.start == nil {
+		d.group()
+	}
+	return d.rows[d.start[i]:d.start[i+1]]
+}
+
+// group sorts the rows by code, by counting.
+func (d *Dict) group() {
+	d.start = make([]uint32, d.n+2)
+	for _, code := range d.codes {
+		d.start[int(code)+1]++
+	}
+	for i := 1; i < len(d.start); i++ {
+		d.start[i] += d.start[i-1]
+	}
+	next := append([]uint32(nil), d.start...)
+	d.rows = make([]uint16, len(d.codes))
+	for row, code := range d.codes {
+		d.rows[next[code]] = uint16(row)
+		next[code]++
+	}
+}
+
+// FindNum returns the codes i to j-1 of the values from lo to hi, both
+// inclusive.
+func (d *Dict) FindNum(lo, hi uint64) (i, j int) {
+	i = sort.Search(len(d.nums), func(k int) bool { return d.nums[k] >= lo })
+	j = sort.Search(len(d.nums), func(k int) bool { return d.nums[k] > hi })
+	return i, max(i, j)
+}
+
+// FindAddr returns the codes i to j-1 of the addresses from lo to hi, both
+// inclusive.
+func (d *Dict) FindAddr(lo, hi flow.Addr) (i, j int) {
+	i = sort.Search(len(d.addrs), func(k int) bool { return !d.addrs[k].Less(lo) })
+	j = sort.Search(len(d.addrs), func(k int) bool { return hi.Less(d.addrs[k]) })
+	return i, max(i, j)
+}
+
+func (d *Dict) fillNums(dst []uint64) {
+	values := append(d.nums[:d.n:d.n], 0) // absent
+	for row, code := range d.codes {
+		dst[row] = values[code]
+	}
+}
+
+func (d *Dict) fillAddrs(dst []flow.Addr) {
+	values := append(d.addrs[:d.n:d.n], flow.Addr{}) // absent
+	for row, code := range d.codes {
+		dst[row] = values[code]
+	}
+}
+
+// A dictionary of numbers is their count and the differences between
+// neighbours; one of addresses keeps IPv4 addresses, which stand together in
+// the order of addresses, by their 32 bits:
+//
+//	numbers:    +-----------------+-----------------------+
+//	            | count (uvarint) | differences (numbers) |
+//	            +-----------------+-----------------------+
+//	addresses:  +-----------------+-----------------------+-------------------+
+//	            | count (uvarint) | before IPv4 (uvarint) | IPv4 (uvarint)    |
+//	            +-----------------+-----------------------+-------------------+
+//	            | IPv4: differences of the low words (numbers)                |
+//	            | others: differences of the high words | low words (numbers) |
+//	            +-------------------------------------------------------------+
+//
+// The first difference is from zero.
+
+func (e *encoder) numDict(dst []byte, values []uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(values)))
+	return e.numbers(dst, e.differences(values))
+}
+
+func (e *encoder) differences(values []uint64) []uint64 {
+	out := grow(&e.diff, len(values))
+	last := uint64(0)
+	for i, v := range values {
+		out[i] = v - last
+		last = v
+	}
+	return out
+}
+
+func (e *encoder) addrDict(dst []byte, values []flow.Addr) []byte {
+	before := sort.Search(len(values), func(i int) bool { return !values[i].Less(flow.AddrFrom4(0)) })
+	after := sort.Search(len(values), func(i int) bool { return flow.AddrFrom4(^uint32(0)).Less(values[i]) })
+	dst = binary.AppendUvarint(dst, uint64(len(values)))
+	dst = binary.AppendUvarint(dst, uint64(before))
+	dst = binary.AppendUvarint(dst, uint64(after-before))
+
+	words := grow(&e.words, 0)
+	for _, a := range values[before:after] {
+		words = append(words, a.Lo&0xffff_ffff)
+	}
+	dst = e.numbers(dst, e.differences(words))
+	if after-before == len(values) {
+		e.words = words
+		return dst
+	}
+	words = words[:0]
+	for i, a := range values {
+		if i < before || i >= after {
+			words = append(words, a.Hi)
+		}
+	}
+	dst = e.numbers(dst, e.differences(words))
+	words = words[:0]
+	for i, a := range values {
+		if i < before || i >= after {
+			words = append(words, a.Lo)
+		}
+	}
+	dst = e.numbers(dst, words)
+	e.words = words
+	return dst
+}
+
+// dict decodes a dictionary column.
+func (d *decoder) dict(c *column, isAddr bool) (*Dict, error) {
+	dict := new(Dict)
+	src, err := dict.takeValues(d, c, isAddr)
+	if err != nil {
+		return nil, err
+	}
+	codes := grow(&d.values, c.count)
+	if src, err = d.numbers(codes, src); err != nil {
+		return nil, err
+	}
+	if len(src) != 0 {
+		return nil, errTrailing
+	}
+	dict.codes = make([]uint16, c.rows)
+	for i, code := range codes {
+		if code >= uint64(dict.n) {
+			return nil, errValue
+		}
+		dict.codes[i] = uint16(code)
+	}
+	spread(dict.codes, c, uint16(dict.n))
+	return dict, nil
+}
+
+func (dict *Dict) takeValues(d *decoder, c *column, isAddr bool) (src []byte, err error) {
+	if dict.n, src, err = takeCount(c.body, c.count); err != nil {
+		return nil, err
+	}
+	if isAddr {
+		return dict.takeAddrs(d, src)
+	}
+	dict.nums = make([]uint64, dict.n, dict.n+1)
+	if src, err = d.numbers(dict.nums, src); err != nil {
+		return nil, err
+	}
+	return src, sum(dict.nums)
+}
+
+// sum turns differences into values, which must ascend.
+func sum(v []uint64) error {
+	for i := 1; i < len(v); i++ {
+		v[i] += v[i-1]
+		if v[i] <= v[i-1] {
+			return errValue
+		}
+	}
+	return nil
+}
+
+func (dict *Dict) takeAddrs(d *decoder, src []byte) ([]byte, error) {
+	before, src, err := takeCount(src, dict.n)
+	if err != nil {
+		return nil, err
+	}
+	v4, src, err := takeCount(src, dict.n-before)
+	if err != nil {
+		return nil, err
+	}
+	dict.addrs = make([]flow.Addr, dict.n, dict.n+1)
+	words := grow(&d.words, v4)
+	if src, err = d.numbers(words, src); err != nil {
+		return nil, err
+	}
+	if err := sum(words); err != nil {
+		return nil, err
+	}
+	for i, w := range words {
+		if w>>32 != 0 {
+			return nil, errValue
+		}
+		dict.addrs[before+i] = flow.AddrFrom4(uint32(w))
+	}
+	if v4 < dict.n {
+		if src, err = dict.takeOthers(d, before, v4, src); err != nil {
+			return nil, err
+		}
+	}
+	return src, dict.checkAddrs()
+}
+
+// takeOthers reads the addresses that are not IPv4.
+func (dict *Dict) takeOthers(d *decoder, before, v4 int, src []byte) ([]byte, error) {
+	n := dict.n - v4
+	words := grow(&d.words, 2*n)
+	src, err := d.numbers(words[:n], src)
+	if err != nil {
+		return nil, err
+	}
+	if src, err = d.numbers(words[n:], src); err != nil {
+		return nil, err
+	}
+	hi := uint64(0)
+	for i := range n {
+		hi += words[i]
+		at := i
+		if i >= before {
+			at += v4
+		}
+		dict.addrs[at] = flow.Addr{Hi: hi, Lo: words[n+i]}
+	}
+	return src, nil
+}
+
+func (dict *Dict) checkAddrs() error {
+	for i := 1; i < dict.n; i++ {
+		if !dict.addrs[i-1].Less(dict.addrs[i]) {
+			return errValue
+		}
+	}
+	return nil
+}

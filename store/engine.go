@@ -1,0 +1,152 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
+)
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// lockDir checks that dir is or can be a store, makes it one, and locks it.
+func lockDir(dir string, o Options) (io.Closer, error) {
+	if _, err := o.FS.Stat(dir); isNotExist(err) {
+		if o.ReadOnly {
+			return nil, fmt.Errorf("%w: %s does not exist", ErrNotStore, dir)
+		}
+		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("create data directory: %w", err)
+		}
+		if err := syncDir(o.FS, o.FS.PathDir(dir)); err != nil {
+			return nil, err
+		}
+	}
+	// Before the lock: a directory of somebody else's gets no LOCK file.
+	isStore, err := checkIdentity(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !isStore && o.ReadOnly {
+		return nil, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
+	}
+	lock, err := o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))
+	if err != nil {
+		return nil, lockError(dir, err)
+	}
+	if !isStore {
+		if err := writeIdentity(o.FS, dir); err != nil {
+			return nil, errors.Join(err, lock.Close())
+		}
+	}
+	return lock, nil
+}
+
+func lockError(dir string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("lock data directory: %w", err)
+	}
+	return fmt.Errorf("%w: %s: stop that process, or let it answer (%v)", ErrInUse, dir, err)
+}
+
+// heldLock is the directory's lock as Pebble wants it: we hold it ourselves, so
+// that identity is checked under it and Pebble's own open does not take another.
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          &lockedFS{FS: s.opts.FS},
+		FormatMajorVersion:          pebble.FormatNewest,
+		ReadOnly:                    s.opts.ReadOnly,
+		Cache:                       s.cache,
+		MemTableSize:                s.opts.MemTableSize,
+		MemTableStopWritesThreshold: 4,
+		Logger:                      pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
+		EventListener:               s.events(),
+	}
+	for i := range o.Levels {
+		// Values are compressed by column already.
+		o.Levels[i].Compression = func() *block.CompressionProfile { return block.NoCompression }
+	}
+	return o
+}
+
+// lockedFS is a file system whose data directory is locked already.
+type lockedFS struct{ FS }
+
+// Lock does nothing: lockDir holds the lock.
+func (*lockedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// Unwrap returns the file system beneath.
+func (l *lockedFS) Unwrap() FS { return l.FS }
+
+func (s *Store) events() *pebble.EventListener {
+	log := s.opts.Logger
+	return &pebble.EventListener{
+		BackgroundError: func(err error) { log.Error("pebble works in the background", "err", err) },
+		// Pebble's default ends the process; a bad table must cost its hour only.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			log.Error("data directory is damaged", "file", info.Path, "bounds", info.Bounds.String(), "err", info.Details)
+		},
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			log.Warn("disk is slow", "op", info.OpType.String(), "path", info.Path, "took", info.Duration)
+		},
+		WriteStallBegin: func(info pebble.WriteStallBeginInfo) { log.Warn("writes wait for the disk", "reason", info.Reason) },
+		WriteStallEnd:   func() { log.Info("writes go on") },
+	}
+}
+
+// pebbleLogger passes Pebble's log on.
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+// Infof passes a message on at debug level: Pebble speaks of every file.
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+}
+
+// Errorf passes an error on.
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf does not return: Pebble's state is undefined afterwards.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("pebble cannot go on: %s", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	l.log.Error("data directory cannot be written", "err", err)
+	if l.fatal != nil {
+		l.fatal(err)
+	}
+	os.Exit(1)
+}
+
+// damageLog keeps the first errors of a kind that nobody is left to return to.
+type damageLog struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+const maxDamage = 100
+
+func (s *Store) reportDamage(err error) {
+	s.opts.Logger.Error("data directory is damaged", "err", err)
+	s.damage.mu.Lock()
+	defer s.damage.mu.Unlock()
+	if len(s.damage.errs) < maxDamage {
+		s.damage.errs = append(s.damage.errs, err)
+	}
+}
+
+func (d *damageLog) list() []error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]error(nil), d.errs...)
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// FormatVersion is the version of everything this package writes.
+//
+// Version 1: 65,536-row column blocks, tails, sealed buckets with an index, as
+// docs/format.md draws them. A store of a higher version is refused.
+const FormatVersion = 1
+
+// What Open can say about a directory.
+var (
+	// ErrInUse: another process, or another Store of this one, has the directory.
+	ErrInUse = errors.New("data directory is in use by another process")
+	// ErrNotStore: the directory has files in it but is no weir data directory.
+	ErrNotStore = errors.New("not a weir data directory")
+	// ErrNewerFormat: a later version of weir wrote the directory.
+	ErrNewerFormat = errors.New("data directory was written by a newer weir")
+)
+
+// The identity file is one line of text, "weir format 1\n", so that a person
+// who meets the directory knows what it is.
+const (
+	identityName   = "WEIR"
+	identityPrefix = "weir format "
+)
+
+// readIdentity returns the format version of the store in dir, 0 if dir has no
+// identity.
+func readIdentity(fs FS, dir string) (int, error) {
+	f, err := fs.Open(fs.PathJoin(dir, identityName))
+	if isNotExist(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("open identity: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return 0, fmt.Errorf("read identity: %w", err)
+	}
+	number, isWeir := strings.CutPrefix(strings.TrimSpace(string(text)), identityPrefix)
+	version, err := strconv.Atoi(number)
+	if !isWeir || err != nil || version < 1 {
+		return 0, fmt.Errorf("%w: %s: the file %s in it does not read %q; give another directory with --data",
+			ErrNotStore, dir, identityName, identityPrefix+"N")
+	}
+	return version, nil
+}
+
+// writeIdentity makes dir a store. The file appears whole or not at all.
+func writeIdentity(fs FS, dir string) error {
+	name := fs.PathJoin(dir, identityName)
+	f, err := fs.Create(name+".tmp", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create identity: %w", err)
+	}
+	if _, err = fmt.Fprintf(f, "%s%d\n", identityPrefix, FormatVersion); err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	if err := fs.Rename(name+".tmp", name); err != nil {
+		return fmt.Errorf("rename identity: %w", err)
+	}
+	return syncDir(fs, dir)
+}
+
+func syncDir(fs FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
+// checkIdentity says whether dir may be opened, and whether it is a store yet.
+func checkIdentity(fs FS, dir string) (isStore bool, err error) {
+	version, err := readIdentity(fs, dir)
+	if err != nil {
+		return false, err
+	}
+	if version > FormatVersion {
+		return false, fmt.Errorf("%w: %s has format %d, this weir knows %d; upgrade weir", ErrNewerFormat, dir, version, FormatVersion)
+	}
+	if version != 0 {
+		return true, nil
+	}
+	names, err := fs.List(dir)
+	if err != nil {
+		return false, fmt.Errorf("list data directory: %w", err)
+	}
+	for _, name := range names {
+		if !harmless(name) {
+			return false, fmt.Errorf("%w: %s holds other files (%s); give an empty or new directory with --data", ErrNotStore, dir, name)
+		}
+	}
+	return false, nil
+}
+
+// harmless reports whether a directory with that file in it may still become a
+// store: what an earlier start left that was cut short, or the daemon's socket.
+func harmless(name string) bool {
+	switch name {
+	case "LOCK", identityName + ".tmp", "weir.sock", "lost+found":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"weir/flow"
+)
+
+// removeLeftovers removes tables of a seal that was cut short.
+func removeLeftovers(fs FS, dir string) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("list data directory: %w", err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, sealPrefix) {
+			if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
+				return fmt.Errorf("remove a table of an unfinished seal: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// load reads what the store keeps in memory: the totals of every bucket and the
+// rows of parts.
+func (s *Store) load() error {
+	start, end := []byte{prefixBucket}, []byte{prefixBucket + 1}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return fmt.Errorf("read buckets: %w", err)
+	}
+	defer it.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ok := it.First(); ok; {
+		h, _, _, isBucket := splitBucketKey(it.Key())
+		if !isBucket {
+			return fmt.Errorf("read buckets: unknown key %x", it.Key())
+		}
+		hs := &hourState{hour: h}
+		s.hours[h] = hs
+		s.loadBucket(it, hs)
+		_, next := bucketSpan(h, h)
+		ok = it.SeekGE(next)
+	}
+	if err := it.Error(); err != nil {
+		// Damage in one table must not keep the others from being read, but it
+		// hides which buckets follow: the caller has to know.
+		return fmt.Errorf("read buckets: %w", err)
+	}
+	s.handOverFull()
+	return nil
+}
+
+// loadBucket reads the small values of one bucket. it stands at its first key.
+func (s *Store) loadBucket(it *pebble.Iterator, hs *hourState) {
+	h, kind, _, _ := splitBucketKey(it.Key())
+	ok := true
+	if kind == kindMeta {
+		if err := hs.parseMeta(it.Value()); err != nil {
+			s.reportDamage(&DamageError{Hour: h, What: "totals", Err: err})
+			*hs = hourState{hour: h} // the headers know as much
+		}
+		ok = it.SeekGE(headerKey(h, hs.blocks))
+	}
+	for ; ok; ok = it.Next() {
+		of, kind, rest, isBucket := splitBucketKey(it.Key())
+		if !isBucket || of != h {
+			return
+		}
+		switch kind {
+		case kindHeader:
+			s.loadHeader(hs, rest, it.Value())
+		case kindTail:
+			s.loadTail(hs, rest, it.Value())
+		default:
+			return
+		}
+	}
+}
+
+// loadHeader counts a block that the totals do not.
+func (s *Store) loadHeader(hs *hourState, rest, value []byte) {
+	if len(rest) != 4 {
+		s.reportDamage(&DamageError{Hour: hs.hour, What: "key of a header", Err: errValue})
+		return
+	}
+	number := int(binary.BigEndian.Uint32(rest))
+	if number < hs.blocks || number >= maxBlocks {
+		s.reportDamage(&DamageError{Hour: hs.hour, What: fmt.Sprintf("number of block %d", number), Err: errValue})
+		return
+	}
+	hs.blocks = number + 1
+	head, err := parseHeader(value)
+	if err != nil {
+		s.reportDamage(&DamageError{Hour: hs.hour, What: headerName(number), Err: err})
+		return
+	}
+	hs.bounds.add(head.bounds)
+	hs.bytes += int64(len(value))
+	for f := range head.columns.All {
+		hs.bytes += int64(head.stats[f].Size)
+	}
+}
+
+func headerName(block int) string { return fmt.Sprintf("header of block %d", block) }
+
+// loadTail gives the rows of a tail segment back to their part. A segment that
+// is damaged, or was read already, is left out.
+func (s *Store) loadTail(hs *hourState, rest, value []byte) {
+	if len(rest) != 12 {
+		s.reportDamage(&DamageError{Hour: hs.hour, What: "key of a tail segment", Err: errValue})
+		return
+	}
+	id, from := binary.BigEndian.Uint64(rest), int(binary.BigEndian.Uint32(rest[8:]))
+	rows, err := parseTail(value)
+	if err == nil && rows.Len() > 0 && (rows.PresentCount(flow.Received) != rows.Len() || from+rows.Len() > BlockRows) {
+		err = errValue
+	}
+	if err != nil {
+		what := fmt.Sprintf("tail segment of part %d from row %d", id, from)
+		s.reportDamage(&DamageError{Hour: hs.hour, What: what, Err: err})
+		rows = flow.NewBatch(0)
+	}
+	p := hs.open
+	if p == nil || p.id != id {
+		if p != nil {
+			// Only the last part of an hour goes on; those before were being written.
+			hs.open, hs.writing = nil, append(hs.writing, p)
+		}
+		p = s.newPart(hs)
+		p.id, p.batch = id, flow.NewBatch(rows.Len())
+		hs.open = p
+	}
+	s.partID = max(s.partID, id)
+	p.batch.AppendRows(rows, 0, rows.Len())
+	p.bounds.add(boundsOf(rows, 0, rows.Len()))
+	p.flushed = p.batch.Len()
+	p.tails += int64(len(value))
+	s.clock++
+	p.used = s.clock
+}
+
+// handOverFull has the parts written that do not go on taking rows. mu is held.
+func (s *Store) handOverFull() {
+	if s.opts.ReadOnly {
+		return
+	}
+	open := 0
+	for _, hs := range s.hours {
+		waiting := hs.writing
+		hs.writing = nil
+		for _, p := range waiting {
+			s.handOver(p)
+		}
+		if hs.open == nil {
+			continue
+		}
+		open++
+		if hs.open.batch.Len() >= BlockRows || open > s.opts.MaxOpenHours {
+			s.handOver(hs.open)
+		}
+	}
+}
+
+// errNoSuchBucket is returned for an hour that has no rows.
+var errNoSuchBucket = errors.New("no such bucket")

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Options says how a store is opened. The zero value is good for a collector.
+type Options struct {
+	// ReadOnly refuses every change and leaves the directory as it is. The
+	// directory must exist. It is locked all the same.
+	ReadOnly bool
+
+	// FlushEvery is how often appended rows are written to the log and synced:
+	// what a crash or a power cut can lose at most. Default 500 ms; negative
+	// leaves it to Flush.
+	FlushEvery time.Duration
+
+	// MaxOpenHours bounds the hours with rows in memory at a time. One more makes
+	// the least recently used one a short block. Default 4, about 20 MB each.
+	MaxOpenHours int
+
+	// CacheSize is the size of Pebble's block cache in bytes. Default 64 MB; the
+	// operating system's page cache serves large values anyway.
+	CacheSize int64
+
+	// MemTableSize is the size of Pebble's memtable in bytes. Default 32 MB.
+	MemTableSize uint64
+
+	// Logger takes what nobody is left to return to. Default: nothing.
+	Logger *slog.Logger
+
+	// FS is the file system. Default: the disk.
+	FS FS
+
+	// Fatal is called when Pebble cannot go on (its log cannot be written, most
+	// often because the disk is full) and must not return. Default: the process
+	// ends with status 1, after the reason has gone to Logger.
+	Fatal func(error)
+}
+
+// withDefaults fills in the zero values.
+func (o Options) withDefaults() Options {
+	if o.FlushEvery == 0 {
+		o.FlushEvery = 500 * time.Millisecond
+	}
+	if o.MaxOpenHours <= 0 {
+		o.MaxOpenHours = 4
+	}
+	if o.CacheSize <= 0 {
+		o.CacheSize = 64 << 20
+	}
+	if o.MemTableSize == 0 {
+		o.MemTableSize = 32 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	return o
+}

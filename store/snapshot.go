@@ -1,0 +1,155 @@
+package store
+
+import (
+	"slices"
+	"sync"
+
+	"weir/flow"
+)
+
+// A snapshot is the leading rows of a part as they were when a View was taken.
+// Columns are copied when first asked for, under Store.mu, because the part goes
+// on taking rows; once copied they serve every Block of the view. It is a
+// rowSource for several goroutines.
+type snapshot struct {
+	store   *Store
+	part    *part
+	bounds  bounds
+	columns flow.FieldSet
+
+	mu     sync.Mutex
+	closed bool
+	cols   [flow.FieldCount]*snapColumn
+}
+
+// A snapColumn is one column of a snapshot; it does not change.
+type snapColumn struct {
+	nums    []uint64
+	addrs   []flow.Addr
+	present []uint64
+	stat    Stat
+}
+
+// snap takes a snapshot of all rows of p. Store.mu is held.
+func (s *Store) snap(p *part) *snapshot {
+	p.readers++
+	return &snapshot{store: s, part: p, bounds: p.bounds, columns: p.batch.Columns()}
+}
+
+// release lets the part's memory go. Store.mu is held.
+func (s *snapshot) release() {
+	s.part.readers--
+	s.store.recycle(s.part)
+}
+
+// shut makes later reads of columns that were not copied fail.
+func (s *snapshot) shut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+func (s *snapshot) column(f flow.Field) (*snapColumn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.cols[f]; c != nil {
+		return c, nil
+	}
+	if s.closed {
+		return nil, ErrClosed
+	}
+	c := s.copyColumn(f)
+	s.cols[f] = c
+	return c, nil
+}
+
+func (s *snapshot) copyColumn(f flow.Field) *snapColumn {
+	n := int(s.bounds.rows)
+	c := new(snapColumn)
+	s.store.mu.Lock()
+	b := s.part.batch
+	c.present = slices.Clone(b.Present(f)[:(n+63)/64])
+	if f.IsAddr() {
+		c.addrs = slices.Clone(b.Addr(f)[:n])
+	} else {
+		c.nums = slices.Clone(b.Num(f)[:n])
+	}
+	s.store.mu.Unlock()
+
+	if n&63 != 0 {
+		c.present[len(c.present)-1] &= 1<<(n&63) - 1
+	}
+	var present encoder // for its presence and statistics only
+	present.gatherPresent(c.present, n)
+	if f.IsAddr() {
+		present.addrs = gatherRows(nil, c.addrs, nil, c.present, present.count)
+	} else {
+		present.values = gatherRows(nil, c.nums, nil, c.present, present.count)
+	}
+	c.stat = present.stat(f)
+	return c
+}
+
+func (s *snapshot) stat(f flow.Field) (Stat, error) {
+	c, err := s.column(f)
+	if err != nil {
+		return Stat{}, err
+	}
+	return c.stat, nil
+}
+
+func (s *snapshot) num(f flow.Field, dst []uint64) error {
+	c, err := s.column(f)
+	if err == nil {
+		copy(dst, c.nums)
+	}
+	return err
+}
+
+func (s *snapshot) addr(f flow.Field, dst []flow.Addr) error {
+	c, err := s.column(f)
+	if err == nil {
+		copy(dst, c.addrs)
+	}
+	return err
+}
+
+func (s *snapshot) present(f flow.Field, dst []uint64) ([]uint64, error) {
+	c, err := s.column(f)
+	if err != nil {
+		return nil, err
+	}
+	dst = sized(dst, len(c.present))
+	copy(dst, c.present)
+	return dst, nil
+}
+
+func (s *snapshot) dict(f flow.Field) (*Dict, error) {
+	if !f.IsAddr() && !isPosting(f) {
+		return nil, nil
+	}
+	c, err := s.column(f)
+	if err != nil {
+		return nil, err
+	}
+	var e encoder
+	d := &Dict{postings: isPosting(f), codes: make([]uint16, s.bounds.rows)}
+	e.gatherPresent(c.present, len(d.codes))
+	var codes []uint64
+	if f.IsAddr() {
+		d.addrs, codes = e.addrCodes(gatherRows(nil, c.addrs, nil, c.present, e.count))
+		d.n = len(d.addrs)
+	} else {
+		d.nums, codes = e.numCodes(gatherRows(nil, c.nums, nil, c.present, e.count))
+		d.n = len(d.nums)
+	}
+	for i, code := range codes {
+		d.codes[i] = uint16(code)
+	}
+	of := column{rows: len(d.codes), count: e.count}
+	if e.count < len(d.codes) {
+		of.present = c.present
+	}
+	spread(d.codes, &of, uint16(d.n))
+	return d, nil
+}

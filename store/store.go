@@ -1,0 +1,213 @@
+// Package store keeps flow records in hourly buckets of one Pebble store. It is
+// the only package that knows Pebble.
+//
+// # What it promises
+//
+// A row given to [Store.Append] is visible to every [View] taken from then on.
+// It is durable once [Store.Flush] has returned, which also happens by itself
+// every [Options.FlushEvery]; a crash, a kill -9 or a power cut loses at most
+// the rows since. No row is ever stored twice. A bucket is dropped whole or not
+// at all. Damage on disk costs the block or column it is in and is reported as
+// a [DamageError].
+//
+// # How a row lives
+//
+// Rows collect in memory, one open part for each hour. Twice a second what is
+// new in a part goes to disk as a tail segment, which exists for recovery only.
+// At [BlockRows] rows the part is encoded by column into a block, and the block
+// replaces the tail segments in one atomic batch. When the hour is over, a
+// [Sealing] rewrites the bucket as sorted tables, verbatim but with an index
+// beside it. [Store.Drop] removes a bucket in milliseconds, whatever its size.
+//
+// # What it does not do
+//
+// It knows nothing of what an index entry means (package index), of filters
+// (package query), or of when a bucket has expired (package retention).
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// ErrClosed is returned by a store or view that was closed.
+var ErrClosed = errors.New("store is closed")
+
+// A Store is an open data directory. All its methods may be called by several
+// goroutines.
+type Store struct {
+	dir    string
+	opts   Options
+	db     *pebble.DB
+	cache  *pebble.Cache
+	lock   io.Closer
+	codecs *codecs
+
+	// publish is held to change what is on disk and in memory together: writing a
+	// block, a tail, a seal, a drop. A View is taken under its read side and so
+	// sees every row once. It is taken before mu.
+	publish sync.RWMutex
+
+	mu      sync.Mutex
+	changed *sync.Cond // on mu: a part was written, or the store closed
+	hours   map[Hour]*hourState
+	writing int    // parts handed over and not yet written, in all hours
+	clock   uint64 // counts uses of parts
+	partID  uint64 // the last part's
+	views   map[*View]struct{}
+	spare   []*part // written parts whose memory can be used again
+	dirty   bool    // something was written without a sync
+	closed  bool
+
+	flushing sync.Mutex // one Flush at a time
+	writers  sync.WaitGroup
+	stop     context.CancelFunc
+	stopped  chan struct{}
+	damage   damageLog
+}
+
+// maxWriting bounds the parts that wait to be written; Append waits beyond.
+const maxWriting = 3
+
+// Open opens the store in dir, and makes one if dir is empty or missing. See
+// ErrInUse, ErrNotStore and ErrNewerFormat.
+func Open(dir string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := &Store{
+		dir: dir, opts: o, codecs: newCodecs(),
+		hours: map[Hour]*hourState{}, views: map[*View]struct{}{},
+		stopped: make(chan struct{}),
+	}
+	s.changed = sync.NewCond(&s.mu)
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go s.run(ctx)
+	return s, nil
+}
+
+func (s *Store) open() error {
+	lock, err := lockDir(s.dir, s.opts)
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	if !s.opts.ReadOnly {
+		if err := removeLeftovers(s.opts.FS, s.dir); err != nil {
+			return err
+		}
+	}
+	s.cache = pebble.NewCache(s.opts.CacheSize)
+	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
+		return fmt.Errorf("open %s: %w", s.dir, err)
+	}
+	return s.load()
+}
+
+// release gives back what open took.
+func (s *Store) release() error {
+	var err error
+	if s.db != nil {
+		err = s.db.Close()
+	}
+	if s.cache != nil {
+		s.cache.Unref()
+	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// run flushes at intervals until ctx is done.
+func (s *Store) run(ctx context.Context) {
+	defer close(s.stopped)
+	if s.opts.FlushEvery < 0 || s.opts.ReadOnly {
+		return
+	}
+	tick := time.NewTicker(s.opts.FlushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.retryWrites()
+			if err := s.Flush(); err != nil && !errors.Is(err, ErrClosed) {
+				s.opts.Logger.Error("flush appended rows", "err", err)
+			}
+		}
+	}
+}
+
+// Close makes every appended row durable and closes the store. Views that are
+// still open turn to ErrClosed.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+
+	s.stop()
+	<-s.stopped
+	err := s.Flush()
+
+	views := s.markClosed()
+	s.writers.Wait()
+	for v := range views {
+		err = errors.Join(err, v.shut())
+	}
+	if err := errors.Join(err, s.release()); err != nil {
+		return fmt.Errorf("close %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// markClosed lets nothing new begin, waits for what has begun on Pebble, and
+// returns the open views.
+func (s *Store) markClosed() map[*View]struct{} {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed.Broadcast()
+	views := s.views
+	s.views = map[*View]struct{}{}
+	return views
+}
+
+// Dir returns the directory of the store.
+func (s *Store) Dir() string { return s.dir }
+
+// Buckets returns what is known of every bucket, ascending, from memory.
+func (s *Store) Buckets() []BucketInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]BucketInfo, 0, len(s.hours))
+	for _, h := range s.hours {
+		if info := h.info(); info.Rows > 0 || info.Blocks > 0 {
+			out = append(out, info)
+		}
+	}
+	slices.SortFunc(out, func(a, b BucketInfo) int { return cmp.Compare(a.Hour, b.Hour) })
+	return out
+}
+
+// Damage returns the damage met since Open in what Open itself read: tails,
+// headers and totals. Damage in columns is returned to who reads them.
+func (s *Store) Damage() []error { return s.damage.list() }

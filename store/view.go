@@ -1,0 +1,167 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// A View is a range of buckets as they were at one moment. Appends, seals and
+// drops that come later do not change it; it keeps what it needs of them on
+// disk and in memory, so it must be closed. Its methods, and those of its
+// Buckets, may be called by several goroutines.
+type View struct {
+	store   *Store
+	buckets []*Bucket
+	snaps   []*snapshot
+
+	// life is held to use iterators, and exclusively to close them, so that a
+	// store can close under a running query.
+	life   sync.RWMutex
+	closed bool
+
+	mu    sync.Mutex
+	root  *pebble.Iterator // pins the tables; cloned, never moved
+	free  []*pebble.Iterator
+	index map[*IndexIter]struct{}
+}
+
+// View returns the buckets from to to, both inclusive, that have rows.
+//
+// It holds an iterator, not a snapshot: a snapshot does not protect what it
+// sees from an excise.
+func (s *Store) View(from, to Hour) (*View, error) {
+	if to < from {
+		to = from
+	}
+	start, end := bucketSpan(from, to)
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	root, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return nil, fmt.Errorf("view buckets: %w", err)
+	}
+	v := &View{store: s, root: root, index: map[*IndexIter]struct{}{}}
+	for h, hs := range s.hours {
+		if h >= from && h <= to {
+			v.add(hs)
+		}
+	}
+	slices.SortFunc(v.buckets, func(a, b *Bucket) int { return cmp.Compare(a.info.Hour, b.info.Hour) })
+	s.views[v] = struct{}{}
+	return v, nil
+}
+
+// add takes in a bucket. Store.mu is held.
+func (v *View) add(hs *hourState) {
+	info := hs.info()
+	if info.Rows == 0 && info.Blocks == 0 {
+		return
+	}
+	b := &Bucket{view: v, info: info}
+	for _, p := range hs.parts() {
+		if p.bounds.rows > 0 {
+			b.snaps = append(b.snaps, v.store.snap(p))
+		}
+	}
+	v.snaps = append(v.snaps, b.snaps...)
+	v.buckets = append(v.buckets, b)
+}
+
+// Buckets returns the buckets of the view, ascending.
+func (v *View) Buckets() []*Bucket { return v.buckets }
+
+// Close lets go of what the view holds. Blocks and iterators of the view return
+// ErrClosed from then on; values they returned stay good.
+func (v *View) Close() error {
+	s := v.store
+	s.mu.Lock()
+	_, open := s.views[v]
+	delete(s.views, v)
+	s.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return v.shut()
+}
+
+// shut closes the view, which Store.views no longer holds.
+func (v *View) shut() error {
+	v.life.Lock()
+	defer v.life.Unlock()
+	v.closed = true
+	for _, snap := range v.snaps {
+		snap.shut()
+	}
+	v.store.mu.Lock()
+	for _, snap := range v.snaps {
+		snap.release()
+	}
+	v.store.mu.Unlock()
+
+	var err error
+	for it := range v.index {
+		err = errors.Join(err, it.it.Close())
+	}
+	for _, it := range append(v.free, v.root) {
+		err = errors.Join(err, it.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("close view: %w", err)
+	}
+	return nil
+}
+
+// get returns a copy of the value under key. The key must be of the view's
+// range.
+func (v *View) get(key []byte) ([]byte, error) {
+	v.life.RLock()
+	defer v.life.RUnlock()
+	it, err := v.borrow()
+	if err != nil {
+		return nil, err
+	}
+	defer v.giveBack(it)
+	if !it.SeekGE(key) || !bytes.Equal(it.Key(), key) {
+		if err := it.Error(); err != nil {
+			return nil, err
+		}
+		return nil, errMissing
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(value), nil
+}
+
+// borrow returns an iterator for one goroutine. life is held.
+func (v *View) borrow() (*pebble.Iterator, error) {
+	if v.closed {
+		return nil, ErrClosed
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n := len(v.free); n > 0 {
+		it := v.free[n-1]
+		v.free = v.free[:n-1]
+		return it, nil
+	}
+	return v.root.Clone(pebble.CloneOptions{})
+}
+
+func (v *View) giveBack(it *pebble.Iterator) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.free = append(v.free, it)
+}
