@@ -67,17 +67,15 @@ func bucketWords(b *store.Bucket, f flow.Field, n int, ranges []ValueRange, st *
 			err = fmt.Errorf("close index: %w", cerr)
 		}
 	}()
-	l := lookup{it: it, field: f, n: n, words: make([]uint64, (n+63)/64), stats: st}
-	if err := l.run(ranges); err != nil {
-		return nil, &store.DamageError{Hour: b.Info().Hour, Key: append([]byte(nil), it.Key()...), Err: err}
-	}
-	return l.words, nil
+	l := lookup{it: it, field: f, hour: b.Info().Hour, n: n, words: make([]uint64, (n+63)/64), stats: st}
+	return l.words, l.run(ranges)
 }
 
 // A lookup walks the pages of one field for ascending ranges.
 type lookup struct {
 	it    entries
 	field flow.Field
+	hour  store.Hour
 	n     int      // blocks of the bucket that the index covers
 	words []uint64 // the blocks found, a bit each
 	stats *Stats
@@ -155,16 +153,22 @@ func (l *lookup) nextPage() (bool, error) {
 
 func (l *lookup) openPage() error {
 	page, err := openPage(l.it.Key(), l.it.Value())
-	if err != nil {
-		return err
+	if err == nil && page.n != l.n {
+		err = fmt.Errorf("index page counts %d blocks, its bucket %d", page.n, l.n)
 	}
-	if page.n != l.n {
-		return fmt.Errorf("index page counts %d blocks, its bucket %d", page.n, l.n)
+	if err != nil {
+		return l.damage(err)
 	}
 	l.page, l.open = page, true
 	l.stats.PagesRead++
 	l.stats.PageBytes += len(l.it.Value())
 	return nil
+}
+
+// damage makes err, which is about the page that the iterator stands on, one
+// that names it.
+func (l *lookup) damage(err error) error {
+	return &store.DamageError{Hour: l.hour, What: "index entry " + describeKey(l.it.Key()), Err: err}
 }
 
 // collect adds the blocks of the range's terms from the current page on.
@@ -175,7 +179,7 @@ func (l *lookup) collect(rng ValueRange) error {
 		}
 		more, err := l.page.collect(rng, l.words, &l.stats.Terms)
 		if err != nil {
-			return err
+			return l.damage(err)
 		}
 		if more || countBits(l.words) == l.n {
 			return nil
