@@ -26,8 +26,18 @@ type decoding struct {
 	head    *header
 	state   *domain // sampling tables, systemInitTime; nil for none
 
+	located []ref // buffer for the places in a record with variable-length fields
+
 	badTimes, badValues uint64 // values left absent
 }
+
+// begin makes d ready for a set. The buffer stays.
+func (d *decoding) begin(b *flow.Batch, h *header, state *domain) {
+	*d = decoding{b: b, head: h, state: state, located: d.located}
+}
+
+// release lets go of what belongs to the caller.
+func (d *decoding) release() { d.begin(nil, nil, nil) }
 
 // run decodes the records column by column.
 func (d *decoding) run(p *plan) {

@@ -84,19 +84,21 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 }
 
 func (d *Decoder) datagram(b *flow.Batch, e *exporter, received uint64, port uint16, payload []byte) error {
-	h := header{received: received, exporter: e.key}
+	e.head = header{received: received, exporter: e.key}
+	h := &e.head
+	defer e.work.release()
 	if len(payload) < 4 {
 		return e.refuse(ReasonTruncated, "%d bytes", len(payload))
 	}
 	h.version = binary.BigEndian.Uint16(payload)
 	switch h.version {
 	case 1, 5, 7:
-		return d.fixed(b, e, &h, port, payload)
+		return d.fixed(b, e, h, port, payload)
 	case 9, 10:
-		return d.templated(b, e, &h, port, payload)
+		return d.templated(b, e, h, port, payload)
 	case 0:
 		if payload[2] == 0 && payload[3] == 5 {
-			return d.sflow(b, e, &h, port, payload)
+			return d.sflow(b, e, h, port, payload)
 		}
 		return e.refuse(ReasonVersion, "sFlow version %d", binary.BigEndian.Uint16(payload[2:]))
 	}

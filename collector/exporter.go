@@ -57,6 +57,8 @@ type exporter struct {
 	templates     int
 	templateBytes int
 	stats         ExporterStats
+	head          header   // of the datagram being decoded; here, so that it costs no allocation
+	work          decoding // of the set being decoded; likewise
 	changed       bool // there is something new to persist
 	gone          bool // evicted; look it up again
 }
@@ -105,12 +107,18 @@ func (e *exporter) stream(key streamKey, received uint64, limits *Limits, d *Dec
 	return s
 }
 
-// dropStream forgets the stream that was silent for the longest time. What it
-// defined stays in its domain.
+// dropStream forgets the stream that was silent for the longest time, but first
+// those that defined nothing: some exporters send every datagram from another
+// port.
 func (e *exporter) dropStream(d *Decoder) {
 	var oldest *stream
 	for _, s := range e.streams {
-		if oldest == nil || s.seen < oldest.seen {
+		if oldest == nil {
+			oldest = s
+			continue
+		}
+		barren, oldestBarren := len(s.templates) == 0, len(oldest.templates) == 0
+		if barren && !oldestBarren || barren == oldestBarren && s.seen < oldest.seen {
 			oldest = s
 		}
 	}

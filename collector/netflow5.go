@@ -90,7 +90,9 @@ func (e *exporter) fixed(b *flow.Batch, f *fixedFormat, h *header, p []byte) err
 	if n == 0 {
 		return err
 	}
-	dec := decoding{b: b, head: h, body: body[:n*f.plan.recLen], refs: f.plan.refs, n: n, recLen: f.plan.recLen}
+	dec := &e.work
+	dec.begin(b, h, nil)
+	dec.body, dec.refs, dec.n, dec.recLen = body[:n*f.plan.recLen], f.plan.refs, n, f.plan.recLen
 	dec.base = b.Grow(n)
 	dec.common(f.version)
 	dec.run(f.plan)

@@ -65,7 +65,8 @@ type plan struct {
 // to be flows. A record of times and names alone is a statement about
 // something else.
 var flowFields = flow.SetOf(flow.SrcAddr, flow.DstAddr, flow.SrcMAC, flow.DstMAC, flow.PostSrcMAC,
-	flow.PostDstMAC, flow.NATSrcAddr, flow.NATDstAddr, flow.SrcPort, flow.DstPort, flow.Proto, flow.MPLSLabel1)
+	flow.PostDstMAC, flow.NATSrcAddr, flow.NATDstAddr, flow.SrcPort, flow.DstPort, flow.Proto, flow.MPLSLabel1,
+	flow.Bytes, flow.Packets)
 
 // candidate is an element of a template that could feed a field.
 type candidate struct {

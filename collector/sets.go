@@ -85,17 +85,18 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 		return nil
 	}
 	h.template = t.id
-	dec := decoding{b: b, head: h, state: s.domain}
+	dec := &e.work
+	dec.begin(b, h, s.domain)
 	version := flow.VersionNF9
 	if h.version == 10 {
 		version = flow.VersionIPFIX
 	}
-	var err error
 	before := b.Len()
+	var err error
 	if p.varying {
 		err = dec.varyingSet(p, body, version)
 	} else {
-		dec.fixedSet(p, body, version)
+		err = dec.fixedSet(p, body, version)
 	}
 	e.stats.Records += uint64(b.Len() - before)
 	e.stats.Errors[ReasonTime] += dec.badTimes
@@ -104,7 +105,11 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 }
 
 // fixedSet decodes the records of a template of fixed layout, all at once.
-func (d *decoding) fixedSet(p *plan, body []byte, version uint64) {
+//
+// What is left behind the last record is padding. Padding is shorter than a
+// record and, to align with 4 or 8 bytes, than 8 bytes; more than that, not
+// zero, is a record that was cut or a layout that has changed.
+func (d *decoding) fixedSet(p *plan, body []byte, version uint64) error {
 	n := len(body) / p.recLen
 	if p.recLen < 4 { // padding could be taken for records
 		for n > 0 && len(body)-(n-1)*p.recLen < 4 && allZero(body[(n-1)*p.recLen:]) {
@@ -112,27 +117,24 @@ func (d *decoding) fixedSet(p *plan, body []byte, version uint64) {
 		}
 	}
 	d.body, d.n, d.recLen, d.refs = body[:n*p.recLen], n, p.recLen, p.refs
-	if n == 0 {
-		return
+	if n > 0 {
+		d.base = d.b.Grow(n)
+		d.common(version)
+		d.run(p)
 	}
-	d.base = d.b.Grow(n)
-	d.common(version)
-	d.run(p)
+	if rest := body[n*p.recLen:]; (n == 0 || len(rest) >= 8) && !allZero(rest) {
+		return decodeErrorf(ReasonRecord, "%d bytes are left of a set of records of %d", len(rest), p.recLen)
+	}
+	return nil
 }
-
-// maxRefs is how many values of a record with variable-length fields fit the
-// buffer on the stack.
-const maxRefs = 160
 
 // varyingSet decodes the records of a template with variable-length fields, one
 // at a time: the same steps, with offsets found anew for each record.
 func (d *decoding) varyingSet(p *plan, body []byte, version uint64) error {
-	var buffer [maxRefs]ref
-	refs := buffer[:]
-	if len(p.refs) > maxRefs {
-		refs = make([]ref, len(p.refs))
+	if cap(d.located) < len(p.refs) {
+		d.located = make([]ref, len(p.refs))
 	}
-	refs = refs[:len(p.refs)]
+	refs := d.located[:len(p.refs)]
 	start := d.b.Len()
 	for len(body) >= p.recLen && !(len(body) < 4 && allZero(body)) {
 		length, ok := p.locate(body, refs)

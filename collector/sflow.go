@@ -131,8 +131,10 @@ func (e *exporter) sample(b *flow.Batch, h *header, format uint32, data []byte) 
 		e.count(ReasonSampleFormat)
 		return nil
 	}
-	row, n := b.Len(), b.Grow(1)
-	dec := decoding{b: b, head: h, base: n, n: 1}
+	row := b.Grow(1)
+	dec := &e.work
+	dec.begin(b, h, nil)
+	dec.base, dec.n = row, 1
 	s := flowSample{row: row, b: b, exporter: e}
 	if err := s.read(format, data); err != nil {
 		b.Truncate(row)

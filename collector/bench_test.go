@@ -1,0 +1,71 @@
+package collector
+
+import (
+	"net/netip"
+	"testing"
+
+	"weir/flow"
+)
+
+// The decoders' cost of a record. Run with
+//
+//	go test -run xxx -bench Decode -count 6 ./collector | tee new.txt; benchstat new.txt
+
+var benchSource = netip.MustParseAddrPort("192.0.2.1:4711")
+
+// benchmarkDecode decodes a datagram over and over, after those that set the
+// stage.
+func benchmarkDecode(b *testing.B, payload []byte, before ...[]byte) {
+	d := NewDecoder(DecoderOptions{})
+	batch := flow.NewBatch(10000)
+	for _, p := range before {
+		if err := d.Decode(batch, builtExport*1000, benchSource, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	batch.Reset()
+	if err := d.Decode(batch, builtExport*1000, benchSource, payload); err != nil {
+		b.Fatal(err)
+	}
+	records := batch.Len()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(payload)))
+	for b.Loop() {
+		if batch.Len() > 8192 {
+			batch.Reset()
+		}
+		_ = d.Decode(batch, builtExport*1000, benchSource, payload)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records), "ns/record")
+}
+
+func BenchmarkDecodeV5(b *testing.B) { benchmarkDecode(b, datagram5(30)) }
+
+func BenchmarkDecodeV9(b *testing.B) {
+	benchmarkDecode(b, v9(1, set(300, repeat(24, usualRecord))), v9(1, set(0, templateOf(300, usualFields...))))
+}
+
+func BenchmarkDecodeIPFIX(b *testing.B) {
+	benchmarkDecode(b, ipfix(1, set(300, repeat(24, usualRecord))), ipfix(1, set(2, templateOf(300, usualFields...))))
+}
+
+// A sampler id in every record, as routers that sample send it.
+func BenchmarkDecodeV9Sampled(b *testing.B) {
+	fields := append(append([]int(nil), usualFields...), 48, 2)
+	record := func(i int) []byte { return append(usualRecord(i), 0, 7) }
+	options := wire(400, 4, 8, 1, 4, 48, 2, 50, 4)
+	benchmarkDecode(b, v9(1, set(300, repeat(24, record))),
+		v9(1, set(0, templateOf(300, fields...)), set(1, options), set(400, wire(uint32(0), 7, uint32(1000)))))
+}
+
+func BenchmarkDecodeVariable(b *testing.B) {
+	fields := append(append([]int(nil), usualFields...), 94, 0xffff)
+	record := func(i int) []byte { return append(usualRecord(i), "\x05https"...) }
+	benchmarkDecode(b, ipfix(1, set(300, repeat(20, record))), ipfix(1, set(2, templateOf(300, fields...))))
+}
+
+func BenchmarkDecodeSFlow(b *testing.B) {
+	header := ethernetOf(wire(etherVLAN, 10, etherIPv4), ipv4Of(protoTCP, 0, nil, append(tcpOf(), make([]byte, 70)...)))
+	sample := flowSampleOf(1, 2, rawRecord(1, 1500, header), xdrBlock(1001, wire(uint32(10), uint32(0), uint32(20), uint32(0))))
+	benchmarkDecode(b, sflowDatagram(sample, sample, sample, sample, sample, sample))
+}
