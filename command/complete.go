@@ -128,6 +128,9 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 	switch f.Names()[0] {
 	case "output":
 		list = outputFormats
+		if at.in.name() == "query" {
+			list = append(slices.Clone(list), layoutNames()...)
+		}
 	case "by":
 		list = groupBy
 	case "fields":

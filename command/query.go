@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -28,7 +29,9 @@ Bytes and packets are as exported: not multiplied by the sampling interval, whic
 
 Fields: ` + fieldList(),
 		flags: append([]cli.Flag{
-			dataFlag(), outputFlag(),
+			dataFlag(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: formatTable,
+				Usage: "`FORMAT` of the answer: table, json (one object a line), csv, or nfdump's " + strings.Join(layoutNames(), ", ") + " and fmt:TOKENS"},
 			limitFlag("at most `N` flows; 0 is no limit", "0"),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
 			&cli.StringFlag{Name: "fields", Usage: "the `FIELD`s to print, separated by commas"},
@@ -41,6 +44,7 @@ Fields: ` + fieldList(),
 			{"weir query 'proto udp and dst port 53 and not dst ip 192.0.2.53' --last 1d -o csv", "who asks other resolvers, for a spreadsheet"},
 			{"weir query 'net 2001:db8::/32' --last 7d --order -bytes -n 20", "the twenty largest flows of a network"},
 			{"weir query 'port in [ 22 3389 ]' --fields start,src_addr,dst_addr,bytes -o json", "chosen fields, one JSON object a line"},
+			{"weir query 'as 786' --last 1h -o 'fmt:%ts %sap -> %dap %byt'", "a layout of nfdump's tokens"},
 		},
 		words: filterAndFields,
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
@@ -66,8 +70,11 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
-	if o.format, err = outputFormat(c); err != nil {
+	if o.format, err = queryFormat(c); err != nil {
 		return o, err
+	}
+	if isLayout(o.format) && (c.IsSet("fields") || c.Bool("count")) {
+		return o, usagef("-o %s has its own columns: --fields and --count go with table, json and csv", o.format)
 	}
 	if c.IsSet("fields") {
 		if o.columns, err = parseColumns(c.String("fields")); err != nil {
@@ -90,6 +97,20 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	o.count = c.Bool("count")
 	o.request.Fields = neededFields(o.format, o.columns)
 	return o, nil
+}
+
+// queryFormat returns the checked value of --output, which for flows may be a
+// layout of nfdump's.
+func queryFormat(c *cli.Context) (string, error) {
+	format := c.String("output")
+	if !isLayout(format) {
+		if format == "" {
+			return formatTable, nil
+		}
+		return format, oneOf("--output", format, append(slices.Clone(outputFormats), layoutNames()...))
+	}
+	_, err := parseLayout(format, false)
+	return format, err
 }
 
 // runQuery prints the flows that match.

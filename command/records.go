@@ -167,6 +167,13 @@ func newRecordWriter(format string, out io.Writer, columns []column, color bool)
 		}
 		return newCSVRecords(out, columns)
 	}
+	if isLayout(format) {
+		l, err := parseLayout(format, false)
+		if err != nil {
+			return nil, err
+		}
+		return newLayoutRecords(out, l), nil
+	}
 	if columns == nil {
 		columns = defaultColumns
 	}

@@ -1,0 +1,44 @@
+# make alone lists the targets.
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binary ./weir
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o weir .
+
+.PHONY: test
+test: ## run the tests
+	go test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: lint
+lint: ## gofmt, vet and staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	staticcheck ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (default 10s) each
+	@for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$p || exit 1; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: scripts
+scripts: ## write the expected output of the command line's scripts again
+	go test ./command -run Scripts -update
+
+.PHONY: demo
+demo: ## show weir at work
+	go run . demo
