@@ -124,12 +124,12 @@ func crashSeal(s *store.Store, current *atomic.Uint32) error {
 			return err
 		}
 		h := store.Hour(current.Load())
-		if s.Buckets() != nil && rand.IntN(2) == 0 {
-			if err := Seal(context.Background(), s, h); err != nil {
-				return err // sealing the hour that is being written must work too
-			}
-		}
 		for _, b := range s.Buckets() {
+			if b.Hour == h && rand.IntN(2) == 0 { // the hour that is being written
+				if err := Seal(context.Background(), s, h); err != nil {
+					return err
+				}
+			}
 			if b.Hour+crashKept < h {
 				fmt.Println("dropping", uint32(b.Hour))
 				if err := s.Drop(b.Hour); err != nil {

@@ -49,7 +49,7 @@ func TestKill9(t *testing.T) {
 		}
 		found := crashVerify(t, dir, have, gone, report.dropping, rng)
 		t.Logf("round %d: killed after %v, %d records vouched for, %d in the store, %d hours dropped",
-			round, delay, report.acked+1-int64(next), len(found), len(report.dropped))
+			round, delay, max(0, report.acked+1-int64(next)), len(found), len(report.dropped))
 		if t.Failed() {
 			t.Fatalf("round %d failed", round)
 		}

@@ -19,17 +19,14 @@ const runBudget = 96 << 20
 func Seal(ctx context.Context, s *store.Store, h store.Hour) error {
 	z, err := s.BeginSeal(h)
 	if err != nil {
-		return fmt.Errorf("seal %v: %w", h, err)
+		return err // it names the bucket
 	}
 	err = build(ctx, bucketBlocks{z.Bucket()}, z.Bucket().Blocks(), runBudget, z.Add)
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("seal %v: %w", h, errors.Join(err, z.Abort()))
+		return fmt.Errorf("seal bucket %v: %w", h, errors.Join(err, z.Abort()))
 	}
-	if err := z.Commit(); err != nil {
-		return fmt.Errorf("seal %v: %w", h, err)
-	}
-	return nil
+	return z.Commit()
 }
