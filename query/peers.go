@@ -1,28 +1,42 @@
 package query
 
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"weir/flow"
+	"weir/store"
+)
+
 // A PeersRequest asks who an address talked to.
 type PeersRequest struct {
-	Addr   string // as flow.ParseAddr takes it
-	Filter string
-	Window Window
-	By     string // what orders the answer: bytes (also ""), packets, flows, first or last
-	Limit  int    // how many peers are answered; 0: all
-	Raw    bool   // counters as exported, not multiplied by the sampling interval
+	Addr     string `json:"addr"`             // as flow.ParseAddr takes it
+	Filter   string `json:"filter,omitempty"` // files expanded (Filter.Source); "" matches all
+	Window   `json:"window,omitzero"`
+	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
+	By       string `json:"by,omitempty"`       // one of PeerOrders; "": bytes
+	Limit    int    `json:"limit,omitempty"`    // how many peers are answered; 0: all
 }
+
+// PeerOrders are what an answer's peers can be ordered by: the largest or
+// latest first, by first the earliest.
+var PeerOrders = []string{"bytes", "packets", "flows", "first", "last"}
 
 // A PeersResult is the answer to a PeersRequest.
 type PeersResult struct {
-	Addr    string `json:"addr"`
-	By      string `json:"by"`
-	Count   int    `json:"count"` // peers in all, also those beyond the limit
-	Total   Peer   `json:"total"` // of all peers; Addr and ports are empty
-	Peers   []Peer `json:"peers"` // largest or latest first, the earliest first by first
-	Sampled bool   `json:"sampled,omitempty"`
+	Addr  string `json:"addr"`
+	By    string `json:"by"`
+	Count int    `json:"count"` // peers in all, also those beyond the limit
+	Total Peer   `json:"total"` // of all peers; address and ports are empty
+	Peers []Peer `json:"peers"`
 }
 
 // A Peer is what one address exchanged with the one asked for. Out is from that
 // address to the peer and in is back; a record that carries reverse counters
-// (RFC 5103) counts them in the other direction.
+// (RFC 5103) counts them in the other direction. Counters are as exported;
+// estimates have each record multiplied by its sampling interval.
 type Peer struct {
 	Addr       string     `json:"peer"`
 	Flows      uint64     `json:"flows"`
@@ -30,10 +44,12 @@ type Peer struct {
 	BytesIn    uint64     `json:"bytes_in"`
 	PacketsOut uint64     `json:"packets_out"`
 	PacketsIn  uint64     `json:"packets_in"`
-	First      uint64     `json:"first"` // ms, the earliest start
-	Last       uint64     `json:"last"`  // ms, the latest end
-	Ports      []PeerPort `json:"ports,omitempty"`
-	MorePorts  bool       `json:"more_ports,omitempty"` // there were more than are kept
+	Estimated  uint64     `json:"estimated_bytes"`   // both ways
+	Sampled    uint64     `json:"sampled,omitempty"` // records with a sampling interval above 1
+	First      uint64     `json:"first_ms"`          // the earliest start
+	Last       uint64     `json:"last_ms"`           // the latest end
+	Ports      []PeerPort `json:"ports,omitempty"`   // the most used first
+	MorePorts  bool       `json:"more_ports,omitempty"`
 }
 
 // A PeerPort is the lower port of both ends, which is nearly always the
@@ -43,4 +59,234 @@ type PeerPort struct {
 	Port  uint16 `json:"port"`
 	Mine  bool   `json:"mine,omitempty"` // it is the port of the address asked for
 	Flows uint64 `json:"flows"`
+}
+
+// Peers answers who an address talked to. A record without the address at
+// either end is not counted, whatever the filter says.
+func Peers(ctx context.Context, s *store.Store, req PeersRequest) (*PeersResult, Summary, error) {
+	me, err := flow.ParseAddr(req.Addr)
+	if err != nil {
+		return nil, Summary{}, &RequestError{Part: "address", Text: req.Addr, Expected: "an IPv4 or IPv6 address"}
+	}
+	by := cmp.Or(req.By, PeerOrders[0])
+	if !slices.Contains(PeerOrders, by) {
+		return nil, Summary{}, &RequestError{"order", by, "one of " + joinNames(PeerOrders), nearest(by, PeerOrders)}
+	}
+	if req.Limit < 0 {
+		return nil, Summary{}, &RequestError{Part: "limit", Text: fmt.Sprint(req.Limit), Expected: "a number of peers, 0 for all"}
+	}
+	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, ParseOptions{})
+	if err != nil {
+		return nil, Summary{}, err
+	}
+	ends := []addrRange{{me, me}}
+	sc.root = and(or(&addrNode{flow.SrcAddr, ends}, &addrNode{flow.DstAddr, ends}), sc.root)
+	sums := perWorker(func() *peerSum { return newPeerSum(me) })
+	err = sumBlocks(ctx, sc, peerFields, func(worker int) *cells { return &sums[worker].cells }, func(v *visit) (err error) {
+		each(v.rows, func(row int) {
+			if err == nil {
+				err = sums[v.worker].row(row)
+			}
+		})
+		return err
+	})
+	if err != nil {
+		return nil, sc.summary, err
+	}
+	for _, other := range sums[1:] {
+		if err := sums[0].merge(other); err != nil {
+			return nil, sc.summary, err
+		}
+	}
+	result := sums[0].result(by, req.Limit)
+	sc.summary.Emitted = uint64(len(result.Peers))
+	sc.summary.Limited = len(result.Peers) < result.Count
+	return result, sc.summary, nil
+}
+
+// Bounds of what is kept: peers, each a few hundred bytes, and ports of a peer.
+const (
+	maxPeers     = 2_000_000
+	maxPeerPorts = 16
+)
+
+// A peerSum adds up the rows that matched, for one worker.
+type peerSum struct {
+	cells cells
+	me    flow.Addr
+	peers map[flow.Addr]*peerTally
+}
+
+// A peerTally is what is known of one peer.
+type peerTally struct {
+	out, in   Sums // in: records and flows are those of both
+	ports     []PeerPort
+	morePorts bool
+}
+
+// peerFields are what a peerSum reads.
+var peerFields = spanFields.Union(sumFields).Union(flow.SetOf(flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.DstPort, flow.Proto,
+	flow.ReverseBytes, flow.ReversePackets))
+
+func newPeerSum(me flow.Addr) *peerSum { return &peerSum{me: me, peers: map[flow.Addr]*peerTally{}} }
+
+// row adds a row of the loaded block, if the address is an end of it.
+func (a *peerSum) row(row int) error {
+	c := &a.cells
+	src, dst := c.addr(flow.SrcAddr, row), c.addr(flow.DstAddr, row)
+	sent := c.has(flow.SrcAddr, row) && src == a.me
+	if !sent && (!c.has(flow.DstAddr, row) || dst != a.me) {
+		return nil
+	}
+	peer, has := src, c.has(flow.SrcAddr, row)
+	if sent {
+		peer, has = dst, c.has(flow.DstAddr, row)
+	}
+	if !has {
+		return nil // nobody is known at the other end
+	}
+	t, err := a.tally(peer)
+	if err != nil {
+		return err
+	}
+	there, back := c.sums(row), Sums{Records: 1, Bytes: c.num(flow.ReverseBytes, row), Packets: c.num(flow.ReversePackets, row)}
+	interval := max(c.num(flow.SamplingInterval, row), 1)
+	back.EstimatedBytes, back.EstimatedPackets = times(back.Bytes, interval), times(back.Packets, interval)
+	back.First, back.Last = there.First, there.Last
+	if sent {
+		t.out.join(there)
+		t.in.join(back)
+	} else {
+		t.in.join(there)
+		t.out.join(back)
+	}
+	a.port(t, row, sent)
+	return nil
+}
+
+func (a *peerSum) tally(peer flow.Addr) (*peerTally, error) {
+	t := a.peers[peer]
+	if t == nil {
+		if len(a.peers) >= maxPeers {
+			return nil, fmt.Errorf("%v has more than %d peers; ask with a shorter window or a narrower filter", a.me, maxPeers)
+		}
+		t = new(peerTally)
+		a.peers[peer] = t
+	}
+	return t, nil
+}
+
+// port counts the lower port of a row.
+func (a *peerSum) port(t *peerTally, row int, sent bool) {
+	c := &a.cells
+	if !c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row) {
+		return
+	}
+	src, dst := c.num(flow.SrcPort, row), c.num(flow.DstPort, row)
+	if src == 0 && dst == 0 {
+		return
+	}
+	p := PeerPort{Proto: uint8(c.num(flow.Proto, row)), Port: uint16(dst), Mine: !sent}
+	if src < dst && src != 0 || dst == 0 {
+		p.Port, p.Mine = uint16(src), sent
+	}
+	p.Flows = 1
+	if c.has(flow.Flows, row) {
+		p.Flows = c.num(flow.Flows, row)
+	}
+	t.addPort(p)
+}
+
+func (t *peerTally) addPort(p PeerPort) {
+	for i := range t.ports {
+		if q := &t.ports[i]; q.Proto == p.Proto && q.Port == p.Port && q.Mine == p.Mine {
+			q.Flows += p.Flows
+			return
+		}
+	}
+	if len(t.ports) >= maxPeerPorts {
+		t.morePorts = true
+		return
+	}
+	t.ports = append(t.ports, p)
+}
+
+// merge adds the sums of b.
+func (a *peerSum) merge(b *peerSum) error {
+	for peer, from := range b.peers {
+		t, err := a.tally(peer)
+		if err != nil {
+			return err
+		}
+		t.out.join(from.out)
+		t.in.join(from.in)
+		t.morePorts = t.morePorts || from.morePorts
+		for _, p := range from.ports {
+			t.addPort(p)
+		}
+	}
+	return nil
+}
+
+// result returns the answer in the given order.
+func (a *peerSum) result(by string, limit int) *PeersResult {
+	r := &PeersResult{Addr: a.me.String(), By: by, Count: len(a.peers), Peers: make([]Peer, 0, len(a.peers))}
+	var all peerTally
+	order := make([]flow.Addr, 0, len(a.peers))
+	for addr, t := range a.peers {
+		order = append(order, addr)
+		all.out.join(t.out)
+		all.in.join(t.in)
+	}
+	slices.SortFunc(order, func(x, y flow.Addr) int {
+		return cmp.Or(cmp.Compare(a.peers[y].rank(by), a.peers[x].rank(by)), x.Compare(y))
+	})
+	for _, addr := range order[:limited(len(order), limit)] {
+		r.Peers = append(r.Peers, a.peers[addr].peer(addr.String()))
+	}
+	r.Total = all.peer("")
+	return r
+}
+
+// limited returns how many of n a limit lets through; 0 is no limit.
+func limited(n, limit int) int {
+	if limit == 0 {
+		return n
+	}
+	return min(n, limit)
+}
+
+// both returns the sums of both directions.
+func (t *peerTally) both() Sums {
+	s := t.out
+	s.join(t.in)
+	return s
+}
+
+// rank returns what a peer is ordered by, the highest first.
+func (t *peerTally) rank(by string) uint64 {
+	switch s := t.both(); by {
+	case "packets":
+		return s.Packets
+	case "flows":
+		return s.Flows
+	case "first":
+		return ^s.First
+	case "last":
+		return s.Last
+	default:
+		return s.Bytes
+	}
+}
+
+// peer returns the tally as an answer.
+func (t *peerTally) peer(addr string) Peer {
+	slices.SortStableFunc(t.ports, func(a, b PeerPort) int {
+		return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
+	})
+	both := t.both()
+	return Peer{
+		Addr: addr, Flows: both.Flows, BytesOut: t.out.Bytes, BytesIn: t.in.Bytes, PacketsOut: t.out.Packets, PacketsIn: t.in.Packets,
+		Estimated: both.EstimatedBytes, Sampled: both.Sampled, First: both.First, Last: both.Last, Ports: t.ports, MorePorts: t.morePorts,
+	}
 }

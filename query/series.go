@@ -1,65 +1,68 @@
 package query
 
 import (
+	"cmp"
+	"context"
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"weir/flow"
+	"weir/store"
 )
 
 // A SeriesRequest asks for volumes over time.
 type SeriesRequest struct {
-	Filter  string
-	Window  Window
-	Step    uint64 // ms; 0: chosen so that there are about a hundred steps
-	Group   string // a field whose values each get their series; "" for one of all
-	Limit   int    // how many values get their own, the others share one; 0: 5
-	By      string // what decides which: bytes (also ""), packets or flows
-	Spread  bool   // a flow counts in the steps it lasted through, not where it began
-	Address string // an address field whose distinct values are counted a step, or ""
-	Raw     bool   // counters as exported, not multiplied by the sampling interval
+	Filter   string `json:"filter,omitempty"` // files expanded (Filter.Source); "" matches all
+	Window   `json:"window,omitzero"`
+	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
+	Step     uint64 `json:"step_ms,omitempty"`  // 0: chosen so that there are at most 120
+	Group    string `json:"group,omitempty"`    // a field, addresses with prefix lengths as in TopRequest: each value gets its series; "": one of all
+	Limit    int    `json:"limit,omitempty"`    // how many values get their own, the others share one; 0: 5
+	By       string `json:"by,omitempty"`       // what decides which: bytes (also ""), packets or flows
+	Spread   bool   `json:"spread,omitempty"`   // a flow counts over the time it lasted, not where it began
+	Distinct string `json:"distinct,omitempty"` // an address field, or addr for both ends, whose values are counted in every step
 }
 
 // A SeriesResult is the answer to a SeriesRequest. Steps are aligned to the
 // epoch: with a step of an hour they begin at full hours UTC, whatever the
-// window. The first and the last may reach beyond the window; no flow outside of
-// it is counted there.
+// window. The first and the last may reach beyond the window; what is outside of
+// it is not counted there.
 //
 // A flow is counted once, in the step in which it starts. One that started
-// before the window and is in it is not in any step, since its traffic came over
-// a time of which the record does not say more; it is in Before. With Spread,
-// its bytes and packets are divided over the steps from start to end in
-// proportion to time, without loss by rounding, Before and After take the parts
-// outside the window, and Flows and Addresses count, in every step, what was
-// active in it.
+// before the window and reaches into it is in no step, since its record does not
+// say when its traffic came; it is in Before. With Spread, bytes and packets of
+// a flow are divided over the time from its start to its end in proportion,
+// without loss by rounding; Before and After take what lies outside the window;
+// and Flows and Distinct count, in every step, what was active in it.
 type SeriesResult struct {
-	From    uint64      `json:"from"` // ms, start of the first step
-	Step    uint64      `json:"step"` // ms
-	Group   string      `json:"group,omitempty"`
-	By      string      `json:"by"`
-	Spread  bool        `json:"spread,omitempty"`
-	Address string      `json:"address,omitempty"`
-	Series  []Series    `json:"series"` // those of values by size, then that of the others
-	Before  SeriesPoint `json:"before"` // what falls before the first step
-	After   SeriesPoint `json:"after"`  // and after the last
-	Sampled bool        `json:"sampled,omitempty"`
+	From     uint64        `json:"from_ms"` // start of the first step
+	Step     uint64        `json:"step_ms"`
+	Group    string        `json:"group,omitempty"`
+	Distinct string        `json:"distinct,omitempty"`
+	Spread   bool          `json:"spread,omitempty"`
+	Series   []SeriesGroup `json:"series"`  // those of values by size, then that of the others; one without a group
+	Before   SeriesPoint   `json:"before"`  // of the flows that match, what falls before the window
+	After    SeriesPoint   `json:"after"`   // and after it
+	Sampled  uint64        `json:"sampled"` // records with a sampling interval above 1
 }
 
-// A Series is the volumes of one group, a point for each step.
-type Series struct {
-	Value  string        `json:"value,omitempty"` // of the group's field; "" where the record has none
-	Other  bool          `json:"other,omitempty"` // all values that have no series
-	Total  SeriesPoint   `json:"total"`           // of the window, each flow counted once; Addresses is 0
-	Points []SeriesPoint `json:"points"`
+// A SeriesGroup is the volumes of one group over time.
+type SeriesGroup struct {
+	Value  string        `json:"value,omitempty"` // of the group's field; "" where records have none
+	Other  bool          `json:"other,omitempty"` // all values that have no series of their own
+	Total  SeriesPoint   `json:"total"`           // within the window, each flow counted once, without Distinct
+	Points []SeriesPoint `json:"points"`          // one for each step
 }
 
-// A SeriesPoint is what one step holds.
+// A SeriesPoint is what one step holds. Estimates have each record multiplied by
+// its sampling interval.
 type SeriesPoint struct {
-	Flows     uint64 `json:"flows"`
-	Bytes     uint64 `json:"bytes"`
-	Packets   uint64 `json:"packets"`
-	Addresses uint64 `json:"addresses,omitempty"` // distinct
+	Flows            uint64 `json:"flows"`
+	Bytes            uint64 `json:"bytes"`
+	Packets          uint64 `json:"packets"`
+	EstimatedBytes   uint64 `json:"estimated_bytes"`
+	EstimatedPackets uint64 `json:"estimated_packets"`
+	Distinct         uint64 `json:"distinct,omitempty"`
 }
 
 // End returns the end of the last step, in ms.
@@ -77,150 +80,22 @@ func (p *SeriesPoint) add(q SeriesPoint) {
 	p.Flows += q.Flows
 	p.Bytes += q.Bytes
 	p.Packets += q.Packets
+	p.EstimatedBytes += q.EstimatedBytes
+	p.EstimatedPackets += q.EstimatedPackets
 }
 
-// Bounds of a series: its points, and the pairs of step and address that
-// counting distinct addresses keeps, each about 32 bytes.
+// Bounds of a series: its steps, its points over all groups, its groups, and
+// the pairs of step and value that counting distinct ones keeps, each about 60
+// bytes.
 const (
-	maxSeriesSteps     = 100_000
-	maxSeriesPoints    = 1_000_000
-	maxSeriesAddresses = 8_000_000
+	maxSeriesSteps    = 100_000
+	maxSeriesPoints   = 1_000_000
+	maxSeriesGroups   = 1_000
+	maxSeriesDistinct = 4_000_000
 )
 
-// seriesSteps are the steps that are chosen from, in ms: those that divide
-// hours, days and weeks.
-var seriesSteps = []uint64{
-	1e3, 5e3, 10e3, 30e3, 60e3, 2 * 60e3, 5 * 60e3, 10 * 60e3, 15 * 60e3, 30 * 60e3,
-	3600e3, 2 * 3600e3, 3 * 3600e3, 6 * 3600e3, 12 * 3600e3, 24 * 3600e3, 7 * 24 * 3600e3,
-}
-
-// chooseStep returns the shortest of seriesSteps that cuts a span of ms into at
-// most 120.
-func chooseStep(span uint64) uint64 {
-	for _, step := range seriesSteps {
-		if span/step <= 120 {
-			return step
-		}
-	}
-	return seriesSteps[len(seriesSteps)-1]
-}
-
-// A seriesAxis is the steps of a series: n of them from the given ms on. Flows
-// are counted from lo to hi-1, the window, which begins in the first step and
-// ends in the last.
-type seriesAxis struct {
-	from, step uint64
-	n          int
-	lo, hi     uint64
-}
-
-// newSeriesAxis returns the axis over the window [lo, hi).
-func newSeriesAxis(lo, hi, step uint64) (seriesAxis, error) {
-	if hi <= lo {
-		return seriesAxis{from: lo, lo: lo, hi: lo, step: max(step, 1)}, nil
-	}
-	if step == 0 {
-		step = chooseStep(hi - lo)
-	}
-	from := lo - lo%step
-	n := (hi - from + step - 1) / step
-	if n > maxSeriesSteps {
-		return seriesAxis{}, fmt.Errorf("steps of %d ms from %s to %s are %d, more than %d; ask for longer steps or a shorter window",
-			step, flow.AppendTime(nil, lo), flow.AppendTime(nil, hi), n, maxSeriesSteps)
-	}
-	return seriesAxis{from: from, step: step, n: int(n), lo: lo, hi: hi}, nil
-}
-
-// at returns the step that a time of the window lies in.
-func (a *seriesAxis) at(ms uint64) int { return int((ms - a.from) / a.step) }
-
-// A seriesSum is what the flows of one group come to.
-type seriesSum struct {
-	axis          *seriesAxis
-	points        []SeriesPoint
-	before, after SeriesPoint // outside the window
-	total         SeriesPoint // within
-}
-
-func newSeriesSum(axis *seriesAxis) *seriesSum {
-	return &seriesSum{axis: axis, points: make([]SeriesPoint, axis.n)}
-}
-
-// addStart counts a flow where it starts.
-func (s *seriesSum) addStart(start uint64, p SeriesPoint) {
-	switch {
-	case start < s.axis.lo:
-		s.before.add(p)
-	case start >= s.axis.hi:
-		s.after.add(p)
-	default:
-		s.points[s.axis.at(start)].add(p)
-		s.total.add(p)
-	}
-}
-
-// addSpread counts a flow over the time from start to end. A flow without
-// duration lies in one step whole.
-func (s *seriesSum) addSpread(start, end uint64, p SeriesPoint) {
-	if end <= start || start >= s.axis.hi || end <= s.axis.lo {
-		s.addStart(start, p)
-		return
-	}
-	share := timeShare{start: start, length: end - start, whole: p}
-	if start < s.axis.lo {
-		s.before.add(share.upTo(s.axis.lo, 0))
-	}
-	first, last := max(start, s.axis.lo), min(end, s.axis.hi)
-	for i := s.axis.at(first); i <= s.axis.at(last-1); i++ {
-		stop := min(s.axis.from+uint64(i+1)*s.axis.step, last)
-		part := share.upTo(stop, p.Flows)
-		s.points[i].add(part)
-		part.Flows = 0
-		s.total.add(part)
-	}
-	s.total.Flows += p.Flows
-	if end > s.axis.hi {
-		s.after.add(share.upTo(end, 0))
-	}
-}
-
-// A timeShare divides a flow by time. Parts are differences of running totals
-// that are rounded down, so that they add up to the whole.
-type timeShare struct {
-	start, length uint64 // ms
-	whole         SeriesPoint
-	given         SeriesPoint // what the parts so far came to
-}
-
-// upTo returns the part from where the last ended up to stop, with a number of
-// flows that is the caller's.
-func (t *timeShare) upTo(stop, flows uint64) SeriesPoint {
-	past := stop - t.start
-	b, p := portion(t.whole.Bytes, past, t.length), portion(t.whole.Packets, past, t.length)
-	part := SeriesPoint{Flows: flows, Bytes: b - t.given.Bytes, Packets: p - t.given.Packets}
-	t.given.Bytes, t.given.Packets = b, p
-	return part
-}
-
-// portion returns v*part/whole rounded down, for part not above whole.
-func portion(v, part, whole uint64) uint64 {
-	hi, lo := bits.Mul64(v, part)
-	quotient, _ := bits.Div64(hi, lo, whole) // hi < part, so it fits
-	return quotient
-}
-
-// merge adds the sums of t, which has the same axis.
-func (s *seriesSum) merge(t *seriesSum) {
-	for i := range s.points {
-		s.points[i].add(t.points[i])
-	}
-	s.before.add(t.before)
-	s.after.add(t.after)
-	s.total.add(t.total)
-}
-
-// trim cuts steps without anything off both ends of all series.
-func (r *SeriesResult) trim() {
+// trim cuts steps without anything off the ends of all series.
+func (r *SeriesResult) trim(start, end bool) {
 	n := r.Steps()
 	first, last := n, 0
 	for _, s := range r.Series {
@@ -230,11 +105,167 @@ func (r *SeriesResult) trim() {
 			}
 		}
 	}
-	if first >= last {
+	if first >= last { // nothing at all
 		first, last = 0, 0
+		if !start && !end {
+			last = n
+		}
+	}
+	if !start {
+		first = 0
+	}
+	if !end && last > 0 {
+		last = n
 	}
 	for i := range r.Series {
 		r.Series[i].Points = slices.Clone(r.Series[i].Points[first:last])
 	}
 	r.From += uint64(first) * r.Step
+}
+
+// Series answers how much there was when.
+func Series(ctx context.Context, s *store.Store, req SeriesRequest) (*SeriesResult, Summary, error) {
+	q, err := newSeriesQuery(ctx, s, req)
+	if err != nil {
+		return nil, Summary{}, err
+	}
+	axis, err := newSeriesAxis(q.lo, q.hi, req.Step)
+	if err != nil {
+		return nil, Summary{}, err
+	}
+	if points := axis.n * (len(q.values) + 1); points > maxSeriesPoints {
+		return nil, Summary{}, &RequestError{Part: "step", Text: fmt.Sprint(axis.step), Expected: fmt.Sprintf("a longer one: %d steps for each of %d groups are more than %d points",
+			axis.n, len(q.values)+1, maxSeriesPoints)}
+	}
+	sums := perWorker(func() *seriesSums { return newSeriesSums(q, &axis) })
+	err = sumBlocks(ctx, q.scan, q.fields(), func(worker int) *cells { return &sums[worker].cells }, func(v *visit) (err error) {
+		each(v.rows, func(row int) {
+			if err == nil {
+				err = sums[v.worker].row(row)
+			}
+		})
+		return err
+	})
+	if err != nil {
+		return nil, q.summary, err
+	}
+	for _, other := range sums[1:] {
+		if err := sums[0].merge(other); err != nil {
+			return nil, q.summary, err
+		}
+	}
+	r := sums[0].result()
+	r.trim(q.trimStart, q.trimEnd)
+	q.summary.Emitted = uint64(r.Steps())
+	return r, q.summary, nil
+}
+
+// A seriesQuery is a SeriesRequest on its way to its answer.
+type seriesQuery struct {
+	*scan
+	req                SeriesRequest
+	lo, hi             uint64 // the time that steps cover
+	trimStart, trimEnd bool   // where the window is open, empty steps go
+	group              seriesGrouping
+	values             []Value // that get a series of their own
+}
+
+func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest) (*seriesQuery, error) {
+	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, ParseOptions{})
+	if err != nil {
+		return nil, err
+	}
+	q := &seriesQuery{scan: sc, req: req}
+	if q.req.By, err = seriesOrder(req.By); err != nil {
+		return nil, err
+	}
+	if err := checkDistinct(req.Distinct); err != nil {
+		return nil, err
+	}
+	q.cover(s.Buckets())
+	if req.Group == "" {
+		return q, nil
+	}
+	if q.group, err = parseSeriesGrouping(req.Group); err != nil {
+		return nil, err
+	}
+	q.values, err = q.largest(ctx, s)
+	return q, err
+}
+
+// seriesOrders are what can decide which groups get a series.
+var seriesOrders = []string{"bytes", "packets", "flows"}
+
+func seriesOrder(by string) (string, error) {
+	by = cmp.Or(by, seriesOrders[0])
+	if !slices.Contains(seriesOrders, by) {
+		return "", &RequestError{"order", by, "one of " + joinNames(seriesOrders), nearest(by, seriesOrders)}
+	}
+	return by, nil
+}
+
+// checkDistinct refuses what is not a field of addresses.
+func checkDistinct(name string) error {
+	if name == "" || name == sideAddr {
+		return nil
+	}
+	if f, ok := flow.ParseField(name); ok && f.IsAddr() {
+		return nil
+	}
+	return &RequestError{Part: "field", Text: name, Expected: "a field of addresses, or addr for both ends"}
+}
+
+// cover finds the time that the steps cover: the window or, where that is open,
+// what the buckets hold. Times that are more than a day off the receipt of all
+// records are some exporter's wrong clock; they do not stretch the series.
+func (q *seriesQuery) cover(buckets []store.BucketInfo) {
+	const slack = 24 * 3600_000
+	q.lo, q.hi = q.window.From, q.window.To
+	q.trimStart, q.trimEnd = q.lo == 0, q.hi == 0
+	first, last, minStart, maxEnd := ^uint64(0), uint64(0), ^uint64(0), uint64(0)
+	for _, b := range buckets {
+		if b.Rows > 0 {
+			first, last = min(first, b.FirstReceived), max(last, b.LastReceived)
+			minStart, maxEnd = min(minStart, b.MinStart), max(maxEnd, b.MaxEnd)
+		}
+	}
+	if q.trimStart {
+		q.lo = max(minStart, first-min(first, slack))
+	}
+	if q.trimEnd {
+		q.hi = min(maxEnd+1, last+slack)
+	}
+}
+
+// fields returns what a series reads.
+func (q *seriesQuery) fields() flow.FieldSet {
+	fields := spanFields.Union(sumFields)
+	if q.req.Group != "" {
+		fields.Add(q.group.field)
+	}
+	if q.req.Distinct == sideAddr {
+		return fields.Union(flow.SetOf(flow.SrcAddr, flow.DstAddr))
+	}
+	if f, ok := flow.ParseField(q.req.Distinct); ok {
+		fields.Add(f)
+	}
+	return fields
+}
+
+// largest returns the values of the group's field that get a series.
+func (q *seriesQuery) largest(ctx context.Context, s *store.Store) ([]Value, error) {
+	limit := cmp.Or(q.req.Limit, 5)
+	if limit < 0 || limit > maxSeriesGroups {
+		return nil, &RequestError{Part: "limit", Text: fmt.Sprint(q.req.Limit), Expected: fmt.Sprintf("a number of groups up to %d", maxSeriesGroups)}
+	}
+	top, _, err := Top(ctx, s, TopRequest{Fields: []string{q.req.Group}, Filter: q.req.Filter, Window: q.req.Window,
+		Exporter: q.req.Exporter, By: q.req.By, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	values := make([]Value, 0, len(top.Rows))
+	for _, row := range top.Rows {
+		values = append(values, row.Key[0])
+	}
+	return values, nil
 }

@@ -1,0 +1,143 @@
+package query
+
+import (
+	"context"
+	"math"
+	"math/bits"
+
+	"weir/flow"
+)
+
+// cells gives the values of a block's columns by row, for questions that sum
+// over the rows that matched. It is good as long as the columns are.
+type cells struct {
+	fields flow.FieldSet // those that were asked for and occur
+	nums   [flow.FieldCount][]uint64
+	addrs  [flow.FieldCount][]flow.Addr
+	some   [flow.FieldCount][]uint64 // rows that have the field, nil for all
+}
+
+// spanFields are what the time of a row follows from.
+var spanFields = flow.SetOf(flow.Received, flow.Start, flow.End)
+
+// sumFields are what the sums of rows follow from.
+var sumFields = flow.SetOf(flow.Bytes, flow.Packets, flow.Flows, flow.SamplingInterval)
+
+// load reads those of the fields that the current block of cols has. Receipts
+// are read only if some row has no time of its own.
+func (c *cells) load(cols *columns, fields flow.FieldSet) (err error) {
+	c.fields = flow.FieldSet{}
+	if fields.Has(flow.Received) && fields.Has(flow.Start) && (cols.full(flow.Start) || cols.full(flow.End)) {
+		fields.Remove(flow.Received)
+	}
+	for f := range fields.All {
+		if !cols.exists(f) {
+			continue
+		}
+		c.fields.Add(f)
+		if f.IsAddr() {
+			c.addrs[f], err = cols.addr(f)
+		} else {
+			c.nums[f], err = cols.num(f)
+		}
+		if err != nil {
+			return err
+		}
+		if c.some[f], err = cols.has(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// has reports whether a row has field f, which was asked for.
+func (c *cells) has(f flow.Field, row int) bool {
+	return c.fields.Has(f) && inWords(c.some[f], row)
+}
+
+// num returns a row's value of a numeric field, 0 where absent.
+func (c *cells) num(f flow.Field, row int) uint64 {
+	if !c.fields.Has(f) {
+		return 0
+	}
+	return c.nums[f][row]
+}
+
+// addr returns a row's value of an address field.
+func (c *cells) addr(f flow.Field, row int) flow.Addr {
+	if !c.fields.Has(f) {
+		return flow.Addr{}
+	}
+	return c.addrs[f][row]
+}
+
+// span returns the time that a row covers, by flow.Span.
+func (c *cells) span(row int) (from, to uint64) {
+	return flow.Span(c.num(flow.Received, row), c.num(flow.Start, row), c.num(flow.End, row),
+		c.has(flow.Start, row), c.has(flow.End, row))
+}
+
+// sums returns what a row adds to sums.
+func (c *cells) sums(row int) Sums {
+	s := Sums{Records: 1, Flows: 1, Bytes: c.num(flow.Bytes, row), Packets: c.num(flow.Packets, row)}
+	if c.has(flow.Flows, row) {
+		s.Flows = c.num(flow.Flows, row)
+	}
+	s.EstimatedBytes, s.EstimatedPackets = s.Bytes, s.Packets
+	if n := c.num(flow.SamplingInterval, row); n > 1 {
+		s.Sampled = 1
+		s.EstimatedBytes, s.EstimatedPackets = times(s.Bytes, n), times(s.Packets, n)
+	}
+	s.First, s.Last = c.span(row)
+	return s
+}
+
+// times returns a*b, or the highest number where that is higher.
+func times(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	if hi != 0 {
+		return math.MaxUint64
+	}
+	return lo
+}
+
+// perWorker returns a new T for each worker of a scan.
+func perWorker[T any](make1 func() T) []T {
+	list := make([]T, workers())
+	for i := range list {
+		list[i] = make1()
+	}
+	return list
+}
+
+// sumBlocks calls add for every block with matching rows, with what its worker
+// sums into, when the fields are loaded: a block that cannot be read is not
+// summed in part.
+func sumBlocks(ctx context.Context, s *scan, fields flow.FieldSet, cellsOf func(worker int) *cells, add func(v *visit) error) error {
+	look := func(v *visit) (struct{}, error) {
+		if err := cellsOf(v.worker).load(&v.columns, fields); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, add(v)
+	}
+	return scanBlocks(ctx, s, look, func(struct{}) error { return nil })
+}
+
+// join adds the sums of other records to s. The first record's times are taken
+// as they are.
+func (s *Sums) join(t Sums) {
+	if t.Records == 0 {
+		return
+	}
+	if s.Records == 0 {
+		s.First, s.Last = t.First, t.Last
+	}
+	s.Records += t.Records
+	s.Flows += t.Flows
+	s.Bytes += t.Bytes
+	s.Packets += t.Packets
+	s.EstimatedBytes += t.EstimatedBytes
+	s.EstimatedPackets += t.EstimatedPackets
+	s.Sampled += t.Sampled
+	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
+}

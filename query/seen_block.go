@@ -1,0 +1,174 @@
+package query
+
+import (
+	"fmt"
+	"sort"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// A seenHit is the rows of a block that have one of the addresses at one end.
+type seenHit struct {
+	addr int // place in seenQuery.addrs
+	rows []uint16
+}
+
+// seenFields are what rows with one of the addresses are looked at for, beside
+// the addresses.
+var seenFields = spanFields.Union(flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto))
+
+// A seenBlock is a block in which some of the addresses occur.
+type seenBlock struct {
+	query   *seenQuery
+	part    *seenPart
+	columns columns
+	cells   cells
+	inside  bool // every row is in the window
+	matched uint64
+}
+
+// block looks for the addresses in a block.
+func (q *seenQuery) block(b *store.Bucket, number int) (*seenPart, error) {
+	p := &seenPart{tallies: map[int]*seenTally{}}
+	blk, err := b.Block(number)
+	if err != nil {
+		return p, p.damage(fmt.Errorf("read block %d: %w", number, err))
+	}
+	if q.window.classify(blk.MinStart(), blk.MaxEnd()) == classNone {
+		p.summary.BlocksPruned++
+		return p, nil
+	}
+	s := &seenBlock{query: q, part: p, inside: q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll}
+	if err := s.read(blk); err != nil {
+		p.tallies = map[int]*seenTally{} // all of the block or nothing
+		return p, p.damage(err)
+	}
+	return p, nil
+}
+
+func (s *seenBlock) read(blk *store.Block) error {
+	s.columns.open(blk)
+	sources, sourceCodes, err := s.columns.dict(flow.SrcAddr)
+	if err != nil {
+		return err
+	}
+	destinations, destinationCodes, err := s.columns.dict(flow.DstAddr)
+	if err != nil {
+		return err
+	}
+	asSource, asDestination := s.query.hits(sources), s.query.hits(destinations)
+	if len(asSource)+len(asDestination) == 0 {
+		s.part.summary.BlocksPruned++
+		return nil
+	}
+	if err := s.cells.load(&s.columns, seenFields); err != nil {
+		return err
+	}
+	s.part.summary.BlocksRead++
+	s.side(asSource, seenPeers{destinations, destinationCodes}, true)
+	s.side(asDestination, seenPeers{sources, sourceCodes}, false)
+	s.part.summary.RowsMatched += s.matched
+	return nil
+}
+
+// hits returns which of the addresses a dictionary has. Both lists ascend: the
+// search for the next address begins where the last ended, in steps that double.
+func (q *seenQuery) hits(d *store.Dict) []seenHit {
+	if d == nil {
+		return nil
+	}
+	var hits []seenHit
+	values, at := d.Addrs(), 0
+	for i, a := range q.addrs {
+		at = gallopAddr(values, at, a)
+		if at == len(values) {
+			break
+		}
+		if values[at] == a {
+			hits = append(hits, seenHit{i, d.Rows(at)})
+		}
+	}
+	return hits
+}
+
+// gallopAddr returns the first place from from on whose value is not below a.
+func gallopAddr(values []flow.Addr, from int, a flow.Addr) int {
+	step := 1
+	for from+step < len(values) && values[from+step].Less(a) {
+		from, step = from+step, 2*step
+	}
+	end := min(from+step+1, len(values))
+	return from + sort.Search(end-from, func(k int) bool { return !values[from+k].Less(a) })
+}
+
+// seenPeers gives the address at the other end of a row.
+type seenPeers struct {
+	dict  *store.Dict // nil: the block has none
+	codes []uint16
+}
+
+func (p seenPeers) at(row uint16) (flow.Addr, bool) {
+	if p.dict == nil || int(p.codes[row]) >= p.dict.Len() {
+		return flow.Addr{}, false
+	}
+	return p.dict.Addr(int(p.codes[row])), true
+}
+
+// side counts the rows that have addresses at one end.
+func (s *seenBlock) side(hits []seenHit, peers seenPeers, source bool) {
+	for _, hit := range hits {
+		t := s.part.tally(hit.addr)
+		me := s.query.addrs[hit.addr]
+		for _, row := range hit.rows {
+			s.part.summary.RowsScanned++
+			start, end := s.cells.span(int(row))
+			if !s.inside && !s.query.window.Holds(start, end) {
+				continue
+			}
+			peer, known := peers.at(row)
+			self := known && peer == me
+			if source {
+				t.asSource++
+			} else {
+				t.asDestination++
+			}
+			if self && !source {
+				continue // counted as source already
+			}
+			s.matched++
+			t.see(start, end)
+			if known {
+				t.peers.add(peer, s.query.exact)
+			}
+			s.role(t, int(row), source)
+		}
+	}
+}
+
+// role counts the port that tells what the address was.
+func (s *seenBlock) role(t *seenTally, row int, source bool) {
+	c := &s.cells
+	if !c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row) || !hasPorts(c.num(flow.Proto, row)) {
+		return
+	}
+	mine, other := c.num(flow.SrcPort, row), c.num(flow.DstPort, row)
+	if !source {
+		mine, other = other, mine
+	}
+	key := seenPort{uint8(c.num(flow.Proto, row)), uint16(min(mine, other))}
+	if mine < other || mine == other && !source {
+		t.server = t.server.add(key, 1)
+	} else {
+		t.client = t.client.add(key, 1)
+	}
+}
+
+// hasPorts reports whether a protocol has ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
+func hasPorts(proto uint64) bool {
+	switch proto {
+	case 6, 17, 33, 132, 136:
+		return true
+	}
+	return false
+}
