@@ -40,7 +40,7 @@ type ExporterStats struct {
 }
 
 // Error returns the count of one reason.
-func (s *ExporterStats) Error(r Reason) uint64 { return s.Errors[r] }
+func (s ExporterStats) Error(r Reason) uint64 { return s.Errors[r] }
 
 func (s *ExporterStats) add(o *ExporterStats) {
 	s.Datagrams += o.Datagrams
