@@ -166,20 +166,20 @@ func (w *weir) collect() *collecting {
 	addr := make(chan string, 1)
 	c.logs.Go(func() {
 		var log strings.Builder
+		listens := false
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			log.WriteString(lines.Text() + "\n")
 			if _, rest, ok := strings.Cut(lines.Text(), "listening on netflow://"); ok && strings.Contains(rest, ":") {
 				host, _, _ := strings.Cut(rest, " ")
-				select {
-				case addr <- host:
-				default:
+				if !listens {
+					addr <- host
 				}
+				listens = true
 			}
 		}
-		select {
-		case addr <- "":
+		if !listens {
 			w.t.Logf("weir collect ended:\n%s", log.String())
-		default:
+			addr <- ""
 		}
 	})
 	select {
