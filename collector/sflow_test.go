@@ -1,0 +1,147 @@
+package collector
+
+import (
+	"testing"
+
+	"weir/flow"
+)
+
+func decodeSample(t *testing.T, samples ...[]byte) *flow.Batch {
+	t.Helper()
+	b, errs := decodeAll(NewDecoder(DecoderOptions{}), addrN(1, 6343), sflowDatagram(samples...))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return b
+}
+
+func TestSFlowSample(t *testing.T) {
+	frame := ethernetOf(wire(etherVLAN, 7<<13|10, etherIPv4), ipv4Of(protoTCP, 0, nil, tcpOf()))
+	gateway := wire(uint32(1), uint32(0x0a000009), uint32(64512), uint32(64500), uint32(64501),
+		uint32(2), uint32(2), uint32(2), uint32(64502), uint32(64503), uint32(1), uint32(1), uint32(64504),
+		uint32(1), uint32(0xfde80001), uint32(100))
+	b := decodeSample(t, flowSampleOf(5, 6, rawRecord(1, 1518, frame),
+		xdrBlock(1001, wire(uint32(99), uint32(0), uint32(20), uint32(0))),
+		xdrBlock(1002, wire(uint32(1), uint32(0x0a000008), uint32(24), uint32(16))),
+		xdrBlock(1003, gateway),
+		xdrBlock(1007, wire(uint32(1), uint32(0xc0000201), uint32(1), uint32(0xc0000202))),
+		xdrBlock(9<<12|7, []byte("of a vendor")),
+		xdrBlock(1006, []byte("ignored")),
+	))
+	wantRows(t, "sample", b, 1)
+	for f, want := range map[flow.Field]uint64{
+		flow.Received: testTime, flow.Version: flow.VersionSFlow5, flow.Domain: 2,
+		flow.SrcPort: 40000, flow.DstPort: 443, flow.Proto: 6, flow.TCPFlags: 0x12, flow.TOS: 8, flow.TTL: 61,
+		flow.Bytes: 1518, flow.Packets: 1, flow.SamplingInterval: 1024, flow.InIf: 5, flow.OutIf: 6,
+		flow.SrcVLAN: 10, flow.DstVLAN: 20, flow.SrcMAC: 0x020000000002, flow.DstMAC: 0x020000000001,
+		flow.SrcMask: 24, flow.DstMask: 16, flow.SrcAS: 64500, flow.DstAS: 64504, flow.PrevAS: 64501, flow.NextAS: 64502,
+		flow.EtherType: etherIPv4,
+	} {
+		wantNum(t, b, 0, f, want)
+	}
+	for f, want := range map[flow.Field]string{
+		flow.Exporter: "10.0.0.1", flow.Agent: "172.16.0.3", flow.SrcAddr: "192.0.2.1", flow.DstAddr: "198.51.100.2",
+		flow.NextHop: "10.0.0.8", flow.BGPNextHop: "10.0.0.9", flow.NATSrcAddr: "192.0.2.1", flow.NATDstAddr: "192.0.2.2",
+	} {
+		wantAddr(t, b, 0, f, want)
+	}
+	wantAbsent(t, b, 0, flow.Start, flow.End, flow.ICMPType)
+}
+
+func TestSFlowExpanded(t *testing.T) {
+	frame := rawRecord(1, 100, ethernetOf(wire(etherIPv4), ipv4Of(protoUDP, 0, nil, wire(53, 1024, 8, 0))))
+	for _, c := range []struct {
+		name                          string
+		inFormat, in, outFormat, out_ uint32
+		wantIn, wantOut               bool
+	}{
+		{"plain", 0, 29001, 0, 1285816721, true, true},
+		{"discarded", 0, 1, 1, 256, true, false},
+		{"several outputs", 0, 1, 2, 3, true, false},
+		{"internal", 0, sflowUnknownIf, 0, 1, false, true},
+		{"unknown", 0, 0xffffffff, 0, 1, false, true},
+	} {
+		data := wire(uint32(1), uint32(0), uint32(3), uint32(1000), uint32(0), uint32(0),
+			c.inFormat, c.in, c.outFormat, c.out_, uint32(1))
+		b := decodeSample(t, xdrBlock(sampleFlowExpanded, data, frame))
+		wantRows(t, c.name, b, 1)
+		if b.Has(flow.InIf, 0) != c.wantIn || b.Has(flow.OutIf, 0) != c.wantOut {
+			t.Errorf("%s: got input %v, output %v", c.name, b.Has(flow.InIf, 0), b.Has(flow.OutIf, 0))
+		}
+	}
+	for _, out := range []uint32{1<<30 | 256, 2<<30 | 3, sflowUnknownIf} {
+		b := decodeSample(t, flowSampleOf(1, out, frame))
+		wantAbsent(t, b, 0, flow.OutIf)
+	}
+}
+
+func TestSFlowSampledIP(t *testing.T) {
+	v4 := wire(uint32(100), uint32(17), uint32(0xc0000201), uint32(0xc0000202), uint32(53), uint32(1024), uint32(0), uint32(4))
+	v6 := wire(uint32(90), uint32(6), v6one, v6two, uint32(443), uint32(1024), uint32(0x18), uint32(4))
+	b := decodeSample(t, flowSampleOf(1, 2, xdrBlock(3, v4)), flowSampleOf(1, 2, xdrBlock(4, v6)))
+	wantRows(t, "sampled IP", b, 2)
+	wantAddr(t, b, 0, flow.SrcAddr, "192.0.2.1")
+	wantNum(t, b, 0, flow.SrcPort, 53)
+	wantNum(t, b, 0, flow.Bytes, 100)
+	wantAbsent(t, b, 0, flow.TCPFlags)
+	wantAddr(t, b, 1, flow.DstAddr, "2001:db8::2")
+	wantNum(t, b, 1, flow.TCPFlags, 0x18)
+	// The MAC addresses of sampled_ethernet are padded to eight bytes.
+	ether := wire(uint32(60), []byte{2, 0, 0, 0, 0, 9, 0, 0}, []byte{2, 0, 0, 0, 0, 8, 0, 0}, uint32(0x0806))
+	b = decodeSample(t, flowSampleOf(1, 2, xdrBlock(2, ether)))
+	wantNum(t, b, 0, flow.SrcMAC, 0x020000000009)
+	wantNum(t, b, 0, flow.DstMAC, 0x020000000008)
+	wantNum(t, b, 0, flow.EtherType, 0x0806)
+}
+
+// A sample that cannot be read costs itself; samples that are none of ours are
+// counted and skipped.
+func TestSFlowBesideBadSamples(t *testing.T) {
+	good := flowSampleOf(1, 2, rawRecord(1, 100, ethernetOf(wire(etherIPv4), ipv4Of(protoTCP, 0, nil, tcpOf()))))
+	absurd := xdrBlock(sampleFlowExpanded, wire(uint32(1), uint32(0), uint32(3), uint32(1000), uint32(0), uint32(0),
+		uint32(0), uint32(1), uint32(0), uint32(2), uint32(0xffffffff)))
+	d := NewDecoder(DecoderOptions{})
+	b, errs := decodeAll(d, addrN(1, 6343), sflowDatagram(
+		good, absurd, good,
+		xdrBlock(4300<<12|1, []byte("a vendor's sample")), good,
+		xdrBlock(sampleCounter, wire(uint32(1), uint32(1), uint32(0xffffffff))), good,
+		xdrBlock(sampleCounterExpanded, nil), xdrBlock(sampleDrop, wire(uint32(1))), good,
+		flowSampleOf(1, 2, xdrBlock(1, wire(uint32(1), uint32(100), uint32(0), uint32(1000)), []byte("too short"))), good,
+		flowSampleOf(1, 2, xdrBlock(1003, wire(uint32(1), uint32(1), uint32(1), uint32(1), uint32(1), uint32(0xffffffff)))), good,
+	))
+	wantRows(t, "good samples", b, 7)
+	if len(errs) != 1 {
+		t.Errorf("got errors %v, want the first one", errs)
+	}
+	st := d.Stats().Total
+	if st.Error(ReasonSample) != 3 || st.Error(ReasonSampleFormat) != 1 || st.CounterSamples != 2 || st.DropSamples != 1 || st.Records != 7 {
+		t.Errorf("got %d bad samples, %d unknown, %d counter, %d drop, %d records, want 3, 1, 2, 1, 7", st.Error(ReasonSample),
+			st.Error(ReasonSampleFormat), st.CounterSamples, st.DropSamples, st.Records)
+	}
+}
+
+func TestSFlowCutOff(t *testing.T) {
+	good := flowSampleOf(1, 2, rawRecord(1, 100, ethernetOf(wire(etherIPv4), ipv4Of(protoTCP, 0, nil, tcpOf()))))
+	whole := sflowDatagram(good, good)
+	for n := range whole {
+		d := NewDecoder(DecoderOptions{})
+		b, errs := decodeAll(d, addrN(1, 6343), whole[:n])
+		if len(errs) != 1 {
+			t.Fatalf("%d of %d bytes: got errors %v, want one", n, len(whole), errs)
+		}
+		if want := max(0, (n-28)/len(good)); b.Len() != want {
+			t.Fatalf("%d of %d bytes: got %d records, want %d", n, len(whole), b.Len(), want)
+		}
+	}
+}
+
+func TestSFlowAgentV6(t *testing.T) {
+	p := wire(uint32(5), uint32(2), v6one, uint32(0), uint32(1), uint32(1), uint32(1))
+	p = append(p, flowSampleOf(1, 2, rawRecord(12, 100, ipv6Of(protoUDP, wire(53, 1024, 8, 0))))...)
+	b, errs := decodeAll(NewDecoder(DecoderOptions{}), addrN(1, 6343), p)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	wantAddr(t, b, 0, flow.Agent, "2001:db8::1")
+	wantAddr(t, b, 0, flow.SrcAddr, "2001:db8::1")
+}
