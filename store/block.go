@@ -18,6 +18,13 @@ type decoder struct {
 	bitmap []byte
 	words  []uint64
 	values []uint64
+
+	symbols     []byte
+	others      []uint64
+	entryValues []uint64
+	exceptions  []uint64
+	entries     []uint32
+	rank        []uint32
 }
 
 func newDecoder() *decoder { return &decoder{zstd: newZstdDecoder(), huff: new(huff0.Scratch)} }
@@ -140,70 +147,4 @@ func (b *Block) Dict(f flow.Field) (*Dict, error) {
 // damage says where err happened, unless it is not about bytes.
 func (b *Block) damage(f flow.Field, err error) error {
 	return damaged(b.hour, fmt.Sprintf("column %v of block %d", f, b.number), err)
-}
-
-// A storedBlock is a block as it was encoded.
-type storedBlock struct {
-	head   *header
-	codecs *codecs
-	read   func(f flow.Field) ([]byte, error) // the column's value; its bytes stay valid
-}
-
-func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f], nil }
-
-// with reads a column and calls fn with it and a decoder.
-func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column) error) error {
-	value, err := s.read(f)
-	if err != nil {
-		return err
-	}
-	d := s.codecs.decoder()
-	defer s.codecs.putDecoder(d)
-	c, err := d.column(value, int(s.head.rows))
-	if err != nil {
-		return err
-	}
-	if c.count != s.head.stats[f].Present {
-		return errValue
-	}
-	return fn(d, &c)
-}
-
-func (s *storedBlock) num(f flow.Field, dst []uint64) error {
-	return s.with(f, func(d *decoder, c *column) error { return d.nums(c, dst) })
-}
-
-func (s *storedBlock) addr(f flow.Field, dst []flow.Addr) error {
-	return s.with(f, func(d *decoder, c *column) error { return d.addrs(c, dst) })
-}
-
-func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err error) {
-	if s.head.stats[f].Present == int(s.head.rows) {
-		out = sized(dst, int(s.head.rows+63)/64)
-		fillBits(out, int(s.head.rows))
-		return out, nil
-	}
-	err = s.with(f, func(_ *decoder, c *column) error {
-		out = c.words(dst)
-		return nil
-	})
-	return out, err
-}
-
-func (s *storedBlock) dict(f flow.Field) (dict *Dict, err error) {
-	err = s.with(f, func(d *decoder, c *column) error {
-		if c.layout != layoutDict {
-			return nil
-		}
-		dict, err = d.dict(c, f.IsAddr())
-		if dict != nil {
-			dict.postings = isPosting(f)
-		}
-		return err
-	})
-	return dict, err
-}
-
-func isPosting(f flow.Field) bool {
-	return f == flow.SrcAddr || f == flow.DstAddr || f == flow.SrcPort || f == flow.DstPort
 }

@@ -20,10 +20,15 @@ import (
 // that have the field, in row order; its form is the layout:
 //
 //	layoutNumbers  numbers
-//	layoutDict     dictionary | codes (numbers)
+//	layoutDict     length (uvarint) | dictionary | codes (numbers)
+//	layoutAgainst  field (1) | differences (numbers)
+//
+// Against another field of times, which it follows closely: the other field's
+// value in the same row less the value, zigzag.
 const (
 	layoutNumbers = 0
 	layoutDict    = 1
+	layoutAgainst = 2
 
 	presentAll  = 0
 	presentBits = 1
@@ -147,36 +152,89 @@ func sized[T any](dst []T, n int) []T {
 	return dst[:n]
 }
 
-// nums decodes the column of a numeric field into dst, one value a row.
-func (d *decoder) nums(c *column, dst []uint64) error {
+// nums decodes the column of numeric field f into dst, one value a row.
+func (d *decoder) nums(f flow.Field, c *column, dst []uint64, parents parentSource) error {
 	switch c.layout {
 	case layoutNumbers:
-		rest, err := d.numbers(dst[:c.count], c.body)
-		if err != nil {
+		if err := d.whole(dst[:c.count], c.body, parents); err != nil {
 			return err
-		}
-		if len(rest) != 0 {
-			return errTrailing
 		}
 		spread(dst, c, 0)
 		return nil
 	case layoutDict:
-		dict, err := d.dict(c, false)
+		dict, err := d.dict(c, false, parents)
 		if err != nil {
 			return err
 		}
 		dict.fillNums(dst)
 		return nil
+	case layoutAgainst:
+		return d.against(f, c, dst, parents)
 	}
 	return errCodec
 }
 
+// whole reads numbers that are all of src.
+func (d *decoder) whole(dst []uint64, src []byte, parents parentSource) error {
+	rest, err := d.numbers(dst, src, parents, 0)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 0 {
+		return errTrailing
+	}
+	return nil
+}
+
+// againstField returns the field that the times of f may be written against; 0
+// if there is none. It never leads back to f.
+func againstField(f flow.Field, has flow.FieldSet) flow.Field {
+	switch {
+	case f == flow.Start && has.Has(flow.End):
+		return flow.End
+	case (f == flow.Start || f == flow.End) && has.Has(flow.Received):
+		return flow.Received
+	}
+	return 0
+}
+
+func (d *decoder) against(f flow.Field, c *column, dst []uint64, parents parentSource) error {
+	if len(c.body) == 0 || parents == nil {
+		return errShort
+	}
+	other := flow.Field(c.body[0])
+	if other == f || other != againstField(f, flow.SetOf(other)) {
+		return errValue
+	}
+	times, err := parents.times(other)
+	if err != nil {
+		return err
+	}
+	if err := d.whole(dst[:c.count], c.body[1:], nil); err != nil {
+		return err
+	}
+	if c.present == nil {
+		for row, z := range dst {
+			dst[row] = times[row] - (z>>1 ^ -(z & 1))
+		}
+		return nil
+	}
+	spread(dst, c, 0)
+	for row := range dst {
+		if c.present[row>>6]>>(row&63)&1 != 0 {
+			z := dst[row]
+			dst[row] = times[row] - (z>>1 ^ -(z & 1))
+		}
+	}
+	return nil
+}
+
 // addrs decodes the column of an address field into dst, one value a row.
-func (d *decoder) addrs(c *column, dst []flow.Addr) error {
+func (d *decoder) addrs(c *column, dst []flow.Addr, parents parentSource) error {
 	if c.layout != layoutDict {
 		return errCodec
 	}
-	dict, err := d.dict(c, true)
+	dict, err := d.dict(c, true, parents)
 	if err != nil {
 		return err
 	}

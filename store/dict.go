@@ -174,39 +174,67 @@ func (e *encoder) addrDict(dst []byte, values []flow.Addr) []byte {
 }
 
 // dict decodes a dictionary column.
-func (d *decoder) dict(c *column, isAddr bool) (*Dict, error) {
+func (d *decoder) dict(c *column, isAddr bool, parents parentSource) (*Dict, error) {
+	if c.layout != layoutDict {
+		return nil, errCodec
+	}
 	dict := new(Dict)
-	src, err := dict.takeValues(d, c, isAddr)
+	values, src, err := takeBytes(c.body)
 	if err != nil {
 		return nil, err
 	}
-	codes := grow(&d.values, c.count)
-	if src, err = d.numbers(codes, src); err != nil {
+	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
 		return nil, err
 	}
-	if len(src) != 0 {
+	if len(values) != 0 {
 		return nil, errTrailing
 	}
 	dict.codes = make([]uint16, c.rows)
-	for i, code := range codes {
-		if code >= uint64(dict.n) {
-			return nil, errValue
-		}
-		dict.codes[i] = uint16(code)
-	}
-	spread(dict.codes, c, uint16(dict.n))
-	return dict, nil
+	return dict, d.codes(dict.codes, c, dict.n, src, parents)
 }
 
-func (dict *Dict) takeValues(d *decoder, c *column, isAddr bool) (src []byte, err error) {
-	if dict.n, src, err = takeCount(c.body, c.count); err != nil {
+// codesOnly decodes the codes of a dictionary column, without its values.
+func (d *decoder) codesOnly(c *column) (coded, error) {
+	if c.layout != layoutDict {
+		return coded{}, errCodec
+	}
+	values, src, err := takeBytes(c.body)
+	if err != nil {
+		return coded{}, err
+	}
+	n, _, err := takeCount(values, c.count)
+	if err != nil {
+		return coded{}, err
+	}
+	out := coded{make([]uint16, c.rows), n + 1}
+	return out, d.codes(out.codes, c, n, src, nil)
+}
+
+// codes decodes one code a row, n where the field is absent.
+func (d *decoder) codes(dst []uint16, c *column, n int, src []byte, parents parentSource) error {
+	codes := grow(&d.values, c.count)
+	if err := d.whole(codes, src, parents); err != nil {
+		return err
+	}
+	for i, code := range codes {
+		if code >= uint64(n) {
+			return errValue
+		}
+		dst[i] = uint16(code)
+	}
+	spread(dst, c, uint16(n))
+	return nil
+}
+
+func (dict *Dict) takeValues(d *decoder, c *column, src []byte, isAddr bool) (rest []byte, err error) {
+	if dict.n, src, err = takeCount(src, c.count); err != nil {
 		return nil, err
 	}
 	if isAddr {
 		return dict.takeAddrs(d, src)
 	}
 	dict.nums = make([]uint64, dict.n, dict.n+1)
-	if src, err = d.numbers(dict.nums, src); err != nil {
+	if src, err = d.numbers(dict.nums, src, nil, 0); err != nil {
 		return nil, err
 	}
 	return src, sum(dict.nums)
@@ -234,7 +262,7 @@ func (dict *Dict) takeAddrs(d *decoder, src []byte) ([]byte, error) {
 	}
 	dict.addrs = make([]flow.Addr, dict.n, dict.n+1)
 	words := grow(&d.words, v4)
-	if src, err = d.numbers(words, src); err != nil {
+	if src, err = d.numbers(words, src, nil, 0); err != nil {
 		return nil, err
 	}
 	if err := sum(words); err != nil {
@@ -258,11 +286,11 @@ func (dict *Dict) takeAddrs(d *decoder, src []byte) ([]byte, error) {
 func (dict *Dict) takeOthers(d *decoder, before, v4 int, src []byte) ([]byte, error) {
 	n := dict.n - v4
 	words := grow(&d.words, 2*n)
-	src, err := d.numbers(words[:n], src)
+	src, err := d.numbers(words[:n], src, nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	if src, err = d.numbers(words[n:], src); err != nil {
+	if src, err = d.numbers(words[n:], src, nil, 0); err != nil {
 		return nil, err
 	}
 	hi := uint64(0)

@@ -1,8 +1,8 @@
 package store
 
 import (
+	"encoding/binary"
 	"math/bits"
-	"slices"
 
 	"github.com/klauspost/compress/huff0"
 	"github.com/klauspost/compress/zstd"
@@ -24,12 +24,36 @@ type encoder struct {
 	values  []uint64    // of the rows that have the field
 	addrs   []flow.Addr // of the rows that have the field
 
-	codes  []uint64
-	words  []uint64
-	diff   []uint64
-	plane  []byte
-	bitmap []byte
-	packed []byte
+	rows        int
+	orders      [2][]uint32
+	parents     [flow.FieldCount]coded // in block order
+	rowCodes    [flow.FieldCount][]uint16
+	sortedCodes [flow.FieldCount][]uint16
+	clock       [flow.End + 1][]uint64 // in block order
+	coder       addrCoder
+	numCoder    numCoder
+
+	// Scratch of single functions.
+	codes       []uint16
+	wide        []uint64
+	words       []uint64
+	diff        []uint64
+	zigzag      []uint64
+	plane       []byte
+	bitmap      []byte
+	packed      []byte
+	dictBody    []byte
+	counts      []uint32
+	tally       []uint32
+	top         []uint64
+	symbols     []byte
+	others      []uint64
+	entries     []uint32
+	rank        []uint32
+	entryValues []uint64
+	seen        []bool
+	places      []uint64
+	exceptions  []uint64
 }
 
 func newEncoder() *encoder { return &encoder{zstd: newZstdEncoder()} }
@@ -57,13 +81,15 @@ func (e *encoder) encode(b *flow.Batch) *encodedBlock {
 	out := &encodedBlock{header: header{bounds: boundsOf(b, 0, b.Len())}}
 	e.sortRows(b)
 	for f := range b.Columns().All {
-		e.gather(b, f)
-		if e.count == 0 {
-			continue
+		if b.PresentCount(f) > 0 {
+			out.header.columns.Add(f)
 		}
-		value := e.column(make([]byte, 8, 1024), f, b.Len())
+	}
+	for f := range fieldOrder(out.header.columns) {
+		e.gather(b, f)
+		e.keepClock(f)
+		value := e.column(make([]byte, 8, 1024), f, out.header.columns)
 		sealColumn(value, 0)
-		out.header.columns.Add(f)
 		out.stats[f] = e.stat(f)
 		out.stats[f].Size = len(value)
 		out.fields = append(out.fields, f)
@@ -73,7 +99,82 @@ func (e *encoder) encode(b *flow.Batch) *encodedBlock {
 	return out
 }
 
-func (e *encoder) sortRows(b *flow.Batch) { e.order = nil }
+// fieldOrder yields the fields of s, End before Start, which is written against
+// it.
+func fieldOrder(s flow.FieldSet) func(yield func(flow.Field) bool) {
+	return func(yield func(flow.Field) bool) {
+		for f := range s.All {
+			switch {
+			case f == flow.Start && s.Has(flow.End):
+				if !yield(flow.End) || !yield(flow.Start) {
+					return
+				}
+			case f == flow.End && s.Has(flow.Start):
+			case !yield(f):
+				return
+			}
+		}
+	}
+}
+
+// sortRows finds the order of rows in the block, and the parents in that order.
+func (e *encoder) sortRows(b *flow.Batch) {
+	e.rows = b.Len()
+	e.order = nil
+	for _, f := range []flow.Field{flow.Exporter, flow.SrcAddr, flow.DstAddr} {
+		e.parents[f] = coded{}
+		if b.PresentCount(f) == 0 {
+			continue
+		}
+		e.gather(b, f)
+		codes := grow(&e.rowCodes[f], e.rows)
+		n := len(e.coder.code(e.addrs[:e.count], codes[:e.count]))
+		of := column{rows: e.rows, count: e.count, present: e.partial()}
+		spread(codes, &of, uint16(n))
+		e.parents[f] = coded{codes, n + 1}
+	}
+	e.sortOrder()
+	for f := range e.parents {
+		if of := e.parents[f]; of.codes != nil {
+			sorted := grow(&e.sortedCodes[f], e.rows)
+			for row, from := range e.order {
+				sorted[row] = of.codes[from]
+			}
+			e.parents[f].codes = sorted
+		}
+	}
+}
+
+// sortOrder sorts the rows by sortFields: by counting, the last field first.
+func (e *encoder) sortOrder() {
+	order, next := grow(&e.orders[0], e.rows), grow(&e.orders[1], e.rows)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	for i := len(sortFields) - 1; i >= 0; i-- {
+		of := e.parents[sortFields[i]]
+		if of.codes == nil {
+			continue
+		}
+		at := grow(&e.rank, of.n+1)
+		clear(at)
+		for _, code := range of.codes {
+			at[int(code)+1]++
+		}
+		for code := 1; code < len(at); code++ {
+			at[code] += at[code-1]
+		}
+		for _, row := range order {
+			code := of.codes[row]
+			next[at[code]] = row
+			at[code]++
+		}
+		order, next = next, order
+	}
+	e.order = order
+}
+
+var sortFields = []flow.Field{flow.Exporter, flow.SrcAddr, flow.DstAddr}
 
 // gather brings one column into block order, without its absent rows.
 func (e *encoder) gather(b *flow.Batch, f flow.Field) {
@@ -151,40 +252,77 @@ func minMaxAddr(v []flow.Addr) (lo, hi flow.Addr) {
 }
 
 // column appends the layout, presence and body of the column at hand.
-func (e *encoder) column(dst []byte, f flow.Field, rows int) []byte {
-	switch {
+func (e *encoder) column(dst []byte, f flow.Field, has flow.FieldSet) []byte {
+	switch other := againstField(f, has); {
 	case f.IsAddr():
-		dst = e.presence(append(dst, layoutDict), rows)
-		values, codes := e.addrCodes(e.addrs[:e.count])
-		return e.numbers(e.addrDict(dst, values), codes)
-	case slices.Contains(PostingFields, f):
-		dst = e.presence(append(dst, layoutDict), rows)
-		values, codes := e.numCodes(e.values[:e.count])
-		return e.numbers(e.numDict(dst, values), codes)
+		dst = e.presence(append(dst, layoutDict), e.rows)
+		codes := grow(&e.codes, e.count)
+		e.dictBody = e.addrDict(e.dictBody[:0], e.coder.code(e.addrs[:e.count], codes))
+		return e.dictColumn(dst, f, codes)
+	case isPosting(f):
+		dst = e.presence(append(dst, layoutDict), e.rows)
+		codes := grow(&e.codes, e.count)
+		e.dictBody = e.numDict(e.dictBody[:0], e.numCoder.code(e.values[:e.count], codes))
+		return e.dictColumn(dst, f, codes)
+	case other != 0:
+		dst = e.presence(append(dst, layoutAgainst), e.rows)
+		return e.against(append(dst, byte(other)), e.values[:e.count], e.clock[other])
 	}
-	return e.numbers(e.presence(append(dst, layoutNumbers), rows), e.values[:e.count])
+	return e.valuesOf(e.presence(append(dst, layoutNumbers), e.rows), f, e.values[:e.count])
 }
 
-func (e *encoder) addrCodes(v []flow.Addr) (values []flow.Addr, codes []uint64) {
-	values = slices.Clone(v)
-	slices.SortFunc(values, flow.Addr.Compare)
-	values = slices.Compact(values)
-	codes = grow(&e.codes, len(v))
-	for i, a := range v {
-		code, _ := slices.BinarySearchFunc(values, a, flow.Addr.Compare)
-		codes[i] = uint64(code)
+// dictColumn appends the dictionary in e.dictBody and codes.
+func (e *encoder) dictColumn(dst []byte, f flow.Field, codes []uint16) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(e.dictBody)))
+	dst = append(dst, e.dictBody...)
+	wide := grow(&e.wide, len(codes))
+	for i, code := range codes {
+		wide[i] = uint64(code)
 	}
-	return values, codes
+	return e.valuesOf(dst, f, wide)
 }
 
-func (e *encoder) numCodes(v []uint64) (values, codes []uint64) {
-	values = slices.Clone(v)
-	slices.Sort(values)
-	values = slices.Compact(values)
-	codes = grow(&e.codes, len(v))
-	for i, x := range v {
-		code, _ := slices.BinarySearch(values, x)
-		codes[i] = uint64(code)
+// valuesOf appends numbers of field f, by a parent if that is smaller.
+func (e *encoder) valuesOf(dst []byte, f flow.Field, v []uint64) []byte {
+	if candidateParents(f) != nil && len(v) >= estimateFrom {
+		if plain := e.estimate(v); plain > 32 {
+			if out, ok := e.byParent(dst, f, v, plain); ok {
+				return out
+			}
+		}
 	}
-	return values, codes
+	return e.numbers(dst, v)
+}
+
+// against appends the differences of v from another column of times.
+func (e *encoder) against(dst []byte, v, other []uint64) []byte {
+	diff := grow(&e.wide, len(v))
+	if len(v) == e.rows {
+		for i, x := range v {
+			diff[i] = zigzagOf(other[i] - x)
+		}
+		return e.numbers(dst, diff)
+	}
+	i := 0
+	for w, word := range e.present {
+		for ; word != 0; word &= word - 1 {
+			diff[i] = zigzagOf(other[w<<6+bits.TrailingZeros64(word)] - v[i])
+			i++
+		}
+	}
+	return e.numbers(dst, diff)
+}
+
+func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
+
+// keepClock keeps the column at hand, in block order with 0 where absent, for
+// those that are written against it.
+func (e *encoder) keepClock(f flow.Field) {
+	if f != flow.Received && f != flow.End {
+		return
+	}
+	v := grow(&e.clock[f], e.rows)
+	copy(v, e.values[:e.count])
+	of := column{rows: e.rows, count: e.count, present: e.partial()}
+	spread(v, &of, 0)
 }

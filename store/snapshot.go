@@ -132,24 +132,25 @@ func (s *snapshot) dict(f flow.Field) (*Dict, error) {
 	if err != nil {
 		return nil, err
 	}
-	var e encoder
-	d := &Dict{postings: isPosting(f), codes: make([]uint16, s.bounds.rows)}
-	e.gatherPresent(c.present, len(d.codes))
-	var codes []uint64
-	if f.IsAddr() {
-		d.addrs, codes = e.addrCodes(gatherRows(nil, c.addrs, nil, c.present, e.count))
-		d.n = len(d.addrs)
-	} else {
-		d.nums, codes = e.numCodes(gatherRows(nil, c.nums, nil, c.present, e.count))
-		d.n = len(d.nums)
-	}
-	for i, code := range codes {
-		d.codes[i] = uint16(code)
-	}
-	of := column{rows: len(d.codes), count: e.count}
-	if e.count < len(d.codes) {
+	return newDict(f, c), nil
+}
+
+// newDict builds the dictionary of a column in memory.
+func newDict(f flow.Field, c *snapColumn) *Dict {
+	of := column{rows: max(len(c.nums), len(c.addrs)), count: c.stat.Present}
+	if of.count < of.rows {
 		of.present = c.present
 	}
+	d := &Dict{postings: isPosting(f), codes: make([]uint16, of.rows)}
+	if f.IsAddr() {
+		var coder addrCoder
+		d.addrs = coder.code(gatherRows(nil, c.addrs, nil, c.present, of.count), d.codes[:of.count])
+		d.n = len(d.addrs)
+	} else {
+		var coder numCoder
+		d.nums = coder.code(gatherRows(nil, c.nums, nil, c.present, of.count), d.codes[:of.count])
+		d.n = len(d.nums)
+	}
 	spread(d.codes, &of, uint16(d.n))
-	return d, nil
+	return d
 }

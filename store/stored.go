@@ -1,0 +1,133 @@
+package store
+
+import "weir/flow"
+
+// A storedBlock is a block as it was encoded. It belongs to one goroutine.
+type storedBlock struct {
+	head   *header
+	codecs *codecs
+	read   func(f flow.Field) ([]byte, error) // the column's value; its bytes stay valid
+
+	// What other columns were decoded from, kept for the next that is.
+	coded [flow.FieldCount]coded
+	clock [flow.End + 1][]uint64
+}
+
+func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f], nil }
+
+// with reads a column and calls fn with it, a decoder, and its parents.
+func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
+	value, err := s.read(f)
+	if err != nil {
+		return err
+	}
+	d := s.codecs.decoder()
+	defer s.codecs.putDecoder(d)
+	c, err := d.column(value, int(s.head.rows))
+	if err != nil {
+		return err
+	}
+	if c.count != s.head.stats[f].Present {
+		return errValue
+	}
+	return fn(d, &c, &storedParents{s, d, &c})
+}
+
+func (s *storedBlock) num(f flow.Field, dst []uint64) error {
+	return s.with(f, func(d *decoder, c *column, parents parentSource) error { return d.nums(f, c, dst, parents) })
+}
+
+func (s *storedBlock) addr(f flow.Field, dst []flow.Addr) error {
+	return s.with(f, func(d *decoder, c *column, parents parentSource) error { return d.addrs(c, dst, parents) })
+}
+
+func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err error) {
+	if s.head.stats[f].Present == int(s.head.rows) {
+		out = sized(dst, int(s.head.rows+63)/64)
+		fillBits(out, int(s.head.rows))
+		return out, nil
+	}
+	err = s.with(f, func(_ *decoder, c *column, _ parentSource) error {
+		out = c.words(dst)
+		return nil
+	})
+	return out, err
+}
+
+func (s *storedBlock) dict(f flow.Field) (dict *Dict, err error) {
+	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
+		if c.layout != layoutDict {
+			return nil
+		}
+		if dict, err = d.dict(c, f.IsAddr(), parents); err != nil {
+			return err
+		}
+		dict.postings = isPosting(f)
+		return nil
+	})
+	return dict, err
+}
+
+func isPosting(f flow.Field) bool {
+	return f == flow.SrcAddr || f == flow.DstAddr || f == flow.SrcPort || f == flow.DstPort
+}
+
+// storedParents gives the parents of column c of a stored block.
+type storedParents struct {
+	s *storedBlock
+	d *decoder
+	c *column
+}
+
+func (p *storedParents) parent(id byte) (entries []uint32, n int, err error) {
+	var of [2]coded
+	of[0].n = 1
+	for i, f := range parentFields[id] {
+		if f == 0 {
+			continue
+		}
+		if of[i], err = p.s.codes(f); err != nil {
+			return nil, 0, err
+		}
+	}
+	entries, n, ok := entriesOf(of[0], of[1], p.c.rows, p.c.present, &p.d.entries, &p.d.rank)
+	if !ok {
+		return nil, 0, errValue
+	}
+	return entries, n, nil
+}
+
+// codes returns a parent's column as codes. It has no parent itself: that would
+// not end.
+func (s *storedBlock) codes(f flow.Field) (coded, error) {
+	if s.coded[f].codes == nil {
+		if !s.head.columns.Has(f) {
+			return coded{}, errMissing
+		}
+		err := s.with(f, func(d *decoder, c *column, _ parentSource) (err error) {
+			s.coded[f], err = d.codesOnly(c)
+			return err
+		})
+		if err != nil {
+			return coded{}, err
+		}
+	}
+	return s.coded[f], nil
+}
+
+// times returns a column of times; those that others are written against lead to
+// Received by againstField, which is written against none.
+func (p *storedParents) times(f flow.Field) ([]uint64, error) {
+	s := p.s
+	if int(f) >= len(s.clock) || !s.head.columns.Has(f) {
+		return nil, errMissing
+	}
+	if s.clock[f] == nil {
+		v := make([]uint64, s.head.rows)
+		if err := s.num(f, v); err != nil {
+			return nil, err
+		}
+		s.clock[f] = v
+	}
+	return s.clock[f], nil
+}
