@@ -1,6 +1,9 @@
 package query
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // protoNames are the protocols that have a name in IANA's registry of protocol
 // numbers, under that name and the shorter ones in use.
@@ -87,11 +90,12 @@ func lookup(names map[string]uint64, text string) (uint64, bool) {
 	return v, ok
 }
 
-// names returns the names of a table.
+// names returns the names of a table, sorted.
 func names(table map[string]uint64) []string {
 	list := make([]string, 0, len(table))
 	for name := range table {
 		list = append(list, name)
 	}
+	slices.Sort(list) // the same answer every time
 	return list
 }

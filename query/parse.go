@@ -78,6 +78,7 @@ type parser struct {
 	options ParseOptions
 	depth   int
 	leaves  int
+	negated bool // what is read stands behind an odd number of nots
 }
 
 func (p *parser) filter() (node, error) {
@@ -142,7 +143,9 @@ func (p *parser) unary() (node, error) {
 	switch {
 	case p.tok.is("not") || p.tok.isPunct("!"):
 		p.advance()
+		p.negated = !p.negated
 		n, err := p.unary()
+		p.negated = !p.negated
 		if err != nil {
 			return nil, err
 		}

@@ -103,7 +103,7 @@ func touches(a, b addrRange) bool {
 
 // inAddrs reports whether a lies in one of the normal ranges.
 func inAddrs(ranges []addrRange, a flow.Addr) bool {
-	i := sort.Search(len(ranges), func(i int) bool { return !ranges[i].hi.Less(a) })
+	i := firstNotBefore(ranges, a)
 	return i < len(ranges) && !a.Less(ranges[i].lo)
 }
 
@@ -124,4 +124,10 @@ func prefixLength(r addrRange) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// firstNotBefore returns the index of the first range that does not end before
+// a, or the number of ranges.
+func firstNotBefore(ranges []addrRange, a flow.Addr) int {
+	return sort.Search(len(ranges), func(i int) bool { return !ranges[i].hi.Less(a) })
 }

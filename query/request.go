@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"weir/flow"
 )
 
 // A Window selects records by the time of their flow: those that overlap
@@ -45,6 +43,8 @@ type TopRequest struct {
 	By       string `json:"by,omitempty"`        // bytes (also ""), packets, flows, records, bps, pps, bpp, distinct; with ":asc" the lowest first
 	Limit    int    `json:"limit,omitempty"`     // number of groups at most; 0: all
 	Distinct string `json:"distinct,omitempty"`  // count the different values of this field in each group
+	Times    bool   `json:"times,omitempty"`     // also the first start and the last end of each group
+	Estimate bool   `json:"estimate,omitempty"`  // By means the estimates, where records were sampled
 	MaxBytes int64  `json:"max_bytes,omitempty"` // memory for groups; 0: DefaultTopBytes
 }
 
@@ -82,7 +82,7 @@ func ParseOrder(text string) (Order, error) {
 			return Order{k, true}, nil
 		}
 	}
-	return Order{}, &RequestError{"order", text, "one of " + strings.Join(orderKeys, ", ") + ", with :asc or :desc", nearest(key, orderKeys)}
+	return Order{}, &RequestError{"order", text, "one of " + joinNames(orderKeys) + ", with :asc or :desc", nearest(key, orderKeys)}
 }
 
 // A RequestError is a mistake in a request outside its filter.
@@ -137,6 +137,8 @@ type TopResult struct {
 	Rows     []TopRow `json:"rows"`
 	Groups   int      `json:"groups"` // before Limit
 	Total    Sums     `json:"total"`  // over all records that matched, each once
+
+	UnknownSampling uint64 `json:"unknown_sampling,omitempty"` // records of which the sampling interval is not known
 }
 
 // A TopRow is one group.
@@ -157,49 +159,10 @@ type Sums struct {
 	Packets          uint64 `json:"packets"`
 	EstimatedBytes   uint64 `json:"estimated_bytes"`
 	EstimatedPackets uint64 `json:"estimated_packets"`
-	Sampled          uint64 `json:"sampled,omitempty"`  // records with a sampling interval above 1
-	First            uint64 `json:"first_ms,omitempty"` // earliest start, ms since the Unix epoch
-	Last             uint64 `json:"last_ms,omitempty"`  // latest end, ms since the Unix epoch
+	Sampled          uint64 `json:"sampled,omitempty"`  // records with a sampling interval above 1; of TopResult, in the total only
+	First            uint64 `json:"first_ms,omitempty"` // earliest start, ms since the Unix epoch; 0 unless asked for
+	Last             uint64 `json:"last_ms,omitempty"`  // latest end, ms since the Unix epoch; 0 unless asked for
 }
 
-// A Value is one value of a field, or its absence.
-type Value struct {
-	Field   flow.Field // 0 for a computed value
-	Present bool
-	Num     uint64    // of a numeric field, or a computed value
-	Addr    flow.Addr // of an address field; the first of the prefix
-	Bits    int       // prefix length that Addr was cut to, counted in its family; -1: whole
-}
-
-// AppendText appends the value as text: as in CSV and tables, "" if absent.
-func (v Value) AppendText(dst []byte) []byte {
-	switch {
-	case !v.Present:
-		return dst
-	case v.Field != 0 && v.Field.IsAddr():
-		dst = flow.AppendAddr(dst, v.Addr)
-		if v.Bits >= 0 {
-			dst = fmt.Appendf(dst, "/%d", v.Bits)
-		}
-		return dst
-	case v.Field == 0:
-		return fmt.Appendf(dst, "%d", v.Num)
-	}
-	return flow.AppendNum(dst, v.Field, v.Num)
-}
-
-// String returns the value as text, "" if absent.
-func (v Value) String() string { return string(v.AppendText(nil)) }
-
-// MarshalJSON writes numbers as numbers, everything else as a string, and
-// absence as null.
-func (v Value) MarshalJSON() ([]byte, error) {
-	if !v.Present {
-		return []byte("null"), nil
-	}
-	plain := v.Field == 0 || v.Field.Kind() == flow.KindNumber || v.Field.Kind() == flow.KindLabel
-	if plain {
-		return v.AppendText(nil), nil
-	}
-	return append(v.AppendText([]byte{'"'}), '"'), nil
-}
+// joinNames joins names for an error's list of what could be.
+func joinNames(names []string) string { return strings.Join(names, ", ") }

@@ -242,7 +242,9 @@ func (p *parser) mac(q qualifier) (node, error) {
 }
 
 // flags reads a condition on TCP flags: letters mean that all of them are set,
-// letters after = and numbers mean the whole value. Either implies TCP.
+// letters after = and numbers mean the whole value. Either implies TCP. Behind a
+// not, letters mean that any of them is set, as in nfdump: "flags S and not
+// flags AFRPU" has S and none of the others.
 func (p *parser) flags(q qualifier) (node, error) {
 	if err := p.only(q, "flags"); err != nil {
 		return nil, err
@@ -252,7 +254,11 @@ func (p *parser) flags(q qualifier) (node, error) {
 	if p.tok.kind == tokenWord {
 		if flags, ok := parseFlags(p.tok.text); ok {
 			p.advance()
-			return and(tcp, &numNode{field: flow.TCPFlags, mask: flags, ranges: []numRange{{flags, flags}}}), nil
+			ranges := []numRange{{flags, flags}}
+			if p.negated {
+				ranges = []numRange{{1, math.MaxUint64}}
+			}
+			return and(tcp, &numNode{field: flow.TCPFlags, mask: flags, ranges: ranges}), nil
 		}
 	}
 	spec := specOf(flow.TCPFlags)
@@ -270,7 +276,7 @@ func (p *parser) tos(q qualifier) (node, error) {
 		return nil, err
 	}
 	if !q.given {
-		q.side = sideSrc
+		return p.numeric(flow.TOS)
 	}
 	p.advance()
 	return p.pairCondition(q, pair{flow.TOS, flow.PostTOS})
@@ -290,8 +296,7 @@ func (p *parser) counter(q qualifier, word string) (node, error) {
 		p.advance()
 		return p.pairCondition(qualifier{}, out)
 	}
-	p.advance()
-	return p.fieldCondition(in)
+	return p.numeric(in)
 }
 
 // computed reads a condition on a number that follows from a record's fields.

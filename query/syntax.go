@@ -72,9 +72,10 @@ func clean(s string) string {
 }
 
 // nearest returns the word of the vocabulary that is closest to text, if it is
-// close enough to have been meant.
+// close enough to have been meant; of equally close ones the first that begins
+// like it.
 func nearest(text string, vocabulary []string) string {
-	if len(text) > 32 {
+	if text == "" || len(text) > 32 {
 		return ""
 	}
 	text = strings.ToLower(text)
@@ -83,7 +84,8 @@ func nearest(text string, vocabulary []string) string {
 		if word == text {
 			continue
 		}
-		if d := editDistance(text, word, bestDistance); d < bestDistance || d == bestDistance && best == "" {
+		d := editDistance(text, word, bestDistance)
+		if d < bestDistance || d == bestDistance && (best == "" || best[0] != text[0] && word[0] == text[0]) {
 			best, bestDistance = word, d
 		}
 	}

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"math"
+
 	"weir/flow"
 )
 
@@ -147,7 +149,7 @@ func (p *parser) plainSubject() (node, bool, error) {
 		return read(p.seen(word))
 	case "sampled":
 		p.advance()
-		return &numNode{field: flow.SamplingInterval, ranges: comparison(">").ranges(numRange{1, 1})}, true, nil
+		return &numNode{field: flow.SamplingInterval, ranges: []numRange{{2, math.MaxUint64}}}, true, nil
 	case "mpls_labels":
 		p.advance()
 		return read(p.anyLabel())
@@ -255,7 +257,7 @@ func (p *parser) numCondition(n *numNode, spec *numSpec) (node, error) {
 // numeric reads the subject's word and the rest of a condition on one field.
 func (p *parser) numeric(f flow.Field) (node, error) {
 	p.advance()
-	return p.numCondition(&numNode{field: f}, specOf(f))
+	return p.fieldCondition(f)
 }
 
 // addrCondition reads the rest of a condition on one address field.

@@ -139,11 +139,12 @@ func (p *parser) operator() comparison {
 	return op
 }
 
-// ranges returns the numbers that stand in that relation to those of r.
-func (op comparison) ranges(r numRange) []numRange {
+// ranges returns the numbers up to top that stand in that relation to those of
+// r; the last range has no end if it reaches top.
+func (op comparison) ranges(r numRange, top uint64) []numRange {
 	switch op {
 	case ">":
-		if r.hi == math.MaxUint64 {
+		if r.hi == top {
 			return nil
 		}
 		return []numRange{{r.hi + 1, math.MaxUint64}}
@@ -177,9 +178,9 @@ func (p *parser) numbers(s *numSpec) (ranges []numRange, negated bool, err error
 		return nil, false, p.reject(at, "a range cannot be compared; give one value")
 	}
 	if op == "!=" {
-		return op.ranges(r), true, nil
+		return op.ranges(r, s.max), true, nil
 	}
-	return op.ranges(r), false, nil
+	return op.ranges(r, s.max), false, nil
 }
 
 // listAhead reports whether a list comes next: "in" or an open bracket.

@@ -1,0 +1,103 @@
+package query
+
+import (
+	"weir/flow"
+	"weir/store"
+)
+
+// columns reads the columns of one block after another and keeps those of the
+// current one, so that a filter and an answer that need the same column decode
+// it once. It belongs to one worker and reuses its memory: at most one decoded
+// block of the fields in use.
+type columns struct {
+	blk  *store.Block
+	rows int
+
+	have    [flow.FieldCount]uint8 // what is decoded of the current block, haveNum and so on
+	nums    [flow.FieldCount][]uint64
+	addrs   [flow.FieldCount][]flow.Addr
+	present [flow.FieldCount][]uint64
+	dicts   [flow.FieldCount]*store.Dict
+	codes   [flow.FieldCount][]uint16
+}
+
+const (
+	haveNum = 1 << iota
+	haveAddr
+	havePresent
+	haveDict
+	haveCodes
+)
+
+// open makes blk the current block.
+func (c *columns) open(blk *store.Block) {
+	c.blk, c.rows = blk, blk.Rows()
+	c.have = [flow.FieldCount]uint8{}
+	c.dicts = [flow.FieldCount]*store.Dict{}
+}
+
+// first marks a kind of a field as decoded and reports whether it was not.
+func (c *columns) first(f flow.Field, kind uint8) bool {
+	was := c.have[f]
+	c.have[f] = was | kind
+	return was&kind == 0
+}
+
+// num returns the values of a numeric field.
+func (c *columns) num(f flow.Field) ([]uint64, error) {
+	if !c.first(f, haveNum) {
+		return c.nums[f], nil
+	}
+	var err error
+	c.nums[f], err = c.blk.Num(f, c.nums[f])
+	return c.nums[f], err
+}
+
+// addr returns the values of an address field.
+func (c *columns) addr(f flow.Field) ([]flow.Addr, error) {
+	if !c.first(f, haveAddr) {
+		return c.addrs[f], nil
+	}
+	var err error
+	c.addrs[f], err = c.blk.Addr(f, c.addrs[f])
+	return c.addrs[f], err
+}
+
+// has returns the rows that have a field, nil if all of them do.
+func (c *columns) has(f flow.Field) ([]uint64, error) {
+	if c.full(f) {
+		return nil, nil
+	}
+	if !c.first(f, havePresent) {
+		return c.present[f], nil
+	}
+	var err error
+	c.present[f], err = c.blk.Present(f, c.present[f])
+	return c.present[f], err
+}
+
+// full reports whether every row has a field.
+func (c *columns) full(f flow.Field) bool { return c.blk.Stat(f).Present == c.rows }
+
+// exists reports whether any row has a field.
+func (c *columns) exists(f flow.Field) bool { return c.blk.Columns().Has(f) }
+
+// dict returns the dictionary of a column and the code of every row, or nil if
+// the block does not store it so.
+func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
+	if c.first(f, haveDict) {
+		d, err := c.blk.Dict(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		c.dicts[f] = d
+	}
+	d := c.dicts[f]
+	if d == nil {
+		return nil, nil, nil
+	}
+	if c.first(f, haveCodes) {
+		c.codes[f] = d.Codes(c.codes[f])
+	}
+	return d, c.codes[f], nil
+}

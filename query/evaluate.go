@@ -1,0 +1,501 @@
+package query
+
+import (
+	"math/bits"
+
+	"weir/flow"
+	"weir/index"
+	"weir/store"
+)
+
+// A rowSet is rows of a block, bit row%64 of word row/64.
+type rowSet = index.RowSet
+
+// fill makes the set the first n rows.
+func fill(s *rowSet, n int) {
+	for i := range n >> 6 {
+		s[i] = ^uint64(0)
+	}
+	clear(s[n>>6:])
+	if n&63 != 0 {
+		s[n>>6] = 1<<(n&63) - 1
+	}
+}
+
+// count returns how many rows are in the set.
+func count(s *rowSet) int {
+	n := 0
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+func empty(s *rowSet) bool {
+	for _, w := range s {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// each calls yield with every row of the set, ascending.
+func each(s *rowSet, yield func(row int)) {
+	for i, w := range s {
+		for ; w != 0; w &= w - 1 {
+			yield(i<<6 + bits.TrailingZeros64(w))
+		}
+	}
+}
+
+// An evaluator finds the rows of blocks that match a filter and lie in a
+// window. It belongs to one worker.
+type evaluator struct {
+	root   node
+	window Window
+	columns
+	free []*rowSet // sets that are not in use
+	keep []uint64  // scratch of one bit a dictionary code
+}
+
+func newEvaluator(root node, w Window) *evaluator {
+	return &evaluator{root: cheapestFirst(root), window: w}
+}
+
+// take returns a set of undefined content; give returns it.
+func (e *evaluator) take() *rowSet {
+	if n := len(e.free); n > 0 {
+		s := e.free[n-1]
+		e.free = e.free[:n-1]
+		return s
+	}
+	return new(rowSet)
+}
+
+func (e *evaluator) give(s *rowSet) { e.free = append(e.free, s) }
+
+// skip reports whether a block's header tells that no row matches.
+func (e *evaluator) skip(blk *store.Block) bool {
+	return e.window.classify(blk.MinStart(), blk.MaxEnd()) == classNone ||
+		classify(e.root, func(f flow.Field) knowledge { return blockKnowledge(blk, f) }) == classNone
+}
+
+// evaluate makes blk the current block and dst the rows that match, and returns
+// how many they are.
+func (e *evaluator) evaluate(blk *store.Block, dst *rowSet) (int, error) {
+	e.open(blk)
+	fill(dst, e.rows)
+	if e.window.classify(blk.MinStart(), blk.MaxEnd()) != classAll {
+		if err := e.within(dst); err != nil {
+			return 0, err
+		}
+	}
+	if err := e.restrict(e.root, dst); err != nil {
+		return 0, err
+	}
+	return count(dst), nil
+}
+
+// know returns what the current block's header tells of a field.
+func (e *evaluator) know(f flow.Field) knowledge { return blockKnowledge(e.blk, f) }
+
+// restrict removes from set the rows that do not match n.
+func (e *evaluator) restrict(n node, set *rowSet) error {
+	switch classify(n, e.know) {
+	case classAll:
+		return nil
+	case classNone:
+		clear(set[:])
+		return nil
+	}
+	switch n := n.(type) {
+	case *andNode:
+		for _, kid := range n.kids {
+			if err := e.restrict(kid, set); err != nil || empty(set) {
+				return err
+			}
+		}
+		return nil
+	case *orNode:
+		return e.restrictOr(n, set)
+	case *notNode:
+		kid := e.take()
+		defer e.give(kid)
+		*kid = *set
+		if err := e.restrict(n.kid, kid); err != nil {
+			return err
+		}
+		for i := range set {
+			set[i] &^= kid[i]
+		}
+		return nil
+	}
+	return e.leaf(n, set)
+}
+
+// restrictOr looks, for each kid, only at rows that no kid before it matched.
+func (e *evaluator) restrictOr(n *orNode, set *rowSet) error {
+	rest, kid := e.take(), e.take()
+	defer e.give(rest)
+	defer e.give(kid)
+	*rest = *set
+	for _, k := range n.kids {
+		*kid = *rest
+		if err := e.restrict(k, kid); err != nil {
+			return err
+		}
+		for i := range rest {
+			rest[i] &^= kid[i]
+		}
+		if empty(rest) {
+			return nil
+		}
+	}
+	for i := range set {
+		set[i] &^= rest[i]
+	}
+	return nil
+}
+
+// leaf removes from set the rows that do not match a leaf of which the header
+// does not tell the answer.
+func (e *evaluator) leaf(n node, set *rowSet) error {
+	switch n := n.(type) {
+	case *numNode:
+		return e.numLeaf(n, set)
+	case *addrNode:
+		return e.addrLeaf(n, set)
+	case *maskNode:
+		return e.maskLeaf(n, set)
+	case *computedNode:
+		return e.computedLeaf(n, set)
+	case *blockNode:
+		return e.blockLeaf(n, set)
+	}
+	return nil
+}
+
+// having removes the rows that lack a field.
+func (e *evaluator) having(f flow.Field, set *rowSet) error {
+	present, err := e.has(f)
+	if err != nil || present == nil {
+		return err
+	}
+	for i, w := range present {
+		set[i] &= w
+	}
+	clear(set[len(present):])
+	return nil
+}
+
+func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
+	if err := e.having(n.field, set); err != nil || empty(set) {
+		return err
+	}
+	if s := e.blk.Stat(n.field); s.MinNum == s.MaxNum {
+		return nil // the one value is in: the header would have told otherwise
+	}
+	d, codes, err := e.dict(n.field)
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		e.keepCodes(d.Len(), func(i int) bool { return inNums(n.ranges, n.of(d.Num(i))) })
+		e.restrictCodes(codes, set)
+		return nil
+	}
+	values, err := e.num(n.field)
+	if err != nil {
+		return err
+	}
+	if len(n.ranges) == 1 {
+		restrictRange(values, n, set)
+		return nil
+	}
+	restrictRows(set, func(row int) bool { return inNums(n.ranges, n.of(values[row])) })
+	return nil
+}
+
+// restrictRange is numLeaf for the common case of one range.
+func restrictRange(values []uint64, n *numNode, set *rowSet) {
+	mask := n.mask
+	if mask == 0 {
+		mask = ^uint64(0)
+	}
+	shift, lo, width := n.shift&63, n.ranges[0].lo, n.ranges[0].hi-n.ranges[0].lo
+	for i := range set {
+		w := set[i]
+		if w == 0 {
+			continue
+		}
+		base := i << 6
+		run := values[base:min(base+64, len(values))]
+		out := uint64(0)
+		for j, v := range run {
+			if v>>shift&mask-lo <= width {
+				out |= 1 << j
+			}
+		}
+		set[i] = w & out
+	}
+}
+
+// restrictRows removes the rows for which keep is false.
+func restrictRows(set *rowSet, keep func(row int) bool) {
+	for i, w := range set {
+		for rest := w; rest != 0; rest &= rest - 1 {
+			bit := rest & -rest
+			if !keep(i<<6 + bits.TrailingZeros64(bit)) {
+				w &^= bit
+			}
+		}
+		set[i] = w
+	}
+}
+
+// keepCodes notes which of the first n codes of a dictionary are to be kept.
+func (e *evaluator) keepCodes(n int, in func(i int) bool) {
+	e.keep = sizedWords(e.keep, n/64+1)
+	for i := range n {
+		if in(i) {
+			e.keep[i>>6] |= 1 << (i & 63)
+		}
+	}
+}
+
+// keepRange notes the codes from lo to hi-1.
+func (e *evaluator) keepRange(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		e.keep[i>>6] |= 1 << (i & 63)
+	}
+}
+
+// sizedWords returns n zeroed words, in dst's memory if it is large enough.
+func sizedWords(dst []uint64, n int) []uint64 {
+	if cap(dst) < n {
+		return make([]uint64, n)
+	}
+	dst = dst[:n]
+	clear(dst)
+	return dst
+}
+
+// restrictCodes removes the rows whose code is not kept.
+func (e *evaluator) restrictCodes(codes []uint16, set *rowSet) {
+	for i := range set {
+		w := set[i]
+		if w == 0 {
+			continue
+		}
+		base := i << 6
+		out := uint64(0)
+		for j, code := range codes[base:min(base+64, len(codes))] {
+			out |= e.keep[code>>6] >> (code & 63) & 1 << j
+		}
+		set[i] = w & out
+	}
+}
+
+func (e *evaluator) addrLeaf(n *addrNode, set *rowSet) error {
+	if err := e.having(n.field, set); err != nil || empty(set) {
+		return err
+	}
+	d, codes, err := e.dict(n.field)
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		values, err := e.addr(n.field)
+		if err != nil {
+			return err
+		}
+		restrictRows(set, func(row int) bool { return inAddrs(n.ranges, values[row]) })
+		return nil
+	}
+	if kept := e.keepAddrs(d, n.ranges); kept == 0 {
+		clear(set[:])
+	} else if kept < d.Len() {
+		e.restrictCodes(codes, set)
+	}
+	return nil
+}
+
+// keepAddrs notes the codes of addresses in the ranges and returns how many
+// they are. A short list is looked up in the dictionary, a long one is walked
+// beside it.
+func (e *evaluator) keepAddrs(d *store.Dict, ranges []addrRange) (kept int) {
+	e.keep = sizedWords(e.keep, d.Len()/64+1)
+	if len(ranges)*16 < d.Len() {
+		for _, r := range ranges {
+			lo, hi := d.FindAddr(r.lo, r.hi)
+			e.keepRange(lo, hi)
+			kept += hi - lo
+		}
+		return kept
+	}
+	next := 0
+	for i := range d.Len() {
+		a := d.Addr(i)
+		next += gallop(ranges[next:], a)
+		if next == len(ranges) {
+			break
+		}
+		if !a.Less(ranges[next].lo) {
+			e.keepRange(i, i+1)
+			kept++
+		}
+	}
+	return kept
+}
+
+// gallop is firstNotBefore for a range that is likely to be near the start.
+func gallop(ranges []addrRange, a flow.Addr) int {
+	step := 1
+	for step < len(ranges) && ranges[step-1].hi.Less(a) {
+		step *= 2
+	}
+	return firstNotBefore(ranges[:min(step, len(ranges))], a)
+}
+
+func (e *evaluator) maskLeaf(n *maskNode, set *rowSet) error {
+	if err := e.having(n.field, set); err != nil || empty(set) {
+		return err
+	}
+	d, codes, err := e.dict(n.field)
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		e.keepCodes(d.Len(), func(i int) bool { return n.holds(d.Addr(i)) })
+		e.restrictCodes(codes, set)
+		return nil
+	}
+	values, err := e.addr(n.field)
+	if err != nil {
+		return err
+	}
+	restrictRows(set, func(row int) bool { return n.holds(values[row]) })
+	return nil
+}
+
+func (e *evaluator) computedLeaf(n *computedNode, set *rowSet) error {
+	values, err := e.computed(n.value, set)
+	if err != nil {
+		return err
+	}
+	restrictRows(set, func(row int) bool { return inNums(n.ranges, values(row)) })
+	return nil
+}
+
+// computed removes from set the rows in which the value is not defined and
+// returns a function that gives it for the others.
+func (e *evaluator) computed(c computed, set *rowSet) (func(row int) uint64, error) {
+	var cols [10][]uint64
+	used := 0
+	for f := range c.needs().All {
+		if c.all() {
+			if err := e.having(f, set); err != nil {
+				return nil, err
+			}
+		}
+		var err error
+		if cols[used], err = e.num(f); err != nil {
+			return nil, err
+		}
+		used++
+	}
+	// The fields of a set come in the order of their numbers: times before
+	// bytes, bytes before packets, MinTTL before MaxTTL.
+	a, b := cols[0], cols[1]
+	switch c {
+	case computedDuration:
+		return func(row int) uint64 { return duration(a[row], b[row]) }, nil
+	case computedPPS:
+		return func(row int) uint64 { return rate(cols[2][row], 1000, duration(a[row], b[row])) }, nil
+	case computedBPS:
+		return func(row int) uint64 { return rate(cols[2][row], 8000, duration(a[row], b[row])) }, nil
+	case computedBPP:
+		return func(row int) uint64 { return rate(a[row], 1, b[row]) }, nil
+	case computedTTLs:
+		return func(row int) uint64 { return b[row] - min(a[row], b[row]) }, nil
+	case computedFlows:
+		present, err := e.has(flow.Flows)
+		return func(row int) uint64 {
+			if present != nil && present[row>>6]>>(row&63)&1 == 0 {
+				return 1
+			}
+			return a[row]
+		}, err
+	}
+	bottom := func(row int) (uint64, bool) {
+		for _, labels := range cols {
+			if labels[row]&1 != 0 { // 0 where absent
+				return labels[row] >> labelShift, true
+			}
+		}
+		return 0, false
+	}
+	restrictRows(set, func(row int) bool { _, ok := bottom(row); return ok })
+	return func(row int) uint64 { v, _ := bottom(row); return v }, nil
+}
+
+func (e *evaluator) blockLeaf(n *blockNode, set *rowSet) error {
+	var cols [3][]uint64
+	for i, f := range []flow.Field{n.port, flow.PortBlockStart, flow.PortBlockEnd} {
+		if err := e.having(f, set); err != nil || empty(set) {
+			return err
+		}
+		var err error
+		if cols[i], err = e.num(f); err != nil {
+			return err
+		}
+	}
+	restrictRows(set, func(row int) bool { return cols[0][row] >= cols[1][row] && cols[0][row] <= cols[2][row] })
+	return nil
+}
+
+// within removes the rows that the window does not select.
+func (e *evaluator) within(set *rowSet) error {
+	span, err := e.spans()
+	if err != nil {
+		return err
+	}
+	restrictRows(set, func(row int) bool { return e.window.Holds(span(row)) })
+	return nil
+}
+
+// spans returns a function that gives the time each row covers, by flow.Span.
+func (e *evaluator) spans() (func(row int) (from, to uint64), error) {
+	start, err := e.num(flow.Start)
+	if err != nil {
+		return nil, err
+	}
+	end, err := e.num(flow.End)
+	if err != nil {
+		return nil, err
+	}
+	if e.full(flow.Start) && e.full(flow.End) {
+		return func(row int) (uint64, uint64) { return flow.Span(0, start[row], end[row], true, true) }, nil
+	}
+	received, err := e.num(flow.Received)
+	if err != nil {
+		return nil, err
+	}
+	hasStart, err := e.has(flow.Start)
+	if err != nil {
+		return nil, err
+	}
+	hasEnd, err := e.has(flow.End)
+	if err != nil {
+		return nil, err
+	}
+	return func(row int) (uint64, uint64) {
+		return flow.Span(received[row], start[row], end[row], inWords(hasStart, row), inWords(hasEnd, row))
+	}, nil
+}
+
+// inWords reports whether a row is in the words that columns.has returned.
+func inWords(words []uint64, row int) bool {
+	return words == nil || words[row>>6]>>(row&63)&1 != 0
+}

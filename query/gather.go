@@ -1,0 +1,107 @@
+package query
+
+import (
+	"slices"
+
+	"weir/flow"
+)
+
+// selected returns the numbers of the rows of the visit, ascending, in dst's
+// memory.
+func (v *visit) selected(dst []uint16) []uint16 {
+	dst = dst[:0]
+	each(v.rows, func(row int) { dst = append(dst, uint16(row)) })
+	return dst
+}
+
+// byReceived sorts rows by receipt; equal ones keep their order.
+func (v *visit) byReceived(rows []uint16) error {
+	if s := v.blk.Stat(flow.Received); s.MinNum == s.MaxNum {
+		return nil
+	}
+	received, err := v.num(flow.Received)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(rows, func(a, b uint16) int {
+		switch x, y := received[a], received[b]; {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	return nil
+}
+
+// gather returns the given fields of the given rows, in their order. Only these
+// fields are read.
+func (v *visit) gather(rows []uint16, fields flow.FieldSet) (*flow.Batch, error) {
+	b := flow.NewBatch(len(rows))
+	b.Grow(len(rows))
+	for f := range fields.All {
+		if !v.exists(f) {
+			continue
+		}
+		if err := v.gatherField(b, rows, f); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (v *visit) gatherField(b *flow.Batch, rows []uint16, f flow.Field) error {
+	present, err := v.has(f)
+	if err != nil {
+		return err
+	}
+	if present == nil {
+		b.Mark(f, 0, len(rows))
+	}
+	if f.IsAddr() {
+		return v.gatherAddr(b, rows, f, present)
+	}
+	values, err := v.num(f)
+	if err != nil {
+		return err
+	}
+	if present == nil {
+		dst := b.Num(f)
+		for i, row := range rows {
+			dst[i] = values[row]
+		}
+		return nil
+	}
+	for i, row := range rows {
+		if inWords(present, int(row)) {
+			b.SetNum(f, i, values[row])
+		}
+	}
+	return nil
+}
+
+func (v *visit) gatherAddr(b *flow.Batch, rows []uint16, f flow.Field, present []uint64) error {
+	d, codes, err := v.dict(f)
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		for i, row := range rows {
+			if inWords(present, int(row)) {
+				b.SetAddr(f, i, d.Addr(int(codes[row])))
+			}
+		}
+		return nil
+	}
+	values, err := v.addr(f)
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		if inWords(present, int(row)) {
+			b.SetAddr(f, i, values[row])
+		}
+	}
+	return nil
+}

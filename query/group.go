@@ -1,0 +1,249 @@
+package query
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"weir/flow"
+)
+
+// A grouper is one thing that the records of a group have in common.
+type grouper struct {
+	name     string
+	field    flow.Field // 0: computed
+	computed computed
+	other    flow.Field // the field of the flow's other end, for either-side groups; 0: none
+	bits4    int        // prefix length that IPv4 addresses are cut to, -1: whole
+	bits6    int        // for IPv6
+	step     uint64     // ms that times are rounded down to, 0: none
+
+	slot slot
+}
+
+// eitherGroups are the groups in which a flow counts for both its ends.
+var eitherGroups = map[string]pair{
+	"addr": pairAddr, "ip": pairAddr, "port": pairPort, "as": pairAS, "mask": pairMask, "vlan": pairVLAN,
+	"if": {flow.InIf, flow.OutIf}, "nat_addr": pairNAT, "nat_port": pairNATPort,
+	"mac": {flow.SrcMAC, flow.DstMAC}, "vrf": {flow.IngressVRF, flow.EgressVRF},
+}
+
+// maxGroupFields bounds the fields of a group.
+const maxGroupFields = 16
+
+// parseGroupers reads the fields of a TopRequest.
+func parseGroupers(names []string) ([]grouper, error) {
+	if len(names) > maxGroupFields {
+		return nil, &RequestError{Part: "fields", Text: strings.Join(names, ","), Expected: fmt.Sprintf("at most %d fields", maxGroupFields)}
+	}
+	groupers := make([]grouper, len(names))
+	either := ""
+	for i, name := range names {
+		g, err := parseGrouper(name)
+		if err != nil {
+			return nil, err
+		}
+		if g.other != 0 && either != "" {
+			return nil, &RequestError{Part: "field", Text: name, Expected: "no second field for either end of a flow beside " + either}
+		}
+		if g.other != 0 {
+			either = name
+		}
+		groupers[i] = g
+	}
+	return groupers, nil
+}
+
+func parseGrouper(text string) (grouper, error) {
+	name, rest, cut := strings.Cut(text, "/")
+	g := grouper{name: text, bits4: -1, bits6: -1}
+	lowered := lower(strings.TrimSpace(name))
+	f, ok := flow.ParseField(lowered)
+	if p, either := eitherGroups[lowered]; either {
+		f, g.other, ok = p.src, p.dst, true
+	}
+	if !ok || lowered == "flows" {
+		for c, name := range computedNames {
+			if name == lowered && name != "" {
+				g.computed = computed(c)
+				ok = true
+				f = 0
+			}
+		}
+	}
+	if !ok {
+		return g, unknownGroup(lowered)
+	}
+	g.field = f
+	if !cut {
+		return g, nil
+	}
+	return g, g.parseCut(text, rest)
+}
+
+func unknownGroup(name string) error {
+	var all []string
+	for _, f := range flow.Fields() {
+		all = append(all, f.String())
+	}
+	for name := range eitherGroups {
+		all = append(all, name)
+	}
+	all = append(all, "duration", "pps", "bps", "bpp")
+	return &RequestError{"field", name, "the name of a field, as in the JSON output, or addr, port, as, mask, vlan, if", nearest(name, all)}
+}
+
+// parseCut reads what stands after a field's name: prefix lengths for
+// addresses, a step for times.
+func (g *grouper) parseCut(text, rest string) error {
+	switch {
+	case g.field != 0 && g.field.IsAddr():
+		first, second, both := strings.Cut(rest, "/")
+		v4, err := strconv.ParseUint(first, 10, 8)
+		v6 := v4
+		if err == nil && both {
+			v6, err = strconv.ParseUint(second, 10, 8)
+		}
+		if err != nil || v6 > 128 || both && v4 > 32 || v4 > 128 {
+			return &RequestError{Part: "field", Text: text, Expected: "a prefix length up to 128, or one for IPv4 and one for IPv6 as in src_addr/24/48"}
+		}
+		g.bits4, g.bits6 = int(min(v4, 32)), int(v6)
+		return nil
+	case g.field != 0 && g.field.Kind() == flow.KindTime:
+		ms, ok := parseDuration(rest)
+		if strings.HasSuffix(rest, "m") { // no numbers here that could be millions
+			ms, ok = parseDuration(rest + "in")
+		}
+		if !ok || ms == 0 {
+			return &RequestError{Part: "field", Text: text, Expected: "a step such as 30s, 5min or 1h"}
+		}
+		g.step = ms
+		return nil
+	}
+	return &RequestError{Part: "field", Text: text, Expected: "a prefix length only after an address and a step only after a time"}
+}
+
+// isAddr reports whether the group's values are addresses.
+func (g *grouper) isAddr() bool { return g.field != 0 && g.field.IsAddr() }
+
+// cut returns the address that stands for a in its group.
+func (g *grouper) cut(a flow.Addr) flow.Addr {
+	bits := g.bits6
+	if a.Is4() {
+		bits = g.bits4
+	}
+	if bits < 0 {
+		return a
+	}
+	return a.Mask(bits)
+}
+
+// round returns the number that stands for v in its group.
+func (g *grouper) round(v uint64) uint64 {
+	if g.step != 0 {
+		return v - v%g.step
+	}
+	if g.field != 0 && g.field.Kind() == flow.KindLabel {
+		return v >> labelShift << labelShift
+	}
+	return v
+}
+
+// A slot says where a grouper's value lies in a packed key.
+type slot struct {
+	word  int
+	shift uint
+	bits  int // 64 or fewer; an address takes two whole words
+}
+
+// A layout is how the values of a group pack into words: the first begins with
+// a bit for each value that says whether it is present.
+type layout struct {
+	groupers []grouper
+	words    int
+}
+
+// newLayout packs small numbers into the words that are there and gives others
+// words of their own.
+func newLayout(groupers []grouper) *layout {
+	l := &layout{groupers: groupers, words: 1}
+	free := []int{64 - len(groupers)} // bits not in use, for each word
+	for i := range groupers {
+		g := &groupers[i]
+		if g.isAddr() {
+			g.slot = slot{word: len(free), bits: 64}
+			free = append(free, 0, 0)
+			continue
+		}
+		need := 64
+		if g.field != 0 {
+			need = g.field.Bits()
+		}
+		word := 0
+		for word < len(free) && free[word] < need {
+			word++
+		}
+		if word == len(free) {
+			free = append(free, 64)
+		}
+		g.slot = slot{word, uint(64 - free[word]), need}
+		free[word] -= need
+	}
+	l.words = len(free)
+	return l
+}
+
+// value returns what a packed key says of one grouper.
+func (l *layout) value(key []uint64, i int) Value {
+	g := &l.groupers[i]
+	v := Value{Field: g.field, Present: key[0]>>i&1 != 0, Bits: -1}
+	if !v.Present {
+		return v
+	}
+	if g.isAddr() {
+		v.Addr = flow.Addr{Hi: key[g.slot.word], Lo: key[g.slot.word+1]}
+		v.Bits = g.bits6
+		if v.Addr.Is4() {
+			v.Bits = g.bits4
+		}
+		return v
+	}
+	v.Num = key[g.slot.word] >> g.slot.shift
+	if g.slot.bits < 64 {
+		v.Num &= 1<<g.slot.bits - 1
+	}
+	return v
+}
+
+// values returns all values of a packed key.
+func (l *layout) values(key []uint64) []Value {
+	values := make([]Value, len(l.groupers))
+	for i := range values {
+		values[i] = l.value(key, i)
+	}
+	return values
+}
+
+// compare orders packed keys by their values, absent ones last.
+func (l *layout) compare(a, b []uint64) int {
+	for i := range l.groupers {
+		if c := l.value(a, i).compare(l.value(b, i)); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// putNum adds a number to a packed key.
+func (l *layout) putNum(key []uint64, i int, v uint64) {
+	s := &l.groupers[i].slot
+	key[0] |= 1 << i
+	key[s.word] |= v << s.shift
+}
+
+// putAddr adds an address to a packed key.
+func (l *layout) putAddr(key []uint64, i int, a flow.Addr) {
+	s := &l.groupers[i].slot
+	key[0] |= 1 << i
+	key[s.word], key[s.word+1] = a.Hi, a.Lo
+}

@@ -1,0 +1,163 @@
+package query
+
+import (
+	"weir/flow"
+	"weir/index"
+	"weir/store"
+)
+
+// indexedField reports whether the hour's index covers a field.
+func indexedField(f flow.Field) bool { return index.Indexed(f) }
+
+// A bucketPlan is what has to be read of one bucket.
+type bucketPlan struct {
+	bucket *store.Bucket
+	info   store.BucketInfo
+	blocks *index.Set  // candidates; nil: all
+	stats  index.Stats // what the index took
+	pruned string      // why nothing has to be read, or ""
+	damage error       // damage in the index, which was left out, or nil
+}
+
+// planBucket finds out which blocks of a bucket may hold an answer.
+func planBucket(b *store.Bucket, root node, w Window) bucketPlan {
+	p := bucketPlan{bucket: b, info: b.Info()}
+	if p.pruned = prunedByInfo(&p.info, root, w); p.pruned != "" {
+		return p
+	}
+	set, ok, err := p.lookup(root)
+	switch {
+	case err != nil: // the blocks themselves can still answer
+		p.damage = err
+	case ok:
+		p.blocks = set
+		if set.Empty() {
+			p.pruned = "index"
+		}
+	}
+	return p
+}
+
+// prunedByInfo returns why a bucket's meta data tells that no record of it
+// matches, or "".
+func prunedByInfo(info *store.BucketInfo, root node, w Window) string {
+	if info.Rows == 0 {
+		return "empty"
+	}
+	if w.classify(info.MinStart, info.MaxEnd) == classNone {
+		return "window"
+	}
+	if classify(root, func(f flow.Field) knowledge { return bucketKnowledge(info, f) }) == classNone {
+		return "filter times"
+	}
+	return ""
+}
+
+// usesIndex reports whether the index narrows a node down.
+func usesIndex(n node) bool {
+	switch n := n.(type) {
+	case constNode:
+		return !bool(n)
+	case *andNode:
+		for _, kid := range n.kids {
+			if usesIndex(kid) {
+				return true
+			}
+		}
+	case *orNode:
+		for _, kid := range n.kids {
+			if !usesIndex(kid) {
+				return false
+			}
+		}
+		return true
+	case *numNode:
+		return len(n.ranges) == 0 || indexedField(n.field) && n.shift == 0 && n.mask == 0
+	case *addrNode:
+		return len(n.ranges) == 0 || indexedField(n.field)
+	}
+	return false
+}
+
+// lookup returns the blocks that may hold rows that match n, and false if the
+// index does not tell.
+func (p *bucketPlan) lookup(n node) (*index.Set, bool, error) {
+	if !usesIndex(n) {
+		return nil, false, nil
+	}
+	switch n := n.(type) {
+	case *andNode:
+		return p.lookupAnd(n.kids)
+	case *orNode:
+		union := index.NewSet()
+		for _, kid := range n.kids {
+			set, _, err := p.lookup(kid)
+			if err != nil {
+				return nil, false, err
+			}
+			union = union.Or(set)
+		}
+		return union, true, nil
+	case *numNode:
+		ranges := make([]index.ValueRange, len(n.ranges))
+		for i, r := range n.ranges {
+			ranges[i] = index.NumRange(r.lo, r.hi)
+		}
+		return p.term(n.field, ranges)
+	case *addrNode:
+		ranges := make([]index.ValueRange, len(n.ranges))
+		for i, r := range n.ranges {
+			ranges[i] = index.AddrRange(r.lo, r.hi)
+		}
+		return p.term(n.field, ranges)
+	}
+	return index.NewSet(), true, nil // never true
+}
+
+// lookupAnd intersects what the index tells of the kids, up to the first that
+// leaves nothing.
+func (p *bucketPlan) lookupAnd(kids []node) (*index.Set, bool, error) {
+	var both *index.Set
+	for _, kid := range kids {
+		set, ok, err := p.lookup(kid)
+		if err != nil {
+			return nil, false, err
+		}
+		if !ok {
+			continue
+		}
+		if both == nil {
+			both = set
+		} else {
+			both = both.And(set)
+		}
+		if both.Empty() {
+			break
+		}
+	}
+	return both, true, nil
+}
+
+// term looks one field up.
+func (p *bucketPlan) term(f flow.Field, ranges []index.ValueRange) (*index.Set, bool, error) {
+	if len(ranges) == 0 {
+		return index.NewSet(), true, nil
+	}
+	set, err := index.BlocksStats(p.bucket, f, ranges, &p.stats)
+	return set, err == nil, err
+}
+
+// candidates returns the numbers of the blocks to be looked at, ascending.
+func (p *bucketPlan) candidates() []uint32 {
+	if p.pruned != "" {
+		return nil
+	}
+	if p.blocks != nil {
+		return p.blocks.Slice()
+	}
+	all := make([]uint32, p.bucket.Blocks())
+	for i := range all {
+		all[i] = uint32(i)
+	}
+	return all
+}

@@ -1,0 +1,230 @@
+package query
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"unsafe"
+
+	"weir/flow"
+)
+
+// A sortKey orders records: those without the key last, then by key, then by
+// place.
+type sortKey struct {
+	absent bool
+	key    uint64 // complemented for descending orders
+	place  uint64 // of the block, with the row's rank by receipt in the low 16 bits
+}
+
+func (a sortKey) compare(b sortKey) int {
+	if a.absent != b.absent {
+		if b.absent {
+			return -1
+		}
+		return 1
+	}
+	if c := cmp.Compare(a.key, b.key); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.place, b.place)
+}
+
+// A keyed is records of one block with their keys, sorted by them.
+type keyed struct {
+	keys  []sortKey
+	batch *flow.Batch
+}
+
+// sorted emits records in an order other than of receipt.
+func (f *flows) sorted(ctx context.Context) error {
+	f.reverse = f.order.Descending && f.limit > 0 // the best are likely to be met first
+	best := &best{limit: f.limit}
+	look := func(v *visit) (keyed, error) {
+		keys, rows, err := f.keys(v)
+		if err != nil {
+			return keyed{}, err
+		}
+		keys = keys[:best.worth(keys)]
+		batch, err := v.gather(rows[:len(keys)], f.fields)
+		return keyed{keys, batch}, err
+	}
+	if err := scanBlocks(ctx, f.scan, look, best.add); err != nil {
+		return err
+	}
+	f.summary.Limited = f.limit > 0 && f.summary.RowsMatched > uint64(f.limit)
+	var r flow.Record
+	for i, e := range best.ranked() {
+		if i&0xfff == 0xfff && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e.record(&r)
+		if err := f.emit(&r); err != nil {
+			return err
+		}
+		f.summary.Emitted++
+	}
+	return nil
+}
+
+// keys returns the keys of the rows of a visit, sorted, at most limit of them,
+// and the rows that they belong to.
+func (f *flows) keys(v *visit) ([]sortKey, []uint16, error) {
+	rows := v.selected(nil)
+	if err := v.byReceived(rows); err != nil {
+		return nil, nil, err
+	}
+	value, defined, err := f.keyColumn(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := make([]sortKey, len(rows))
+	for rank, row := range rows {
+		k := sortKey{absent: !defined(int(row)), place: v.place | uint64(rank)}
+		if !k.absent {
+			k.key = value(int(row))
+			if f.order.Descending {
+				k.key = ^k.key
+			}
+		}
+		keys[rank] = k
+	}
+	slices.SortFunc(keys, sortKey.compare)
+	if f.limit > 0 && len(keys) > f.limit {
+		keys = keys[:f.limit]
+	}
+	sorted := make([]uint16, len(keys))
+	for i, k := range keys {
+		sorted[i] = rows[k.place&0xffff]
+	}
+	return keys, sorted, nil
+}
+
+// keyColumn returns the values that the order is by, and which rows have one.
+func (f *flows) keyColumn(v *visit) (value func(row int) uint64, defined func(row int) bool, err error) {
+	if f.order.Key == "duration" {
+		set := new(rowSet)
+		*set = *v.rows
+		value, err = v.computed(computedDuration, set)
+		return value, func(row int) bool { return inWords(set[:], row) }, err
+	}
+	field, _ := flow.ParseField(f.order.Key)
+	column, err := v.num(field)
+	if err != nil {
+		return nil, nil, err
+	}
+	present, err := v.has(field)
+	return func(row int) uint64 { return column[row] }, func(row int) bool { return inWords(present, row) }, err
+}
+
+// A best keeps the records that come first in an order: all of them, or limit
+// of them in a heap with the last on top.
+type best struct {
+	limit int
+	bytes int64
+
+	mu      sync.Mutex // guards entries, which add changes and worth looks at
+	entries []entry
+}
+
+// An entry is a record that is kept: a row of a batch or, where there is a
+// limit, a copy, so that no batch is kept for the sake of one row.
+type entry struct {
+	sortKey
+	batch *flow.Batch
+	row   int
+	copy  *flow.Record
+}
+
+// record sets r to the entry's record.
+func (e *entry) record(r *flow.Record) {
+	if e.copy != nil {
+		*r = *e.copy
+		return
+	}
+	e.batch.Record(e.row, r)
+}
+
+// worth returns how many of the sorted keys, from the first on, may be among
+// the best.
+func (b *best) worth(keys []sortKey) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit == 0 || len(b.entries) < b.limit {
+		return len(keys)
+	}
+	n, _ := slices.BinarySearchFunc(keys, b.entries[0].sortKey, sortKey.compare)
+	return n
+}
+
+// add keeps the records of one block that are among the best so far.
+func (b *best) add(k keyed) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit == 0 {
+		b.bytes += batchBytes(k.batch)
+		for i, key := range k.keys {
+			b.entries = append(b.entries, entry{sortKey: key, batch: k.batch, row: i})
+		}
+		return b.check()
+	}
+	for i, key := range k.keys {
+		var copied *flow.Record
+		switch {
+		case len(b.entries) < b.limit:
+			copied = new(flow.Record)
+			b.bytes += recordBytes
+		case key.compare(b.entries[0].sortKey) >= 0:
+			return b.check()
+		default:
+			copied = heap.Pop(b).(entry).copy
+		}
+		k.batch.Record(i, copied)
+		heap.Push(b, entry{sortKey: key, copy: copied})
+	}
+	return b.check()
+}
+
+// check returns an error if the entries take more memory than they may.
+func (b *best) check() error {
+	if b.bytes+int64(len(b.entries))*entryBytes > MaxSortBytes {
+		return &SortTooLargeError{Records: int64(len(b.entries)), Bytes: MaxSortBytes}
+	}
+	return nil
+}
+
+// ranked returns the entries in order.
+func (b *best) ranked() []entry {
+	slices.SortFunc(b.entries, func(x, y entry) int { return x.compare(y.sortKey) })
+	return b.entries
+}
+
+// Len, Less, Swap, Push and Pop are for container/heap.
+func (b *best) Len() int           { return len(b.entries) }
+func (b *best) Less(i, j int) bool { return b.entries[i].compare(b.entries[j].sortKey) > 0 }
+func (b *best) Swap(i, j int)      { b.entries[i], b.entries[j] = b.entries[j], b.entries[i] }
+func (b *best) Push(x any)         { b.entries = append(b.entries, x.(entry)) }
+func (b *best) Pop() any {
+	last := b.entries[len(b.entries)-1]
+	b.entries = b.entries[:len(b.entries)-1]
+	return last
+}
+
+const (
+	recordBytes = int64(unsafe.Sizeof(flow.Record{}))
+	entryBytes  = int64(unsafe.Sizeof(entry{}))
+)
+
+// batchBytes returns about what a batch takes.
+func batchBytes(b *flow.Batch) int64 {
+	n := int64(0)
+	for f := range b.Columns().All {
+		n += 8
+		if f.IsAddr() {
+			n += 8
+		}
+	}
+	return n*int64(b.Len()) + 4096
+}

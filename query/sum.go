@@ -1,0 +1,377 @@
+package query
+
+import (
+	"math"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// counters are the columns of a visit that are summed.
+type counters struct {
+	bytes, packets []uint64 // 0 where absent
+	flows          []uint64 // nil: every record stands for one
+	hasFlows       []uint64
+	interval       []uint64 // sampling intervals, nil: factor for all
+	factor         uint64   // at least 1
+	span           func(row int) (from, to uint64)
+}
+
+// counters reads the columns that are summed.
+func (t *top) counters(v *visit) (*counters, error) {
+	c := &counters{factor: 1}
+	var err error
+	if c.bytes, err = v.num(flow.Bytes); err != nil {
+		return nil, err
+	}
+	if c.packets, err = v.num(flow.Packets); err != nil {
+		return nil, err
+	}
+	if v.exists(flow.Flows) {
+		if c.flows, err = v.num(flow.Flows); err != nil {
+			return nil, err
+		}
+		if c.hasFlows, err = v.has(flow.Flows); err != nil {
+			return nil, err
+		}
+	}
+	switch s := v.blk.Stat(flow.SamplingInterval); {
+	case s.MaxNum <= 1: // unsampled, unknown or absent
+	case s.MinNum == s.MaxNum && s.Present == v.blk.Rows() && fits(v.blk, s.MaxNum):
+		c.factor = s.MaxNum
+	default:
+		if c.interval, err = v.num(flow.SamplingInterval); err != nil {
+			return nil, err
+		}
+	}
+	if t.table.times {
+		if c.span, err = v.spans(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// fits reports whether a block's sums times factor are below 2^64, so that they
+// may be multiplied instead of each record.
+func fits(blk *store.Block, factor uint64) bool {
+	most := max(blk.Stat(flow.Bytes).MaxNum, blk.Stat(flow.Packets).MaxNum)
+	return times(times(most, factor), store.BlockRows) < math.MaxUint64
+}
+
+// flowsOf returns how many flows a row stands for.
+func (c *counters) flowsOf(row int) uint64 {
+	if c.flows == nil || !inWords(c.hasFlows, row) {
+		return 1
+	}
+	return c.flows[row]
+}
+
+// factorOf returns what a row's counters are multiplied by for an estimate.
+func (c *counters) factorOf(row int) uint64 {
+	if c.interval == nil {
+		return c.factor
+	}
+	return max(c.interval[row], 1)
+}
+
+// addTotal adds the rows of a visit to the worker's total.
+func (w *topWorker) addTotal(v *visit, c *counters) {
+	total := Sums{First: ^uint64(0)}
+	each(v.rows, func(row int) {
+		total.Records++
+		total.Bytes += c.bytes[row]
+		total.Packets += c.packets[row]
+	})
+	total.Flows, total.EstimatedBytes, total.EstimatedPackets = total.Records, total.Bytes, total.Packets
+	if c.flows != nil {
+		total.Flows = 0
+		each(v.rows, func(row int) { total.Flows += c.flowsOf(row) })
+	}
+	switch {
+	case c.interval != nil:
+		total.EstimatedBytes, total.EstimatedPackets = 0, 0
+		each(v.rows, func(row int) {
+			factor := c.factorOf(row)
+			total.EstimatedBytes += times(c.bytes[row], factor)
+			total.EstimatedPackets += times(c.packets[row], factor)
+			switch c.interval[row] {
+			case 0:
+				w.unknownSampling++
+			case 1:
+			default:
+				w.sampled++
+			}
+		})
+	case c.factor > 1:
+		total.EstimatedBytes *= c.factor
+		total.EstimatedPackets *= c.factor
+		w.sampled += total.Records
+	default:
+		if s := v.blk.Stat(flow.SamplingInterval); s.Present == 0 || s.MaxNum == 0 {
+			w.unknownSampling += total.Records
+		}
+	}
+	if c.span != nil {
+		each(v.rows, func(row int) {
+			from, to := c.span(row)
+			total.First, total.Last = min(total.First, from), max(total.Last, to)
+		})
+	} else {
+		total.First = 0
+	}
+	w.total.add(&total)
+}
+
+// An acc is the sums of one dictionary code.
+type acc struct{ records, bytes, packets uint64 }
+
+// addByCode is the fast way for groups of one field whose values in this block
+// are few enough to be numbered: it sums by number, without hashing rows, and
+// adds what each number comes to. It reports whether it could be used.
+func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool, error) {
+	if len(t.layout.groupers) != 1 || t.distinct != nil || c.flows != nil || c.interval != nil || c.span != nil {
+		return false, nil
+	}
+	g := &t.layout.groupers[0]
+	if g.field == 0 || !v.exists(g.field) {
+		return false, nil
+	}
+	codes, n, put, err := t.codes(v, w, g)
+	if err != nil || codes == nil {
+		return false, err
+	}
+	w.accs = resize(w.accs, n+1)
+	clear(w.accs)
+	accs := w.accs
+	each(rows, func(row int) {
+		a := &accs[codes[row]]
+		a.records++
+		a.bytes += c.bytes[row]
+		a.packets += c.packets[row]
+	})
+	p := &w.partial
+	p.size(t, n+1)
+	at := 0
+	for code := range accs {
+		a := &accs[code]
+		if a.records == 0 {
+			continue
+		}
+		key := p.key(t, at)
+		if code < n {
+			put(key, code)
+		}
+		p.records[at], p.bytes[at], p.packets[at] = a.records, a.bytes, a.packets
+		at++
+	}
+	p.n = at
+	p.estimate(c.factor)
+	return true, t.table.add(p, v.worker*shardCount/len(t.workers))
+}
+
+// codes returns a number for each row, n where the field is absent, and what
+// puts the value of a number into a key; nil if the field is not numbered so.
+func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, put func(key []uint64, code int), err error) {
+	d, codes, err := v.dict(g.field)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if d != nil {
+		if g.isAddr() {
+			return codes, d.Len(), func(key []uint64, code int) { t.layout.putAddr(key, 0, g.cut(d.Addr(code))) }, nil
+		}
+		return codes, d.Len(), func(key []uint64, code int) { t.layout.putNum(key, 0, g.round(d.Num(code))) }, nil
+	}
+	if g.isAddr() {
+		return nil, 0, nil, nil
+	}
+	s := v.blk.Stat(g.field)
+	if s.MaxNum-s.MinNum >= 0xffff {
+		return nil, 0, nil, nil
+	}
+	values, err := v.num(g.field)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	present, err := v.has(g.field)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	n = int(s.MaxNum-s.MinNum) + 1
+	w.codes = resize(w.codes, len(values))
+	for row, value := range values {
+		w.codes[row] = uint16(value - s.MinNum)
+	}
+	if present != nil {
+		for row := range values {
+			if !inWords(present, row) {
+				w.codes[row] = uint16(n)
+			}
+		}
+	}
+	return w.codes, n, func(key []uint64, code int) { t.layout.putNum(key, 0, g.round(s.MinNum+uint64(code))) }, nil
+}
+
+// size makes room for n groups with zeroed keys.
+func (p *partial) size(t *top, n int) {
+	p.n = n
+	p.keys = resize(p.keys, n*t.layout.words)
+	clear(p.keys)
+	p.hashes = resize(p.hashes, n)
+	p.records = resize(p.records, n)
+	p.bytes = resize(p.bytes, n)
+	p.packets = resize(p.packets, n)
+	p.flows, p.estBytes, p.estPackets, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil
+}
+
+// key returns the key of group i for writing.
+func (p *partial) key(t *top, i int) []uint64 {
+	return p.keys[i*t.layout.words : (i+1)*t.layout.words]
+}
+
+// estimate sets the estimates of groups whose records have one interval.
+func (p *partial) estimate(factor uint64) {
+	if factor == 1 {
+		return
+	}
+	p.estBytes, p.estPackets = make([]uint64, p.n), make([]uint64, p.n)
+	for i := range p.n {
+		p.estBytes[i], p.estPackets[i] = times(p.bytes[i], factor), times(p.packets[i], factor)
+	}
+}
+
+// addByRow adds rows one by one.
+func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
+	w.rows = w.rows[:0]
+	each(set, func(row int) { w.rows = append(w.rows, uint16(row)) })
+	rows := w.rows
+	p := &w.partial
+	p.size(t, len(rows))
+	for i := range t.layout.groupers {
+		if err := t.fillKeys(v, p, rows, i); err != nil {
+			return err
+		}
+	}
+	for i, row := range rows {
+		p.records[i], p.bytes[i], p.packets[i] = 1, c.bytes[row], c.packets[row]
+	}
+	if c.flows != nil {
+		p.flows = make([]uint64, len(rows))
+		for i, row := range rows {
+			p.flows[i] = c.flowsOf(int(row))
+		}
+	}
+	if c.interval != nil {
+		p.estBytes, p.estPackets = make([]uint64, len(rows)), make([]uint64, len(rows))
+		for i, row := range rows {
+			factor := c.factorOf(int(row))
+			p.estBytes[i], p.estPackets[i] = times(c.bytes[row], factor), times(c.packets[row], factor)
+		}
+	} else {
+		p.estimate(c.factor)
+	}
+	if c.span != nil {
+		p.first, p.last = make([]uint64, len(rows)), make([]uint64, len(rows))
+		for i, row := range rows {
+			p.first[i], p.last[i] = c.span(int(row))
+		}
+	}
+	if t.distinct != nil {
+		if err := t.fillValues(v, p, rows); err != nil {
+			return err
+		}
+	}
+	return t.table.add(p, v.worker*shardCount/len(t.workers))
+}
+
+// fillKeys writes the values of one grouper into the keys.
+func (t *top) fillKeys(v *visit, p *partial, rows []uint16, i int) error {
+	g := &t.layout.groupers[i]
+	if g.isAddr() {
+		return t.eachAddr(v, g, rows, func(at int, a flow.Addr) { t.layout.putAddr(p.key(t, at), i, a) })
+	}
+	return t.eachNum(v, g, rows, func(at int, value uint64) { t.layout.putNum(p.key(t, at), i, value) })
+}
+
+// fillValues writes the values whose number is counted.
+func (t *top) fillValues(v *visit, p *partial, rows []uint16) error {
+	p.hasValue = make([]bool, len(rows))
+	p.values = make([]uint64, len(rows)*t.table.pairs)
+	if t.distinct.isAddr() {
+		return t.eachAddr(v, t.distinct, rows, func(at int, a flow.Addr) {
+			p.hasValue[at], p.values[2*at], p.values[2*at+1] = true, a.Hi, a.Lo
+		})
+	}
+	return t.eachNum(v, t.distinct, rows, func(at int, value uint64) { p.hasValue[at], p.values[at] = true, value })
+}
+
+// eachAddr calls yield with the position in rows and the group's address of
+// every row that has one.
+func (t *top) eachAddr(v *visit, g *grouper, rows []uint16, yield func(at int, a flow.Addr)) error {
+	if !v.exists(g.field) {
+		return nil
+	}
+	d, codes, err := v.dict(g.field)
+	if err != nil {
+		return err
+	}
+	present, err := v.has(g.field)
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		for at, row := range rows {
+			if inWords(present, int(row)) {
+				yield(at, g.cut(d.Addr(int(codes[row]))))
+			}
+		}
+		return nil
+	}
+	values, err := v.addr(g.field)
+	if err != nil {
+		return err
+	}
+	for at, row := range rows {
+		if inWords(present, int(row)) {
+			yield(at, g.cut(values[row]))
+		}
+	}
+	return nil
+}
+
+// eachNum calls yield with the position in rows and the group's number of every
+// row that has one.
+func (t *top) eachNum(v *visit, g *grouper, rows []uint16, yield func(at int, value uint64)) error {
+	if g.field == 0 {
+		defined := new(rowSet)
+		*defined = *v.rows
+		value, err := v.computed(g.computed, defined)
+		if err != nil {
+			return err
+		}
+		for at, row := range rows {
+			if inWords(defined[:], int(row)) {
+				yield(at, value(int(row)))
+			}
+		}
+		return nil
+	}
+	if !v.exists(g.field) {
+		return nil
+	}
+	values, err := v.num(g.field)
+	if err != nil {
+		return err
+	}
+	present, err := v.has(g.field)
+	if err != nil {
+		return err
+	}
+	for at, row := range rows {
+		if inWords(present, int(row)) {
+			yield(at, g.round(values[row]))
+		}
+	}
+	return nil
+}

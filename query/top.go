@@ -1,0 +1,371 @@
+package query
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/store"
+)
+
+// DefaultTopBytes bounds the memory that the groups of an answer take, unless
+// the request says otherwise. While a part of the table grows it exists twice,
+// which is not counted: a sixty-fourth of the whole at a time and worker.
+const DefaultTopBytes = 1 << 30
+
+// Top groups the records that a request selects and returns the groups with the
+// highest sums. It is exact: if the groups do not fit in memory it returns a
+// *TooManyGroupsError.
+func Top(ctx context.Context, s *store.Store, req TopRequest) (*TopResult, Summary, error) {
+	return TopWith(ctx, s, req, ParseOptions{})
+}
+
+// TopWith is Top with what the filter may refer to.
+func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions) (*TopResult, Summary, error) {
+	t, err := newTop(s, req, o)
+	if err != nil {
+		return nil, Summary{}, err
+	}
+	err = scanBlocks(ctx, t.scan, t.look, func(struct{}) error { return nil })
+	if err != nil {
+		return nil, t.summary, err
+	}
+	start := time.Now()
+	result, err := t.result(ctx)
+	t.summary.Timing.Merge = time.Since(start)
+	t.summary.Elapsed += t.summary.Timing.Merge
+	return result, t.summary, err
+}
+
+// rankings are what groups can be ranked by.
+var rankings = []string{"bytes", "packets", "flows", "records", "bps", "pps", "bpp", "distinct"}
+
+// A top is the work on one TopRequest.
+type top struct {
+	*scan
+	request   TopRequest
+	by        string
+	ascending bool
+	layout    *layout
+	either    int // the grouper with two ends, -1: none
+	distinct  *grouper
+	table     *groupTable
+	workers   []topWorker
+}
+
+// A topWorker is what one worker keeps between blocks.
+type topWorker struct {
+	total           Sums
+	sampled         uint64
+	unknownSampling uint64
+	rows            []uint16
+	accs            []acc
+	codes           []uint16
+	partial         partial
+}
+
+func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
+	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
+	if err != nil {
+		return nil, err
+	}
+	groupers, err := parseGroupers(req.Fields)
+	if err != nil {
+		return nil, err
+	}
+	t := &top{scan: sc, request: req, either: -1, workers: make([]topWorker, workers())}
+	if err := t.parseBy(req.By); err != nil {
+		return nil, err
+	}
+	if req.Limit < 0 {
+		return nil, &RequestError{Part: "limit", Text: strconv.Itoa(req.Limit), Expected: "a number of groups, 0 for all"}
+	}
+	for i, g := range groupers {
+		if g.other != 0 {
+			t.either = i
+		}
+	}
+	t.layout = newLayout(groupers)
+	pairs := 0
+	if req.Distinct != "" {
+		g, err := parseGrouper(req.Distinct)
+		if err != nil {
+			return nil, err
+		}
+		if g.other != 0 {
+			return nil, &RequestError{Part: "distinct", Text: req.Distinct, Expected: "a field of one end of the flow, such as dst_addr"}
+		}
+		t.distinct = &g
+		pairs = 1
+		if g.isAddr() {
+			pairs = 2
+		}
+	}
+	limit := req.MaxBytes
+	if limit <= 0 {
+		limit = DefaultTopBytes
+	}
+	times := req.Times || t.by == "bps" || t.by == "pps"
+	t.table = newGroupTable(t.layout.words, times, pairs, limit)
+	return t, nil
+}
+
+// parseBy reads what groups are ranked by.
+func (t *top) parseBy(text string) error {
+	by, direction, given := strings.Cut(lower(text), ":")
+	if by == "" {
+		by = "bytes"
+	}
+	known := slices.Contains(rankings, by) && (by != "distinct" || t.request.Distinct != "")
+	if !known || given && direction != "asc" && direction != "desc" {
+		return &RequestError{"by", text, "one of " + joinNames(rankings) + " (distinct needs a field to count), with :asc or :desc", nearest(by, rankings)}
+	}
+	t.by, t.ascending = by, direction == "asc"
+	return nil
+}
+
+// look adds the rows of one visit.
+func (t *top) look(v *visit) (struct{}, error) {
+	w := &t.workers[v.worker]
+	c, err := t.counters(v)
+	if err != nil {
+		return struct{}{}, err
+	}
+	w.addTotal(v, c)
+	if t.either < 0 {
+		return struct{}{}, t.addGroups(v, w, c, v.rows)
+	}
+	return struct{}{}, t.addBothEnds(v, w, c)
+}
+
+// addBothEnds adds each row under one end and, if the other end is not the
+// same, under that. A row that lacks one end counts for the other only.
+func (t *top) addBothEnds(v *visit, w *topWorker, c *counters) error {
+	g := &t.layout.groupers[t.either]
+	src, dst := g.field, g.other
+	asSrc, asDst := new(rowSet), new(rowSet)
+	*asSrc, *asDst = *v.rows, *v.rows
+	hasSrc, err := v.has(src)
+	if err != nil {
+		return err
+	}
+	hasDst, err := v.has(dst)
+	if err != nil {
+		return err
+	}
+	same, err := t.sameEnds(v, g)
+	if err != nil {
+		return err
+	}
+	restrictRows(asSrc, func(row int) bool { return inWords(hasSrc, row) || !inWords(hasDst, row) })
+	restrictRows(asDst, func(row int) bool {
+		return inWords(hasDst, row) && !(inWords(hasSrc, row) && same(row))
+	})
+	if err := t.addGroups(v, w, c, asSrc); err != nil {
+		return err
+	}
+	return t.otherEnd().addGroups(v, w, c, asDst)
+}
+
+// otherEnd returns t with the destination field in the either-side group.
+func (t *top) otherEnd() *top {
+	swapped := *t
+	l := *t.layout
+	l.groupers = slices.Clone(l.groupers)
+	l.groupers[t.either].field = l.groupers[t.either].other
+	swapped.layout = &l
+	return &swapped
+}
+
+// sameEnds returns a function that tells whether both ends of a row fall into
+// one group.
+func (t *top) sameEnds(v *visit, g *grouper) (func(row int) bool, error) {
+	if g.isAddr() {
+		src, err := v.addr(g.field)
+		if err != nil {
+			return nil, err
+		}
+		dst, err := v.addr(g.other)
+		return func(row int) bool { return g.cut(src[row]) == g.cut(dst[row]) }, err
+	}
+	src, err := v.num(g.field)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := v.num(g.other)
+	return func(row int) bool { return src[row] == dst[row] }, err
+}
+
+// addGroups adds the given rows to the table.
+func (t *top) addGroups(v *visit, w *topWorker, c *counters, rows *rowSet) error {
+	if added, err := t.addByCode(v, w, c, rows); added || err != nil {
+		return err
+	}
+	return t.addByRow(v, w, c, rows)
+}
+
+// A ranked is a group and what it is ranked by.
+type ranked struct {
+	value  uint64
+	shard  *shard
+	group  int
+	sorter *top
+}
+
+// before reports whether a stands before b in the answer.
+func (a *ranked) before(b *ranked) bool {
+	if a.value != b.value {
+		return (a.value > b.value) != a.sorter.ascending
+	}
+	t := a.sorter
+	return t.layout.compare(t.table.key(a.shard, a.group), t.table.key(b.shard, b.group)) < 0
+}
+
+// A rankHeap keeps the groups that come first, the last of them on top.
+type rankHeap []ranked
+
+// Len, Less, Swap, Push and Pop are for container/heap.
+func (h rankHeap) Len() int           { return len(h) }
+func (h rankHeap) Less(i, j int) bool { return h[j].before(&h[i]) }
+func (h rankHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *rankHeap) Push(x any)        { *h = append(*h, x.(ranked)) }
+func (h *rankHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+// result ranks the groups.
+func (t *top) result(ctx context.Context) (*TopResult, error) {
+	r := &TopResult{Fields: t.request.Fields, By: t.by, Distinct: t.request.Distinct, Rows: []TopRow{}}
+	if r.Fields == nil {
+		r.Fields = []string{}
+	}
+	for i := range t.workers {
+		w := &t.workers[i]
+		r.Total.add(&w.total)
+		r.Total.Sampled += w.sampled
+		r.UnknownSampling += w.unknownSampling
+	}
+	var best rankHeap
+	for i := range t.table.shards {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s := &t.table.shards[i]
+		r.Groups += s.n
+		for g := range s.n {
+			e := ranked{t.rank(s, g), s, g, t}
+			switch {
+			case t.request.Limit == 0:
+				best = append(best, e)
+			case len(best) < t.request.Limit:
+				heap.Push(&best, e)
+			case e.before(&best[0]):
+				best[0] = e
+				heap.Fix(&best, 0)
+			}
+		}
+	}
+	slices.SortFunc(best, func(a, b ranked) int {
+		if a.before(&b) {
+			return -1
+		}
+		return 1
+	})
+	for _, e := range best {
+		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	}
+	t.summary.Emitted = uint64(len(r.Rows))
+	t.summary.Limited = len(r.Rows) < r.Groups
+	return r, nil
+}
+
+// groupSums returns the sums of a group.
+func (t *top) groupSums(s *shard, g int) Sums {
+	base := t.table.sums(s, g)
+	sums := Sums{
+		Records: base[atRecords], Flows: base[atRecords],
+		Bytes: base[atBytes], Packets: base[atPackets],
+		EstimatedBytes: base[atBytes], EstimatedPackets: base[atPackets],
+	}
+	if s.flows != nil {
+		sums.Flows = s.flows[g]
+	}
+	if s.estBytes != nil {
+		sums.EstimatedBytes, sums.EstimatedPackets = s.estBytes[g], s.estPackets[g]
+	}
+	if t.table.times {
+		sums.First, sums.Last = s.first[g], s.last[g]
+	}
+	return sums
+}
+
+// rank returns what a group is ranked by.
+func (t *top) rank(s *shard, g int) uint64 {
+	if t.by == "distinct" {
+		return s.distinct[g]
+	}
+	sums := t.groupSums(s, g)
+	return sums.by(t.by, t.request.Estimate)
+}
+
+// by returns one of the rankings of sums.
+func (s *Sums) by(ranking string, estimate bool) uint64 {
+	bytes, packets := s.Bytes, s.Packets
+	if estimate {
+		bytes, packets = s.EstimatedBytes, s.EstimatedPackets
+	}
+	switch ranking {
+	case "packets":
+		return packets
+	case "flows":
+		return s.Flows
+	case "records":
+		return s.Records
+	case "bps":
+		return rate(bytes, 8000, duration(s.First, s.Last))
+	case "pps":
+		return rate(packets, 1000, duration(s.First, s.Last))
+	case "bpp":
+		return rate(bytes, 1, packets)
+	}
+	return bytes
+}
+
+// row returns a group as it stands in the answer.
+func (t *top) row(e *ranked, total *Sums) TopRow {
+	r := TopRow{Key: t.layout.values(t.table.key(e.shard, e.group)), Sums: t.groupSums(e.shard, e.group)}
+	if t.distinct != nil {
+		r.Distinct = e.shard.distinct[e.group]
+	}
+	switch t.by {
+	case "bytes", "packets", "flows", "records":
+		if whole := total.by(t.by, t.request.Estimate); whole > 0 {
+			r.Share = float64(e.value) / float64(whole)
+		}
+	}
+	return r
+}
+
+// add adds the sums of t.
+func (s *Sums) add(t *Sums) {
+	if t.Records == 0 {
+		return
+	}
+	if s.Records == 0 {
+		s.First = t.First
+	}
+	s.Records += t.Records
+	s.Flows += t.Flows
+	s.Bytes += t.Bytes
+	s.Packets += t.Packets
+	s.EstimatedBytes += t.EstimatedBytes
+	s.EstimatedPackets += t.EstimatedPackets
+	s.First = min(s.First, t.First)
+	s.Last = max(s.Last, t.Last)
+}
