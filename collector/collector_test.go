@@ -260,3 +260,16 @@ func TestNewRefusesAPortInUse(t *testing.T) {
 		t.Fatal("New bound a port in use")
 	}
 }
+
+// send sends a datagram to the collector's first address.
+func send(t *testing.T, c *Collector, p []byte) {
+	t.Helper()
+	conn, err := net.Dial("udp", c.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(p); err != nil {
+		t.Fatal(err)
+	}
+}
