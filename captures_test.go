@@ -1,4 +1,4 @@
-package testdata_test
+package main
 
 import (
 	"bytes"
@@ -53,15 +53,15 @@ func decode(t *testing.T, name string, capture []byte) decoded {
 // by the generator; those of the softflowd captures were checked against
 // nfdump, tshark and the packets (see peer_test.go) and then kept.
 //
-//	go test ./testdata -update
+//	go test . -run TestCaptures -update
 func TestCaptures(t *testing.T) {
-	paths, err := filepath.Glob("*.pcap")
+	paths, err := filepath.Glob("testdata/*.pcap")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no captures here (%v)", err)
 	}
 	var counters strings.Builder
 	for _, path := range paths {
-		name := strings.TrimSuffix(path, ".pcap")
+		name := strings.TrimSuffix(filepath.Base(path), ".pcap")
 		capture, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -69,14 +69,14 @@ func TestCaptures(t *testing.T) {
 		got := decode(t, name, capture)
 		counters.WriteString(got.counters + "\n")
 		if *update && strings.Contains(name, "softflowd") {
-			write(t, name+".jsonl", strings.Join(got.records, "\n")+"\n")
+			writeExpected(t, name+".jsonl", strings.Join(got.records, "\n")+"\n")
 		}
 		compareRecords(t, name, got.records)
 	}
 	if *update {
-		write(t, "counters.jsonl", counters.String())
+		writeExpected(t, "counters.jsonl", counters.String())
 	}
-	want, err := os.ReadFile("counters.jsonl")
+	want, err := os.ReadFile("testdata/counters.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,16 +85,16 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeExpected(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join("testdata", name), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func compareRecords(t *testing.T, name string, got []string) {
 	t.Helper()
-	text, err := os.ReadFile(name + ".jsonl")
+	text, err := os.ReadFile(filepath.Join("testdata", name+".jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,9 +110,9 @@ func compareRecords(t *testing.T, name string, got []string) {
 	}
 }
 
-// TestDemonstration checks that every capture of the demonstration is there
+// TestCapturesOfDemo checks that every capture of the demonstration is there
 // and that the addresses of the stories are in them.
-func TestDemonstration(t *testing.T) {
+func TestCapturesOfDemo(t *testing.T) {
 	captures := testdata.Captures()
 	if len(captures) < 6 {
 		t.Errorf("%d captures for the demonstration, want 6", len(captures))
@@ -136,10 +136,10 @@ func TestDemonstration(t *testing.T) {
 	}
 }
 
-// TestSize keeps the repository light.
-func TestSize(t *testing.T) {
+// TestCapturesAreSmall keeps the repository light.
+func TestCapturesAreSmall(t *testing.T) {
 	total := int64(0)
-	entries, err := os.ReadDir(".")
+	entries, err := os.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
