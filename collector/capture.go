@@ -102,6 +102,9 @@ func openCapture(r io.Reader) (nextPacket, error) {
 	}
 	return func() ([]byte, layers.LinkType, time.Time, error) {
 		data, info, err := old.ZeroCopyReadPacketData()
+		if err == io.EOF && info.Length > 0 { // between a packet's header and its bytes
+			err = io.ErrUnexpectedEOF
+		}
 		return data, old.LinkType(), info.Timestamp, err
 	}, nil
 }
