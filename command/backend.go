@@ -16,8 +16,10 @@ import (
 // A backend answers questions about one archive: the daemon that collects into
 // it, or the archive itself opened by this process.
 type backend interface {
+	questions
 	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
 	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)
+	questions
 	Buckets(ctx context.Context) ([]store.BucketInfo, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error

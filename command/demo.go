@@ -67,7 +67,7 @@ var demoQuestions = []struct {
 		[]string{"top", "src_addr", "proto tcp and flags S and not flags AFRPU", "--distinct", "dst_addr", "--by", "distinct", "-n", "3"}},
 	{"198.51.100.77 does. Did any of our hosts answer it with more than a refusal?",
 		[]string{"query", "src net 10.20.0.0/16 and src port 22 and dst ip 198.51.100.77 and packets > 5"}},
-	{"A complaint names our public address 203.0.113.5, port 40000, at 14:01. Who was behind it?",
+	{"A complaint names our public address 203.0.113.5, port 40000, at 14:00:45. Who was behind it?",
 		[]string{"query", "nat ip 203.0.113.5 and nat port 40000", "--fields", "start,end,src_addr,nat_src_addr,nat_src_port,dst_addr,dst_port", "-o", "json"}},
 }
 
@@ -250,6 +250,7 @@ func (d *demo) ask(ctx context.Context, args []string) error {
 	d.say("%s\n", line)
 	std := *d.std
 	std.Out = &indent{out: d.std.Out, prefix: "   ", start: true}
+	std.Err, std.ErrTerminal = std.Out, false
 	std.Getenv = func(name string) string {
 		if name == "WEIR_DATA" {
 			return d.dir
@@ -270,7 +271,7 @@ func (d *demo) ask(ctx context.Context, args []string) error {
 func (d *demo) goOn(keep string, took time.Duration) {
 	d.say("\nThat took %.1f s. Go on:\n", took.Seconds())
 	if keep != "" {
-		d.say("  weir query 'ip 10.20.3.45' --data %-12s ask the archive of this demonstration\n", quoteArg(keep))
+		d.say("  weir query 'ip 10.20.3.45' --data %-11s ask the archive of this demonstration\n", quoteArg(keep))
 	} else {
 		d.say("  weir demo --keep ./demo-data            again, and keep the archive to ask it more\n")
 	}

@@ -1,0 +1,142 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"weir/flow"
+	"weir/query"
+)
+
+// The paths of the questions whose answer is one value (protocol.go).
+const (
+	pathSeries = "/series"
+	pathSeen   = "/seen"
+	pathPeers  = "/peers"
+	pathStats  = "/stats"
+)
+
+// questions are the part of a backend whose answers are one value.
+type questions interface {
+	Series(ctx context.Context, req query.SeriesRequest) (*query.SeriesResult, query.Summary, error)
+	Seen(ctx context.Context, req query.SeenRequest) (*query.SeenResult, query.Summary, error)
+	Peers(ctx context.Context, req query.PeersRequest) (*query.PeersResult, query.Summary, error)
+	Stats(ctx context.Context, req query.StatsRequest) (*query.StatsResult, query.Summary, error)
+}
+
+// A valueAnswer is such an answer as it crosses the socket.
+type valueAnswer[Result any] struct {
+	Result  *Result
+	Summary query.Summary
+}
+
+// handleQuestions adds the routes of the questions.
+func handleQuestions(mux *http.ServeMux, s *server) {
+	handleQuestion(mux, s, pathSeries, s.backend.Series)
+	handleQuestion(mux, s, pathSeen, s.backend.Seen)
+	handleQuestion(mux, s, pathPeers, s.backend.Peers)
+	handleQuestion(mux, s, pathStats, s.backend.Stats)
+}
+
+func handleQuestion[Request, Result any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Request) (*Result, query.Summary, error)) {
+	handle(mux, s, path, func(ctx context.Context, req Request) (any, error) {
+		result, summary, err := answer(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		return valueAnswer[Result]{result, summary}, nil
+	})
+}
+
+func askValue[Result any](ctx context.Context, r *remote, path string, req any) (*Result, query.Summary, error) {
+	var a valueAnswer[Result]
+	if err := r.ask(ctx, path, req, &a, nil); err != nil {
+		return nil, query.Summary{}, err
+	}
+	return a.Result, a.Summary, nil
+}
+
+// Series implements backend.
+func (l *local) Series(ctx context.Context, req query.SeriesRequest) (*query.SeriesResult, query.Summary, error) {
+	return query.Series(ctx, l.store, req)
+}
+
+// Seen implements backend.
+func (l *local) Seen(ctx context.Context, req query.SeenRequest) (*query.SeenResult, query.Summary, error) {
+	return query.Seen(ctx, l.store, req)
+}
+
+// Peers implements backend.
+func (l *local) Peers(ctx context.Context, req query.PeersRequest) (*query.PeersResult, query.Summary, error) {
+	return query.Peers(ctx, l.store, req)
+}
+
+// Stats implements backend.
+func (l *local) Stats(ctx context.Context, req query.StatsRequest) (*query.StatsResult, query.Summary, error) {
+	return query.Stats(ctx, l.store, req)
+}
+
+// Series implements backend.
+func (r *remote) Series(ctx context.Context, req query.SeriesRequest) (*query.SeriesResult, query.Summary, error) {
+	return askValue[query.SeriesResult](ctx, r, pathSeries, req)
+}
+
+// Seen implements backend.
+func (r *remote) Seen(ctx context.Context, req query.SeenRequest) (*query.SeenResult, query.Summary, error) {
+	return askValue[query.SeenResult](ctx, r, pathSeen, req)
+}
+
+// Peers implements backend.
+func (r *remote) Peers(ctx context.Context, req query.PeersRequest) (*query.PeersResult, query.Summary, error) {
+	return askValue[query.PeersResult](ctx, r, pathPeers, req)
+}
+
+// Stats implements backend.
+func (r *remote) Stats(ctx context.Context, req query.StatsRequest) (*query.StatsResult, query.Summary, error) {
+	return askValue[query.StatsResult](ctx, r, pathStats, req)
+}
+
+// question puts one question to the archive in dir and writes its answer.
+func question[Result any](ctx context.Context, std *Std, dir string, w query.Window,
+	ask func(b backend) (*Result, query.Summary, error), write func(out *streamWriter, r *Result, s query.Summary) error) error {
+	b, err := openBackend(ctx, dir, modeRead, std)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	wait := startProgress(std)
+	defer wait.end()
+	result, summary, err := ask(b)
+	wait.end()
+	if err != nil {
+		return err
+	}
+	out := newStream(std.Out, nil)
+	defer out.Close()
+	err = write(out, result, summary)
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return quietPipe(err)
+	}
+	return conclude(ctx, std, b, w, summary)
+}
+
+// rfc3339 writes ms since the epoch for programs, "" for none.
+func rfc3339(ms uint64) string {
+	if ms == 0 {
+		return ""
+	}
+	return string(flow.AppendTime(nil, ms))
+}
+
+// portName writes a port with its protocol: "tcp/443".
+func portName(proto uint8, port uint16) string {
+	name := protoName(uint64(proto))
+	if name == "" {
+		name = fmt.Sprint(proto)
+	}
+	return fmt.Sprintf("%s/%d", name, port)
+}

@@ -1,0 +1,156 @@
+package command
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"weir/flow"
+	"weir/query"
+)
+
+// seriesPoints are the numbers of a point in the order of their columns.
+func seriesPoints(r *query.SeriesResult, p query.SeriesPoint) (names []string, values []uint64) {
+	names = []string{"flows", "packets", "bytes", "estimated_packets", "estimated_bytes"}
+	values = []uint64{p.Flows, p.Packets, p.Bytes, p.EstimatedPackets, p.EstimatedBytes}
+	if r.Distinct != "" {
+		names, values = append(names, "distinct"), append(values, p.Distinct)
+	}
+	return names, values
+}
+
+// eachPoint calls fn for every point of every group, step by step.
+func eachPoint(r *query.SeriesResult, fn func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error) error {
+	for i := range r.Steps() {
+		for _, g := range r.Series {
+			if err := fn(r.From+uint64(i)*r.Step, g, g.Points[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// seriesJSON writes an object for each point: the step's start and length, the
+// group under its field's name, whether it is that of the others, and the sums.
+func seriesJSON(out *streamWriter, r *query.SeriesResult) error {
+	var line []byte
+	return eachPoint(r, func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error {
+		line = fmt.Appendf(line[:0], `{"start":"%s","step_ms":%d`, rfc3339(start), r.Step)
+		if r.Group != "" {
+			line = fmt.Appendf(line, `,%s:%s,"other":%v`, marshal(r.Group), groupJSON(r.Group, g), g.Other)
+		}
+		names, values := seriesPoints(r, p)
+		for i, name := range names {
+			line = fmt.Appendf(line, `,"%s":%d`, name, values[i])
+		}
+		_, err := out.Write(append(line, '}', '\n'))
+		return err
+	})
+}
+
+// groupJSON writes a group's value as it stands in a record's JSON, null for
+// none and for the others.
+func groupJSON(field string, g query.SeriesGroup) []byte {
+	f, ok := flow.ParseField(field)
+	switch {
+	case g.Other || g.Value == "":
+		return []byte("null")
+	case ok && (f.Kind() == flow.KindNumber || f.Kind() == flow.KindLabel):
+		return []byte(g.Value)
+	}
+	return marshal(g.Value)
+}
+
+// seriesCSV writes a row for each point. The value of the others is "other".
+func seriesCSV(out *streamWriter, r *query.SeriesResult) error {
+	w := newCSV(out)
+	head := []string{"start"}
+	if r.Group != "" {
+		head = append(head, r.Group)
+	}
+	names, _ := seriesPoints(r, query.SeriesPoint{})
+	if err := w.Write(append(head, names...)); err != nil {
+		return err
+	}
+	err := eachPoint(r, func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error {
+		cells := []string{rfc3339(start)}
+		if r.Group != "" {
+			value := g.Value
+			if g.Other {
+				value = otherName
+			}
+			cells = append(cells, value)
+		}
+		_, values := seriesPoints(r, p)
+		for _, v := range values {
+			cells = append(cells, strconv.FormatUint(v, 10))
+		}
+		return w.Write(cells)
+	})
+	if err != nil {
+		return err
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// seriesTable writes a row for each step: the sums or, of groups, what --by
+// says of each.
+func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, color bool) error {
+	if r.Group != "" {
+		return groupTable(out, o, r, color)
+	}
+	columns := []tableColumn{{name: "start"}}
+	for _, name := range []string{"flows", "packets", "bytes", "bit/s"} {
+		columns = append(columns, tableColumn{name: name, right: true})
+	}
+	if r.Distinct != "" {
+		columns = append(columns, tableColumn{name: "distinct " + r.Distinct, right: true})
+	}
+	t := newTable(out, columns, color)
+	err := eachPoint(r, func(start uint64, _ query.SeriesGroup, p query.SeriesPoint) error {
+		bytes, packets := p.Bytes, p.Packets
+		if o.estimate {
+			bytes, packets = p.EstimatedBytes, p.EstimatedPackets
+		}
+		rate := uint64(8 * float64(bytes) / (float64(r.Step) / 1000))
+		cells := []string{stepTime(start, r.Step), humanCount(p.Flows), humanCount(packets), humanCount(bytes), humanCount(rate)}
+		if r.Distinct != "" {
+			cells = append(cells, humanCount(p.Distinct))
+		}
+		return t.row(cells)
+	})
+	if err != nil {
+		return err
+	}
+	return t.finish()
+}
+
+// groupTable writes a column for each group.
+func groupTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, color bool) error {
+	columns := []tableColumn{{name: "start, " + o.unit()}}
+	for _, g := range r.Series {
+		columns = append(columns, tableColumn{name: plainText(groupName(r.Group, g)), right: true})
+	}
+	t := newTable(out, columns, color)
+	for i := range r.Steps() {
+		cells := []string{stepTime(r.From+uint64(i)*r.Step, r.Step)}
+		for _, g := range r.Series {
+			cells = append(cells, humanCount(uint64(o.value(g.Points[i], r.Step))))
+		}
+		if err := t.row(cells); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// stepTime writes the start of a step, without milliseconds where steps are full
+// seconds.
+func stepTime(ms, step uint64) string {
+	if step%1000 == 0 {
+		return strings.Replace(humanTime(ms), ".000Z", "Z", 1)
+	}
+	return humanTime(ms)
+}

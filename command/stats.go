@@ -1,0 +1,208 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/query"
+)
+
+// formatNfdump is what nfdump -I prints.
+const formatNfdump = "nfdump"
+
+func statsCommand() *command {
+	return &command{
+		name:  "stats",
+		usage: "totals by protocol, exporter, export protocol and hour",
+		args:  "[FILTER]",
+		about: `
+Adds up the flows that match FILTER (as for weir query), in all and by protocol family, by exporter and by the protocol
+of export; with --per hour also by the UTC hour in which they start. Sums are of what was exported; where flows were
+sampled, standard error says so and estimates the whole, and json and csv have the estimates beside the sums.
+
+-o nfdump prints the lines of nfdump -I, but for its sequence failures, which are no property of flows.
+
+` + windowHelp,
+		flags: append([]cli.Flag{
+			dataFlag(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
+			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
+			exporterFlag(), filterFileFlag(),
+		}, windowFlags()...),
+		examples: []example{
+			{"weir stats --last 1d", "what came in, from whom"},
+			{"weir stats 'dst ip 192.0.2.7' --per hour --last 2d -o csv", "the hours of one host, for a spreadsheet"},
+			{"weir stats --from 2026-11-22 --to 2026-11-22 -o nfdump", "a day as nfdump -I would say it"},
+		},
+		words: filterAndFields,
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			o, err := statsFlags(c, std)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error { return runStats(ctx, std, o) }, nil
+		},
+	}
+}
+
+// statsOptions are the options of weir stats.
+type statsOptions struct {
+	dir     string
+	request query.StatsRequest
+	format  string
+}
+
+func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
+	if o.dir, err = dataDir(c, std); err != nil {
+		return o, err
+	}
+	if o.format, err = formatOf(c, append(slices.Clone(outputFormats), formatNfdump)); err != nil {
+		return o, err
+	}
+	if per := c.String("per"); per != "" {
+		if err := oneOf("--per", per, []string{"hour"}); err != nil {
+			return o, err
+		}
+		o.request.Hourly = true
+	}
+	if o.request.Window, err = window(c, std); err != nil {
+		return o, err
+	}
+	o.request.Exporter = c.String("exporter")
+	o.request.Filter, err = filterText(c, std, 0)
+	return o, err
+}
+
+// formatOf returns the checked value of --output, table if it was not given.
+func formatOf(c *cli.Context, formats []string) (string, error) {
+	format := c.String("output")
+	if format == "" {
+		return formatTable, nil
+	}
+	return format, oneOf("--output", format, formats)
+}
+
+func runStats(ctx context.Context, std *Std, o statsOptions) error {
+	return question(ctx, std, o.dir, o.request.Window,
+		func(b backend) (*query.StatsResult, query.Summary, error) { return b.Stats(ctx, o.request) },
+		func(out *streamWriter, r *query.StatsResult, _ query.Summary) error {
+			defer noteSampled(std, r.Total)
+			return writeStats(out, o.format, r, std.color())
+		})
+}
+
+// writeStats writes the totals in a format.
+func writeStats(out *streamWriter, format string, r *query.StatsResult, color bool) error {
+	switch format {
+	case formatNfdump:
+		return statsNfdump(out, r)
+	case formatJSON:
+		return eachStat(r, func(group string, row query.StatsRow) error {
+			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"estimated_packets":%d,"estimated_bytes":%d,"first":%s,"last":%s}`+"\n",
+				marshal(group), marshal(row.Key), row.Records, row.Flows, row.Packets, row.Bytes, row.EstimatedPackets, row.EstimatedBytes,
+				jsonTime(row.Sums, row.First), jsonTime(row.Sums, row.Last))
+			return err
+		})
+	case formatCSV:
+		return statsCSV(out, r)
+	}
+	return statsTable(out, r, color)
+}
+
+// jsonTime writes a time of sums, null where they are of nothing.
+func jsonTime(s query.Sums, ms uint64) []byte {
+	if s.Records == 0 {
+		return []byte("null")
+	}
+	return marshal(rfc3339(ms))
+}
+
+// eachStat calls fn for every row with the name of what it is grouped by.
+func eachStat(r *query.StatsResult, fn func(group string, row query.StatsRow) error) error {
+	if err := fn("total", query.StatsRow{Sums: r.Total}); err != nil {
+		return err
+	}
+	for _, g := range []struct {
+		name string
+		rows []query.StatsRow
+	}{{"proto", r.Protocols}, {"exporter", r.Exporters}, {"version", r.Versions}, {"hour", r.Hours}} {
+		for _, row := range g.rows {
+			if err := fn(g.name, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func statsCSV(out *streamWriter, r *query.StatsResult) error {
+	w := newCSV(out)
+	if err := w.Write([]string{"group", "key", "records", "flows", "packets", "bytes", "estimated_packets", "estimated_bytes", "first", "last"}); err != nil {
+		return err
+	}
+	err := eachStat(r, func(group string, row query.StatsRow) error {
+		cells := []string{group, row.Key}
+		for _, n := range []uint64{row.Records, row.Flows, row.Packets, row.Bytes, row.EstimatedPackets, row.EstimatedBytes} {
+			cells = append(cells, fmt.Sprint(n))
+		}
+		times := []string{"", ""}
+		if row.Records > 0 {
+			times = []string{rfc3339(row.First), rfc3339(row.Last)}
+		}
+		return w.Write(append(cells, times...))
+	})
+	if err != nil {
+		return err
+	}
+	w.Flush()
+	return w.Error()
+}
+
+func statsTable(out *streamWriter, r *query.StatsResult, color bool) error {
+	columns := []tableColumn{{name: "group"}, {name: "key"}}
+	for _, name := range []string{"flows", "share", "packets", "share", "bytes", "share"} {
+		columns = append(columns, tableColumn{name: name, right: true})
+	}
+	t := newTable(out, append(columns, tableColumn{name: "first"}, tableColumn{name: "last"}), color)
+	err := eachStat(r, func(group string, row query.StatsRow) error {
+		cells := []string{group, row.Key}
+		if row.Key == "" && group != "total" {
+			cells[1] = "-"
+		}
+		for _, n := range [][2]uint64{{row.Flows, r.Total.Flows}, {row.Packets, r.Total.Packets}, {row.Bytes, r.Total.Bytes}} {
+			cells = append(cells, humanCount(n[0]), humanShare(n[0], n[1]))
+		}
+		if row.Records == 0 {
+			return t.row(append(cells, "", ""))
+		}
+		return t.row(append(cells, humanTime(row.First), humanTime(row.Last)))
+	})
+	if err != nil {
+		return err
+	}
+	return t.finish()
+}
+
+// statsNfdump writes the lines of nfdump -I.
+func statsNfdump(out *streamWriter, r *query.StatsResult) error {
+	fmt.Fprintln(out, "Ident: weir")
+	for _, c := range []struct {
+		name string
+		of   func(query.Sums) uint64
+	}{
+		{"Flows", func(s query.Sums) uint64 { return s.Flows }},
+		{"Packets", func(s query.Sums) uint64 { return s.Packets }},
+		{"Bytes", func(s query.Sums) uint64 { return s.Bytes }},
+	} {
+		fmt.Fprintf(out, "%s: %d\n", c.name, c.of(r.Total))
+		for _, row := range r.Protocols {
+			fmt.Fprintf(out, "%s_%s: %d\n", c.name, row.Key, c.of(row.Sums))
+		}
+	}
+	_, err := fmt.Fprintf(out, "First: %d\nLast: %d\nmsec_first: %d\nmsec_last: %d\n",
+		r.Total.First/1000, r.Total.Last/1000, r.Total.First%1000, r.Total.Last%1000)
+	return err
+}
