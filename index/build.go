@@ -101,44 +101,62 @@ func buildTable(ctx context.Context, src blockSource, w *pageWriter) error {
 	return w.addTable(sets)
 }
 
+// An encodeFunc returns source i's values from lo to hi as a run; an empty one
+// if there are none.
+type encodeFunc func(i int, lo, hi flow.Addr) (run, error)
+
 // buildRuns indexes a field of wide values: the blocks' dictionaries are held
-// as runs and merged. When they would take more than budget, only the values up
-// to some limit are, and what is after it in another pass over the blocks.
+// as runs and merged.
 func buildRuns(ctx context.Context, src blockSource, w *pageWriter, budget int) error {
-	last := flow.Addr{Hi: ^uint64(0), Lo: ^uint64(0)}
-	lo := flow.Addr{}
-	for {
-		runs, hi, err := collectRuns(ctx, src, w, lo, budget)
+	return mergeSources(ctx, w.n, budget, w.add, func(i int, lo, hi flow.Addr) (run, error) {
+		return dictionaryRun(src, i, w.field, lo, hi)
+	})
+}
+
+func dictionaryRun(src blockSource, i int, f flow.Field, lo, hi flow.Addr) (run, error) {
+	d, err := src.dictionary(i, f)
+	if d == nil || err != nil {
+		return run{}, err
+	}
+	return run{block: uint32(i), data: encodeRun(d, lo, hi)}, nil
+}
+
+// lastValue returns the largest value.
+func lastValue() flow.Addr { return flow.Addr{Hi: ^uint64(0), Lo: ^uint64(0)} }
+
+// mergeSources calls add for every distinct value of n sources, with the blocks
+// of their runs, both ascending. When the runs would take more than budget
+// bytes, only the values up to some limit are merged, and what is after it in
+// another pass over the sources.
+func mergeSources(ctx context.Context, n, budget int, add func(flow.Addr, []uint32) error, encode encodeFunc) error {
+	for lo := (flow.Addr{}); ; {
+		runs, hi, err := collectRuns(ctx, n, budget, lo, encode)
 		if err != nil {
 			return err
 		}
-		if err := mergeRuns(runs, w.add); err != nil {
+		if err := mergeRuns(runs, add); err != nil {
 			return err
 		}
-		if hi == last {
+		if hi == lastValue() {
 			return nil
 		}
 		lo = hi.Next()
 	}
 }
 
-// collectRuns returns the blocks' values from lo on, up to a limit hi that it
+// collectRuns returns the sources' values from lo on, up to a limit hi that it
 // chooses so that they fit the budget.
-func collectRuns(ctx context.Context, src blockSource, w *pageWriter, lo flow.Addr, budget int) (runs []run, hi flow.Addr, err error) {
-	hi = flow.Addr{Hi: ^uint64(0), Lo: ^uint64(0)}
+func collectRuns(ctx context.Context, n, budget int, lo flow.Addr, encode encodeFunc) (runs []run, hi flow.Addr, err error) {
+	hi = lastValue()
 	size := 0
-	for i := range w.n {
+	for i := range n {
 		if err := ctx.Err(); err != nil {
 			return nil, hi, err
 		}
-		d, err := src.dictionary(i, w.field)
+		r, err := encode(i, lo, hi)
 		if err != nil {
 			return nil, hi, err
 		}
-		if d == nil {
-			continue
-		}
-		r := run{block: uint32(i), data: encodeRun(d, lo, hi)}
 		if len(r.data) == 0 {
 			continue
 		}
@@ -147,7 +165,7 @@ func collectRuns(ctx context.Context, src blockSource, w *pageWriter, lo flow.Ad
 		for size > budget {
 			middle := longest(runs).middle()
 			if !middle.Less(hi) {
-				break // a value or two a block are left: they must fit
+				break // a value or two a source are left: they must fit
 			}
 			hi = middle
 			size = cut(runs, hi)

@@ -17,7 +17,8 @@ var errDiffers = errors.New("index does not agree with the records")
 // that is there. It returns nil if they agree, else an error that names the
 // first term where they part. It reads all dictionaries of the bucket.
 func Check(ctx context.Context, b *store.Bucket) (err error) {
-	it, err := b.IndexIter(nil, nil)
+	fields := orderedFields()
+	it, err := b.IndexIter([]byte{byte(fields[0])}, []byte{byte(fields[len(fields)-1]) + 1})
 	if err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
@@ -62,10 +63,12 @@ func checkEntries(ctx context.Context, src blockSource, n int, it orderedEntries
 
 func describeKey(key []byte) string {
 	f, v, ok := parseKey(key)
-	if !ok {
+	switch {
+	case ok && f == dayField:
+		return "day summary from " + v.String()
+	case !ok || !f.Valid():
 		return fmt.Sprintf("%x", key)
-	}
-	if f.IsAddr() {
+	case f.IsAddr():
 		return f.String() + " from " + v.String()
 	}
 	return string(flow.AppendNum([]byte(f.String()+" from "), f, v.Lo))

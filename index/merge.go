@@ -146,7 +146,9 @@ func mergeRuns(runs []run, add func(v flow.Addr, blocks []uint32) error) error {
 		m.step()
 		var w flow.Addr
 		for w, b, ok = m.top(); ok && w == v; w, b, ok = m.top() {
-			blocks = append(blocks, b)
+			if b != blocks[len(blocks)-1] { // two runs may be of one block
+				blocks = append(blocks, b)
+			}
 			m.step()
 		}
 		if err := add(v, blocks); err != nil {

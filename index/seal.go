@@ -16,12 +16,20 @@ const runBudget = 96 << 20
 // Seal indexes all records of hour h and makes it a sealed bucket, whether or
 // not it was one before. Records that arrive meanwhile stay, as blocks that the
 // index does not cover. When Seal fails the hour is as it was.
-func Seal(ctx context.Context, s *store.Store, h store.Hour) error {
+func Seal(ctx context.Context, s *store.Store, h store.Hour) error { return seal(ctx, s, h, false) }
+
+// seal seals hour h, and with it, if day is set, the summary of the day that
+// begins with h.
+func seal(ctx context.Context, s *store.Store, h store.Hour, day bool) error {
 	z, err := s.BeginSeal(h)
 	if err != nil {
 		return err // it names the bucket
 	}
-	err = build(ctx, bucketBlocks{z.Bucket()}, z.Bucket().Blocks(), runBudget, z.Add)
+	b := z.Bucket()
+	err = build(ctx, bucketBlocks{b}, b.Blocks(), runBudget, z.Add)
+	if err == nil && day {
+		err = addDay(ctx, s, b, z.Add)
+	}
 	if err == nil {
 		err = ctx.Err()
 	}

@@ -39,6 +39,7 @@ type Sealer struct {
 	mu     sync.Mutex // one sealing at a time; guards what follows
 	failed map[store.Hour]failure
 	seen   map[store.Hour]int64 // rows of hours long over at the last look
+	days   map[store.Hour]dayState
 }
 
 type failure struct {
@@ -60,7 +61,7 @@ func NewSealer(s *store.Store, o Options) *Sealer {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Sealer{store: s, o: o, failed: map[store.Hour]failure{}, seen: map[store.Hour]int64{}}
+	return &Sealer{store: s, o: o, failed: map[store.Hour]failure{}, seen: map[store.Hour]int64{}, days: map[store.Hour]dayState{}}
 }
 
 // Run seals every hour that is over, then each hour Grace after its end, until
@@ -110,6 +111,7 @@ func (r *Sealer) tick(ctx context.Context) {
 		}
 	}
 	r.seen = seen
+	_ = r.summarise(ctx, now) // logged
 }
 
 // over reports whether b has rows that wait for its hour's sealing, which is
@@ -155,17 +157,19 @@ func (r *Sealer) sealAll(ctx context.Context, due func(store.BucketInfo) bool) e
 		}
 		errs = append(errs, r.seal(ctx, b.Hour))
 	}
+	errs = append(errs, r.summarise(ctx, r.o.Now()))
 	return errors.Join(errs...)
 }
 
 // seal seals one hour, logs how that went and remembers a failure.
 func (r *Sealer) seal(ctx context.Context, h store.Hour) error {
 	start := time.Now()
-	err := Seal(ctx, r.store, h)
+	err := seal(ctx, r.store, h, r.beginsDay(h))
 	info, exists := r.info(h)
 	switch {
 	case err == nil:
 		delete(r.failed, h)
+		r.touch(h)
 		r.o.Logger.Info("bucket sealed", "bucket", h.String(), "records", info.Rows, "blocks", info.Blocks,
 			"bytes", info.Bytes, "took", time.Since(start).Round(time.Millisecond))
 		return nil

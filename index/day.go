@@ -1,0 +1,212 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// A day summary says for every address of a UTC day, on either side, in which
+// of its hours it occurs, so that a rare address over 90 days costs 90 look-ups
+// and not 2,160. It stands among the index entries of the day's first bucket:
+//
+//	+----------------------------------+------------------------------------+
+//	| day field (1)                    | the hours that are covered         |
+//	| day field (1) | first value (16) | a page (page.go) with n = 24, the  |
+//	|                                  | hours of the day taking the place  |
+//	|                                  | of the blocks                      |
+//	+----------------------------------+------------------------------------+
+//
+// Being in the oldest bucket that it says something about, it is gone, in the
+// same instant, when retention drops the first of its hours: it never outlives
+// one. When another hour of the day is dropped or changes, the summary no longer
+// covers that hour at once, as its marks differ, and the Sealer takes the
+// hour's addresses out of it soon.
+const dayField = flow.Field(0xf0)
+
+const hoursPerDay = 24
+
+// dayOf returns the first hour of the day that h is in.
+func dayOf(h store.Hour) store.Hour { return h - h%hoursPerDay }
+
+// An hourMark tells one state of a bucket from another. Records only come, go
+// all at once, or are removed: any change shows here.
+type hourMark struct {
+	rows, blocks, first, last uint64 // rows 0: not covered
+}
+
+func markOf(b store.BucketInfo) hourMark {
+	return hourMark{uint64(b.Rows), uint64(b.Blocks), b.FirstReceived, b.LastReceived}
+}
+
+// dayMarks are the hours that a summary covers. On disk:
+//
+//	+-------------+------------+----------------+------------------------------+
+//	| crc32c (4)  | format (1) | hours (1)      | for each: hour of day (1),   |
+//	| little end. | 1          |                | rows, blocks, first and last |
+//	|             |            |                | receipt (4 × uvarint)        |
+//	+-------------+------------+----------------+------------------------------+
+type dayMarks [hoursPerDay]hourMark
+
+const dayFormat = 1
+
+var errDayHead = errors.New("day summary's head is malformed")
+
+func (m *dayMarks) encode() []byte {
+	p := []byte{0, 0, 0, 0, dayFormat, 0}
+	for i, mark := range m {
+		if mark.rows == 0 {
+			continue
+		}
+		p[5]++
+		p = append(p, byte(i))
+		for _, v := range []uint64{mark.rows, mark.blocks, mark.first, mark.last} {
+			p = binary.AppendUvarint(p, v)
+		}
+	}
+	binary.LittleEndian.PutUint32(p, pageChecksum([]byte{byte(dayField)}, p[4:]))
+	return p
+}
+
+func (m *dayMarks) decode(p []byte) error {
+	if len(p) < 6 || binary.LittleEndian.Uint32(p) != pageChecksum([]byte{byte(dayField)}, p[4:]) {
+		return errPageChecksum
+	}
+	if p[4] != dayFormat {
+		return fmt.Errorf("day summary of format %d is not known", p[4])
+	}
+	count, p := int(p[5]), p[6:]
+	for range count {
+		if len(p) == 0 || p[0] >= hoursPerDay {
+			return errDayHead
+		}
+		mark := &m[p[0]]
+		p = p[1:]
+		for _, v := range []*uint64{&mark.rows, &mark.blocks, &mark.first, &mark.last} {
+			var used int
+			if *v, used = binary.Uvarint(p); used <= 0 {
+				return errDayHead
+			}
+			p = p[used:]
+		}
+	}
+	if len(p) != 0 {
+		return errDayHead
+	}
+	return nil
+}
+
+// A Day is an open day summary. It belongs to one goroutine; close it.
+type Day struct {
+	first store.Hour // of the day
+	marks dayMarks
+	view  *store.View
+	it    *store.IndexIter
+	hour  store.Hour // the bucket it is in
+	stats Stats
+}
+
+// OpenDay opens the summary of the day that h is in. It returns nil if there is
+// none: the day is not over or not sealed, or its first hour was dropped.
+func OpenDay(s *store.Store, h store.Hour) (*Day, error) {
+	day := dayOf(h)
+	for _, b := range s.Buckets() { // ascending
+		if b.Hour >= day+hoursPerDay {
+			break
+		}
+		if b.Hour >= day {
+			return openDayIn(s, b.Hour)
+		}
+	}
+	return nil, nil
+}
+
+// openDayIn opens the summary in the bucket of that hour, nil if it has none.
+func openDayIn(s *store.Store, h store.Hour) (*Day, error) {
+	v, err := s.View(h, h)
+	if err != nil {
+		return nil, fmt.Errorf("open day summary: %w", err)
+	}
+	d := &Day{first: dayOf(h), view: v, hour: h}
+	found, err := d.open()
+	if err != nil || !found {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Day) open() (found bool, err error) {
+	if len(d.view.Buckets()) == 0 || d.view.Buckets()[0].Indexed() == 0 {
+		return false, nil
+	}
+	b := d.view.Buckets()[0]
+	if found, err = d.readHead(b); err != nil || !found {
+		return false, err
+	}
+	// The look-ups' iterator must not meet the head, which is no page.
+	d.it, err = b.IndexIter([]byte{byte(dayField), 0}, []byte{byte(dayField) + 1})
+	if err != nil {
+		return false, fmt.Errorf("open day summary: %w", err)
+	}
+	return true, nil
+}
+
+func (d *Day) readHead(b *store.Bucket) (found bool, err error) {
+	key := []byte{byte(dayField)}
+	it, err := b.IndexIter(key, []byte{byte(dayField), 0})
+	if err != nil {
+		return false, fmt.Errorf("open day summary: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !it.First() {
+		return false, nil
+	}
+	if err := d.marks.decode(it.Value()); err != nil {
+		return false, d.damage(err)
+	}
+	return true, nil
+}
+
+func (d *Day) damage(err error) error {
+	return &store.DamageError{Hour: d.hour, What: "index entry of the day", Err: err}
+}
+
+// Covers reports whether the summary speaks of all records of the bucket: it is
+// as it was, and completely indexed.
+func (d *Day) Covers(b *store.Bucket) bool {
+	info := b.Info()
+	return dayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
+		d.marks[info.Hour-d.first] == markOf(info)
+}
+
+// Hours returns in which hours of the day an address of the ranges occurs as
+// source or destination: bit i is the hour i of the day. It is of use for the
+// buckets that are covered.
+func (d *Day) Hours(ranges []ValueRange) (uint32, error) {
+	l := lookup{it: d.it, field: dayField, hour: d.hour, n: hoursPerDay, words: make([]uint64, 1), stats: &d.stats}
+	if err := l.run(Normalize(ranges)); err != nil {
+		return 0, err
+	}
+	return uint32(l.words[0]), nil
+}
+
+// Absent reports whether the summary proves that no record of b has an address
+// of the ranges on either side; mask is what Hours gave for them.
+func (d *Day) Absent(b *store.Bucket, mask uint32) bool {
+	return d.Covers(b) && mask>>(b.Info().Hour-d.first)&1 == 0
+}
+
+// Stats returns what the look-ups took.
+func (d *Day) Stats() Stats { return d.stats }
+
+// Close frees the summary.
+func (d *Day) Close() error {
+	var err error
+	if d.it != nil {
+		err = d.it.Close()
+	}
+	return errors.Join(err, d.view.Close())
+}

@@ -1,0 +1,221 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// dayWorld is a store with a day of random hours and a Sealer of it.
+type dayWorld struct {
+	t     *testing.T
+	rng   *rand.Rand
+	s     *store.Store
+	r     *Sealer
+	now   time.Time
+	log   bytes.Buffer
+	first store.Hour // of the day
+	pool  []flow.Addr
+}
+
+func newDayWorld(t *testing.T) *dayWorld {
+	w := &dayWorld{t: t, rng: newRand(t), first: dayOf(testHour)}
+	w.s = openStore(t, "archive", store.NewMemFS())
+	t.Cleanup(func() {
+		if err := w.s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	w.pool = randPool(w.rng)
+	w.now = time.UnixMilli(int64((w.first + hoursPerDay).StartMS()) + 60_000)
+	w.r = NewSealer(w.s, Options{
+		Now: func() time.Time { return w.now }, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
+	})
+	return w
+}
+
+// write puts rows in an hour of the day.
+func (w *dayWorld) write(hour, rows int) {
+	w.t.Helper()
+	if err := w.s.Append(randBatch(w.rng, w.first+store.Hour(hour), rows, w.pool)); err != nil {
+		w.t.Fatalf("append: %v", err)
+	}
+}
+
+// seal seals what is over and returns how often something was sealed.
+func (w *dayWorld) seal() int {
+	w.t.Helper()
+	w.log.Reset()
+	if err := w.r.SealOver(context.Background()); err != nil {
+		w.t.Fatalf("seal: %v", err)
+	}
+	return strings.Count(w.log.String(), "bucket sealed")
+}
+
+// verify compares the day's summary with all records of the covered hours, and
+// returns how many those are, -1 without a summary.
+func (w *dayWorld) verify(tries int) int {
+	w.t.Helper()
+	d, err := OpenDay(w.s, w.first+5)
+	if err != nil {
+		w.t.Fatalf("open day: %v", err)
+	}
+	if d == nil {
+		return -1
+	}
+	defer d.Close()
+	v, err := w.s.View(w.first, w.first+hoursPerDay-1)
+	if err != nil {
+		w.t.Fatalf("view: %v", err)
+	}
+	defer v.Close()
+	covered := 0
+	cols := map[store.Hour][2][][]*flow.Addr{}
+	for _, b := range v.Buckets() {
+		if d.Covers(b) {
+			covered++
+		}
+		cols[b.Info().Hour] = [2][][]*flow.Addr{column(w.t, b, flow.SrcAddr), column(w.t, b, flow.DstAddr)}
+	}
+	for range tries {
+		some := cols[v.Buckets()[w.rng.IntN(len(v.Buckets()))].Info().Hour][w.rng.IntN(2)]
+		ranges := somewhere(w.rng, flow.SrcAddr, some)
+		mask, err := d.Hours(ranges)
+		if err != nil {
+			w.t.Fatalf("hours of %v: %v", ranges, err)
+		}
+		for _, b := range v.Buckets() {
+			h := b.Info().Hour
+			_, src := bruteForce(cols[h][0], ranges)
+			_, dst := bruteForce(cols[h][1], ranges)
+			has := len(src)+len(dst) > 0
+			if got := mask>>(h-w.first)&1 != 0; d.Covers(b) && got != has {
+				w.t.Fatalf("hour %v has an address of %v: got %v, want %v", h, ranges, got, has)
+			}
+			if d.Absent(b, mask) && has {
+				w.t.Fatalf("hour %v is said to lack %v", h, ranges)
+			}
+		}
+	}
+	return covered
+}
+
+func TestDaySummary(t *testing.T) {
+	w := newDayWorld(t)
+	for hour := range hoursPerDay {
+		if hour != 7 { // an outage
+			w.write(hour, 1+w.rng.IntN(500))
+		}
+	}
+	if got, want := w.seal(), hoursPerDay-1+1; got != want {
+		t.Errorf("sealed %d times, want each hour once and the first again with the summary: %d", got, want)
+	}
+	if got := w.verify(100); got != hoursPerDay-1 {
+		t.Errorf("summary covers %d hours, want %d", got, hoursPerDay-1)
+	}
+	if got := w.seal(); got != 0 {
+		t.Errorf("sealed %d times when nothing was to do", got)
+	}
+	checkAll(t, w.s)
+
+	w.write(3, 100) // late
+	if got := w.verify(30); got != hoursPerDay-2 {
+		t.Errorf("summary covers %d hours after a late row, want one less", got)
+	}
+	if got := w.seal(); got != 2 {
+		t.Errorf("sealed %d times after a late row, want that hour and the first", got)
+	}
+	if got := w.verify(30); got != hoursPerDay-1 {
+		t.Errorf("summary covers %d hours after sealing again", got)
+	}
+}
+
+func TestDaySummaryAndDrops(t *testing.T) {
+	w := newDayWorld(t)
+	for hour := range 10 {
+		w.write(hour, 300)
+	}
+	w.seal()
+	w.now = w.now.Add(30 * 24 * time.Hour)
+	if err := w.s.Drop(w.first + 4); err != nil {
+		t.Fatalf("drop: %v", err)
+	}
+	if got := w.verify(20); got != 9 {
+		t.Errorf("summary covers %d hours after one was dropped, want 9", got)
+	}
+	// Another process finds what is left to do.
+	w.r = NewSealer(w.s, w.r.o)
+	if got := w.seal(); got != 1 {
+		t.Errorf("sealed %d times after a drop, want the first hour", got)
+	}
+	d, err := OpenDay(w.s, w.first)
+	if err != nil || d == nil {
+		t.Fatalf("open day: %v, %v", d, err)
+	}
+	mask, err := d.Hours([]ValueRange{{flow.Addr{}, lastValue()}})
+	if err != nil || mask != 0x3ff&^(1<<4) || d.marks[4] != (hourMark{}) {
+		t.Errorf("the summary still speaks of the dropped hour: mask %x, %v", mask, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+
+	if err := w.s.Drop(w.first); err != nil {
+		t.Fatalf("drop: %v", err)
+	}
+	if got := w.verify(1); got != -1 {
+		t.Errorf("a summary of %d hours outlives its first", got)
+	}
+	if got := w.seal(); got != 0 || w.verify(1) != -1 {
+		t.Errorf("sealed %d times for a day that is being dropped", got)
+	}
+}
+
+func TestDaySummaryWaitsForTheDaysEnd(t *testing.T) {
+	w := newDayWorld(t)
+	for hour := range 10 {
+		w.write(hour, 10)
+	}
+	w.now = time.UnixMilli(int64((w.first + 12).StartMS()))
+	if w.seal(); w.verify(1) != -1 {
+		t.Error("a day that is not over has a summary")
+	}
+	w.now = time.UnixMilli(int64((w.first + hoursPerDay).StartMS()) + 11_000)
+	if got := w.seal(); got != 1 || w.verify(5) != 10 {
+		t.Errorf("sealed %d times at the day's end, want once", got)
+	}
+}
+
+func TestDayMarksDamage(t *testing.T) {
+	rng := newRand(t)
+	var marks dayMarks
+	for i := range marks {
+		if rng.IntN(3) > 0 {
+			marks[i] = hourMark{1 + rng.Uint64N(1e9), rng.Uint64N(100), rng.Uint64N(1 << 42), rng.Uint64N(1 << 42)}
+		}
+	}
+	p := marks.encode()
+	var got dayMarks
+	if err := got.decode(p); err != nil || got != marks {
+		t.Fatalf("decode: got %v, %v, want %v", got, err, marks)
+	}
+	for bit := range 8 * len(p) {
+		bad := bytes.Clone(p)
+		bad[bit/8] ^= 1 << (bit % 8)
+		if err := new(dayMarks).decode(bad); err == nil {
+			t.Fatalf("decoded with bit %d flipped", bit)
+		}
+	}
+	for n := range p {
+		if err := new(dayMarks).decode(p[:n]); err == nil {
+			t.Fatalf("decoded %d bytes of %d", n, len(p))
+		}
+	}
+}

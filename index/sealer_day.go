@@ -1,0 +1,125 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"weir/store"
+)
+
+// recentDay is how long after its end a day is summarised that this Sealer has
+// sealed nothing of. Older days without a summary are ones whose first hours
+// retention has dropped: making another each hour would not be worth it.
+const recentDay = 6 * time.Hour
+
+// A dayState is what a Sealer knows of a day.
+type dayState struct {
+	touched bool      // an hour was sealed since the last summary
+	read    bool      // marks is what the bucket has
+	first   hourMark  // of the bucket that the summary is in, when it was read
+	marks   *dayMarks // nil: there is no summary
+}
+
+// touch notes that hour h was sealed.
+func (r *Sealer) touch(h store.Hour) {
+	r.days[dayOf(h)] = dayState{touched: true}
+}
+
+// beginsDay reports whether h is the first bucket of a day that is over.
+func (r *Sealer) beginsDay(h store.Hour) bool {
+	if r.o.Now().Add(-r.o.Grace).UnixMilli() < int64((dayOf(h) + hoursPerDay).StartMS()) {
+		return false
+	}
+	for _, b := range r.store.Buckets() {
+		if b.Hour >= dayOf(h) {
+			return b.Hour == h
+		}
+	}
+	return false
+}
+
+// summarise makes the summaries of days that are over and sealed, and makes
+// those again that no longer agree with their hours.
+func (r *Sealer) summarise(ctx context.Context, now time.Time) error {
+	days := map[store.Hour]dayState{}
+	var errs []error
+	for rest := r.store.Buckets(); len(rest) > 0; {
+		n := 1
+		for n < len(rest) && dayOf(rest[n].Hour) == dayOf(rest[0].Hour) {
+			n++
+		}
+		day := rest[:n]
+		rest = rest[n:]
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...)
+		}
+		if r.beginsDay(day[0].Hour) {
+			errs = append(errs, r.summariseDay(ctx, day, now))
+		}
+		days[dayOf(day[0].Hour)] = r.days[dayOf(day[0].Hour)]
+	}
+	r.days = days // forget the dropped
+	return errors.Join(errs...)
+}
+
+func (r *Sealer) summariseDay(ctx context.Context, day []store.BucketInfo, now time.Time) error {
+	first := day[0]
+	if f, ok := r.failed[first.Hour]; ok && now.Before(f.next) || first.State != store.StateSealed {
+		return nil
+	}
+	state, err := r.dayState(first)
+	if err != nil {
+		r.o.Logger.Error("read day summary", "bucket", first.Hour.String(), "err", err)
+		state.marks, state.touched = nil, true // make it anew
+	}
+	if !state.needed(day, now) {
+		return nil
+	}
+	if err := r.seal(ctx, first.Hour); err != nil {
+		return err
+	}
+	r.days[dayOf(first.Hour)] = dayState{} // to be read
+	return nil
+}
+
+// dayState returns what is known of the day that begins with first, reading the
+// summary's head if need be.
+func (r *Sealer) dayState(first store.BucketInfo) (dayState, error) {
+	state := r.days[dayOf(first.Hour)]
+	if state.read && state.first == markOf(first) {
+		return state, nil
+	}
+	state.read, state.first, state.marks = true, markOf(first), nil
+	d, err := openDayIn(r.store, first.Hour)
+	if err != nil {
+		return state, err
+	}
+	if d != nil {
+		state.marks = &d.marks
+		if err := d.Close(); err != nil {
+			return state, err
+		}
+	}
+	r.days[dayOf(first.Hour)] = state
+	return state, nil
+}
+
+// needed reports whether the day's summary is to be made, or made again.
+func (s *dayState) needed(day []store.BucketInfo, now time.Time) bool {
+	var marks dayMarks
+	sealed, gone := true, false
+	for _, b := range day {
+		marks[b.Hour-dayOf(b.Hour)] = markOf(b)
+		sealed = sealed && b.State == store.StateSealed
+	}
+	if s.marks == nil {
+		end := int64((dayOf(day[0].Hour) + hoursPerDay).StartMS())
+		recent := s.touched || now.UnixMilli() < end+recentDay.Milliseconds()
+		return sealed && recent && len(day) >= minDayHours
+	}
+	for i, mark := range s.marks {
+		gone = gone || mark.rows > 0 && marks[i].rows == 0
+	}
+	return gone || sealed && *s.marks != marks
+}
