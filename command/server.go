@@ -89,7 +89,6 @@ func (s *server) handler() http.Handler {
 		return toWire(result, summary), nil
 	})
 	handleQuestions(mux, s)
-	handleQuestions(mux, s)
 	handle(mux, s, pathBuckets, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Buckets(ctx)
 	})
