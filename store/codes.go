@@ -106,7 +106,7 @@ type numCoder struct {
 // code returns the distinct values of v, ascending, and fills codes with the
 // place of each in them. The result is good until the next call.
 func (c *numCoder) code(v []uint64, codes []uint16) []uint64 {
-	if _, hi := minMax(v); hi >= BlockRows {
+	if rangeOf(v).hi >= BlockRows {
 		return c.codeWide(v, codes)
 	}
 	used, mark := grow(&c.used, BlockRows/64), grow(&c.mark, BlockRows)

@@ -54,9 +54,16 @@ type encoder struct {
 	seen        []bool
 	places      []uint64
 	exceptions  []uint64
+	sample      []uint64
+	sampleDiff  []uint64
+	sampleBytes []byte
 }
 
-func newEncoder() *encoder { return &encoder{zstd: newZstdEncoder()} }
+func newEncoder() *encoder {
+	e := &encoder{zstd: newZstdEncoder()}
+	e.huff.Reuse = huff0.ReusePolicyNone // every stream carries its table
+	return e
+}
 
 // An encodedBlock is a block as it is written: the values of its keys.
 type encodedBlock struct {
@@ -174,7 +181,7 @@ func (e *encoder) sortOrder() {
 	e.order = order
 }
 
-var sortFields = []flow.Field{flow.Exporter, flow.SrcAddr, flow.DstAddr}
+var sortFields = []flow.Field{flow.Exporter}
 
 // gather brings one column into block order, without its absent rows.
 func (e *encoder) gather(b *flow.Batch, f flow.Field) {
@@ -228,7 +235,8 @@ func gatherRows[T any](dst, src []T, order []uint32, present []uint64, count int
 func (e *encoder) stat(f flow.Field) Stat {
 	s := Stat{Present: e.count}
 	if !f.IsAddr() {
-		s.MinNum, s.MaxNum = minMax(e.values[:e.count])
+		r := rangeOf(e.values[:e.count])
+		s.MinNum, s.MaxNum = r.lo, r.hi
 		return s
 	}
 	s.MinAddr, s.MaxAddr = minMaxAddr(e.addrs[:e.count])
@@ -285,7 +293,8 @@ func (e *encoder) dictColumn(dst []byte, f flow.Field, codes []uint16) []byte {
 // valuesOf appends numbers of field f, by a parent if that is smaller.
 func (e *encoder) valuesOf(dst []byte, f flow.Field, v []uint64) []byte {
 	if candidateParents(f) != nil && len(v) >= estimateFrom {
-		if plain := e.estimate(v); plain > 32 {
+		e.sample = takeSample(e.sample[:0], v)
+		if plain := e.estimate(e.sample, rangeOf(v)); plain*float64(len(v)) > 32 {
 			if out, ok := e.byParent(dst, f, v, plain); ok {
 				return out
 			}
@@ -312,8 +321,6 @@ func (e *encoder) against(dst []byte, v, other []uint64) []byte {
 	}
 	return e.numbers(dst, diff)
 }
-
-func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
 
 // keepClock keeps the column at hand, in block order with 0 where absent, for
 // those that are written against it.

@@ -46,15 +46,38 @@ func (b *bounds) add(o bounds) {
 // boundsOf returns the extent of the rows lo to hi-1 of b.
 func boundsOf(b *flow.Batch, lo, hi int) bounds {
 	out := bounds{rows: int64(hi - lo), firstReceived: ^uint64(0), minStart: ^uint64(0)}
+	received, hasReceived := timesOf(b, flow.Received)
+	start, hasStart := timesOf(b, flow.Start)
+	end, hasEnd := timesOf(b, flow.End)
+	has := func(words []uint64, row int) bool { return words != nil && words[row>>6]>>(row&63)&1 != 0 }
 	for row := lo; row < hi; row++ {
-		received := b.GetNum(flow.Received, row)
-		from, to := b.Span(row)
-		out.firstReceived = min(out.firstReceived, received)
-		out.lastReceived = max(out.lastReceived, received)
-		out.minStart = min(out.minStart, from)
-		out.maxEnd = max(out.maxEnd, to)
+		var at, s, e uint64
+		if hasReceived != nil {
+			at = received[row]
+		}
+		withStart, withEnd := has(hasStart, row), has(hasEnd, row)
+		if withStart {
+			s = start[row]
+		}
+		if withEnd {
+			e = end[row]
+		}
+		from, to := flow.Span(at, s, e, withStart, withEnd)
+		out.firstReceived, out.lastReceived = min(out.firstReceived, at), max(out.lastReceived, at)
+		out.minStart, out.maxEnd = min(out.minStart, from), max(out.maxEnd, to)
+	}
+	if lo == hi {
+		return bounds{}
 	}
 	return out
+}
+
+// timesOf returns a column and its presence bits, nil if b has none.
+func timesOf(b *flow.Batch, f flow.Field) (values, present []uint64) {
+	if !b.Columns().Has(f) {
+		return nil, nil
+	}
+	return b.Num(f), b.Present(f)
 }
 
 // A block's header is the value under its header key:

@@ -51,52 +51,124 @@ const maxNesting = 3
 // estimateFrom is the count from which other ways than planes are weighed.
 const estimateFrom = 256
 
-// numbers appends v.
+// numbers appends v in the way that seems smallest.
 func (e *encoder) numbers(dst []byte, v []uint64) []byte {
-	if len(v) < estimateFrom {
-		return e.planes(dst, v)
+	r := rangeOf(v)
+	if len(v) < estimateFrom || r.lo == r.hi {
+		return e.planes(dst, v, r)
 	}
-	plain := e.estimate(v)
-	if plain < float64(len(v))/64 {
-		return e.planes(dst, v)
+	sample := takeSample(grow(&e.sample, 0), v)
+	e.sample = sample
+	plain := e.estimate(sample, r)
+	if plain < 1.0/64 {
+		return e.planes(dst, v, r)
 	}
-	if diff := zigzag(grow(&e.zigzag, len(v)), v); e.estimate(diff) < plain*0.9 {
-		return e.frequentOrPlanes(append(dst, modeDifferences), diff)
+	diff := sampleDifferences(grow(&e.sampleDiff, 0), v)
+	e.sampleDiff = diff
+	if e.estimate(diff, rangeOf(diff)) < plain*0.9 {
+		diff = zigzag(grow(&e.zigzag, len(v)), v)
+		r = rangeOf(diff)
+		plain = e.estimate(takeSample(sample[:0], diff), r)
+		return e.frequentOrPlanes(append(dst, modeDifferences), diff, r, plain)
 	}
-	return e.frequentOrPlanes(dst, v)
+	return e.frequentOrPlanes(dst, v, r, plain)
 }
 
-func (e *encoder) frequentOrPlanes(dst []byte, v []uint64) []byte {
-	if e.pickFrequent(v) {
+// frequentOrPlanes appends v, whose planes take about plain bytes a value.
+func (e *encoder) frequentOrPlanes(dst []byte, v []uint64, r valueRange, plain float64) []byte {
+	if r.hi-r.lo >= 256 && plain > 0.25 && e.pickFrequent(v, r, plain) {
 		return e.frequent(dst, v)
 	}
-	return e.planes(dst, v)
+	return e.planes(dst, v, r)
 }
+
+// A valueRange is the smallest and the largest of some values.
+type valueRange struct{ lo, hi uint64 }
+
+func rangeOf(v []uint64) valueRange {
+	if len(v) == 0 {
+		return valueRange{}
+	}
+	r := valueRange{v[0], v[0]}
+	for _, x := range v {
+		r.lo, r.hi = min(r.lo, x), max(r.hi, x)
+	}
+	return r
+}
+
+// width returns the number of planes.
+func (r valueRange) width() int { return (bits.Len64(r.hi-r.lo) + 7) / 8 }
 
 // zigzag fills dst with the differences of v.
 func zigzag(dst, v []uint64) []uint64 {
 	last := uint64(0)
 	for i, x := range v {
-		d := int64(x - last)
-		dst[i] = uint64(d<<1) ^ uint64(d>>63)
+		dst[i] = zigzagOf(x - last)
 		last = x
 	}
 	return dst
 }
 
-// estimate returns about how many bytes the planes of v take.
-func (e *encoder) estimate(v []uint64) float64 {
-	lo, hi := minMax(v)
-	width := (bits.Len64(hi-lo) + 7) / 8
-	total := 0.0
-	for k := range width {
-		total += e.estimatePlane(v, lo, 8*k)
+func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
+
+// An estimate looks at all of a short column and at runs spread over a long one.
+const (
+	sampleRuns  = 16
+	sampleRun   = 384 // values in each
+	sampleBytes = 4   // runs of bytes, longer: zstd looks for what comes again
+	sampleByte  = 2048
+)
+
+// eachRun calls fn with the bounds of runs of the given length spread over n
+// values; once for all when that is not much more.
+func eachRun(n, runs, length int, fn func(lo, hi int)) {
+	if n <= runs*length {
+		fn(0, n)
+		return
 	}
-	return total
+	step := (n - length) / (runs - 1)
+	for i := range runs {
+		fn(i*step, i*step+length)
+	}
+}
+
+// takeSample appends to dst the values that an estimate looks at.
+func takeSample(dst, v []uint64) []uint64 {
+	eachRun(len(v), sampleRuns, sampleRun, func(lo, hi int) { dst = append(dst, v[lo:hi]...) })
+	return dst
+}
+
+// takeBytesSample does the same for bytes.
+func takeBytesSample(dst, v []byte) []byte {
+	eachRun(len(v), sampleBytes, sampleByte, func(lo, hi int) { dst = append(dst, v[lo:hi]...) })
+	return dst
+}
+
+// sampleDifferences appends to dst what takeSample would take of zigzag.
+func sampleDifferences(dst, v []uint64) []uint64 {
+	eachRun(len(v), sampleRuns, sampleRun, func(lo, hi int) {
+		for i := max(lo, 1); i < hi; i++ {
+			dst = append(dst, zigzagOf(v[i]-v[i-1]))
+		}
+	})
+	return dst
+}
+
+// estimate returns about how many bytes a value the planes of sample take, as
+// part of values of range r.
+func (e *encoder) estimate(sample []uint64, r valueRange) float64 {
+	if len(sample) == 0 {
+		return 0
+	}
+	total := 0.0
+	for k := range r.width() {
+		total += estimatePlane(sample, r.lo, 8*k)
+	}
+	return total / float64(len(sample))
 }
 
 // estimatePlane weighs one plane: by the entropy of its bytes, or by its runs.
-func (e *encoder) estimatePlane(v []uint64, lo uint64, shift int) float64 {
+func estimatePlane(v []uint64, lo uint64, shift int) float64 {
 	var count [256]uint32
 	changes := 0
 	last := byte(0)
@@ -122,15 +194,13 @@ func entropy(count *[256]uint32, n int) float64 {
 	return total / 8
 }
 
-// planes appends v as a frame of reference.
-func (e *encoder) planes(dst []byte, v []uint64) []byte {
-	lo, hi := minMax(v)
-	width := (bits.Len64(hi-lo) + 7) / 8
-	dst = binary.AppendUvarint(append(dst, modePlanes), lo)
-	dst = append(dst, byte(width))
+// planes appends v, whose range is r, as a frame of reference.
+func (e *encoder) planes(dst []byte, v []uint64, r valueRange) []byte {
+	dst = binary.AppendUvarint(append(dst, modePlanes), r.lo)
+	dst = append(dst, byte(r.width()))
 	plane := grow(&e.plane, len(v))
-	for k := range width {
-		shift := 8 * k
+	for k := range r.width() {
+		lo, shift := r.lo, 8*k
 		for i, x := range v {
 			plane[i] = byte((x - lo) >> shift)
 		}
@@ -139,101 +209,96 @@ func (e *encoder) planes(dst []byte, v []uint64) []byte {
 	return dst
 }
 
-func minMax(v []uint64) (lo, hi uint64) {
-	if len(v) == 0 {
-		return 0, 0
-	}
-	lo, hi = v[0], v[0]
-	for _, x := range v[1:] {
-		lo, hi = min(lo, x), max(hi, x)
-	}
-	return lo, hi
-}
-
-// frequency looks at values within this distance of the smallest.
+// frequencyRange is how far from the smallest value frequent ones are looked
+// for.
 const frequencyRange = 1 << 16
 
-// pickFrequent counts the values of v, lists the most frequent in e.top, and
-// reports whether to write them as such is about smaller than as planes.
-func (e *encoder) pickFrequent(v []uint64) bool {
-	lo, hi := minMax(v)
-	if hi-lo < 256 {
-		return false
-	}
-	count := grow(&e.counts, frequencyRange)
+// pickFrequent finds the most frequent values of v, and reports whether to write
+// v by them is about smaller than plain bytes a value. If so, e.top, e.symbols
+// and e.others are what is to be written.
+func (e *encoder) pickFrequent(v []uint64, r valueRange, plain float64) bool {
+	size := int(min(r.hi-r.lo+1, frequencyRange))
+	count := grow(&e.counts, size)
 	clear(count)
 	for _, x := range v {
-		if x-lo < frequencyRange {
-			count[x-lo]++
+		if x-r.lo < uint64(size) {
+			count[x-r.lo]++
 		}
 	}
-	e.listTop(count, len(v), lo)
+	e.listTop(count, len(v), r.lo)
 	if len(e.top) == 0 {
 		return false
 	}
-	return e.estimateFrequent(v, lo) < 0.97*e.estimate(v)
+	e.splitFrequent(v, r.lo)
+	var symbols [256]uint32
+	sample := takeBytesSample(grow(&e.sampleBytes, 0), e.symbols[:len(v)])
+	e.sampleBytes = sample
+	for _, symbol := range sample {
+		symbols[symbol]++
+	}
+	e.sample = takeSample(e.sample[:0], e.others)
+	others := e.estimate(e.sample, rangeOf(e.others)) * float64(len(e.others)) / float64(len(v))
+	perSymbol := entropy(&symbols, len(sample)) / float64(len(sample))
+	return perSymbol+others+2*float64(len(e.top))/float64(len(v)) < 0.97*plain
 }
 
-// listTop puts the at most 255 most frequent values in e.top, ascending.
+// listTop puts the at most 255 most frequent values in e.top, ascending. count
+// has how often each comes, from lo on.
 func (e *encoder) listTop(count []uint32, n int, lo uint64) {
-	// How many values come how often, to find the least count that is taken.
-	least := uint32(max(3, n/8192))
-	byCount := grow(&e.tally, 1<<12)
-	clear(byCount)
+	const most = 1<<12 - 1 // all that come as often or more are alike
+	tally := grow(&e.tally, most+1)
+	clear(tally)
 	for _, c := range count {
-		byCount[min(c, 1<<12-1)]++
+		tally[min(c, most)]++
 	}
-	taken := 0
-	c := 1<<12 - 1
-	for ; c > int(least); c-- {
-		if taken+int(byCount[c]) > 255 {
+	// The least count that is taken, such that 255 values suffice.
+	least, taken := uint32(most), 0
+	for ; least > uint32(max(3, n/8192)); least-- {
+		if taken += int(tally[least]); taken > 255 {
 			break
 		}
-		taken += int(byCount[c])
 	}
 	e.top = e.top[:0]
-	for i, of := range count {
-		if of > uint32(c) && len(e.top) < 255 {
+	for i, c := range count {
+		if c > least && len(e.top) < 255 {
 			e.top = append(e.top, lo+uint64(i))
 		}
 	}
 }
 
-// estimateFrequent returns about how many bytes v takes with e.top. It leaves in
-// e.counts the place of each frequent value, len(e.top) for the others.
-func (e *encoder) estimateFrequent(v []uint64, lo uint64) float64 {
-	place := e.counts
+// splitFrequent fills e.symbols with the place of each value in e.top, and
+// e.others with the values that are not in it. It uses e.counts up.
+func (e *encoder) splitFrequent(v []uint64, lo uint64) {
+	place, none := e.counts, uint32(len(e.top))
 	for i := range place {
-		place[i] = uint32(len(e.top))
+		place[i] = none
 	}
 	for i, x := range e.top {
 		place[x-lo] = uint32(i)
 	}
-	symbols := grow(&e.symbols, len(v))
-	others := grow(&e.others, 0)
-	var count [256]uint32
+	symbols, others := grow(&e.symbols, len(v)), grow(&e.others, len(v))
+	n := 0
 	for i, x := range v {
-		symbol := uint32(len(e.top))
-		if x-lo < frequencyRange {
+		symbol := none
+		if x-lo < uint64(len(place)) {
 			symbol = place[x-lo]
 		}
-		if int(symbol) == len(e.top) {
-			others = append(others, x)
-		}
 		symbols[i] = byte(symbol)
-		count[byte(symbol)]++
+		if symbol == none {
+			others[n] = x
+			n++
+		}
 	}
-	e.others = others
-	return entropy(&count, len(v)) + e.estimate(others) + float64(2*len(e.top))
+	e.others = others[:n]
 }
 
-// frequent appends v by what estimateFrequent has prepared.
+// frequent appends v by what pickFrequent has found.
 func (e *encoder) frequent(dst []byte, v []uint64) []byte {
 	dst = append(dst, modeFrequent, byte(len(e.top)))
-	dst = e.planes(dst, e.top)
+	dst = e.planes(dst, e.top, rangeOf(e.top))
 	dst = e.stream(dst, e.symbols[:len(v)])
 	dst = binary.AppendUvarint(dst, uint64(len(e.others)))
-	return e.planes(dst, e.others)
+	return e.planes(dst, e.others, rangeOf(e.others))
 }
 
 // numbers reads len(dst) values into dst and returns what follows. parents gives

@@ -95,8 +95,8 @@ func entriesOf(first, second coded, rows int, present []uint64, out, rank *[]uin
 	return entries, n, true
 }
 
-// byParent appends v as following from a parent, if any of the candidates is
-// about smaller than plain.
+// byParent appends v as following from a parent, if one of the candidates seems
+// smaller than plain bytes a value.
 func (e *encoder) byParent(dst []byte, f flow.Field, v []uint64, plain float64) ([]byte, bool) {
 	for _, id := range candidateParents(f) {
 		first, second := e.parents[parentFields[id][0]], e.parents[parentFields[id][1]]
@@ -145,7 +145,8 @@ func (e *encoder) byEntries(dst []byte, id byte, v []uint64, entries []uint32, n
 		return dst, false
 	}
 	// Each exception costs about its value and two bytes for its place.
-	if e.estimate(values)+float64(3*len(others)) > plain {
+	e.sample = takeSample(e.sample[:0], values)
+	if e.estimate(e.sample, rangeOf(values))*float64(n)+float64(3*len(others)) > plain*float64(len(v)) {
 		return dst, false
 	}
 	dst = binary.AppendUvarint(append(dst, modeByParent, id), uint64(n))
