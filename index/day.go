@@ -99,59 +99,34 @@ func (m *dayMarks) decode(p []byte) error {
 	return nil
 }
 
-// A Day is an open day summary. It belongs to one goroutine; close it.
+// A Day is an open day summary. It belongs to one goroutine; close it before
+// the view of its bucket.
 type Day struct {
 	first store.Hour // of the day
+	hour  store.Hour // of the bucket that it is in
 	marks dayMarks
-	view  *store.View
 	it    *store.IndexIter
-	hour  store.Hour // the bucket it is in
 	stats Stats
 }
 
-// OpenDay opens the summary of the day that h is in. It returns nil if there is
-// none: the day is not over or not sealed, or its first hour was dropped.
-func OpenDay(s *store.Store, h store.Hour) (*Day, error) {
-	day := dayOf(h)
-	for _, b := range s.Buckets() { // ascending
-		if b.Hour >= day+hoursPerDay {
-			break
-		}
-		if b.Hour >= day {
-			return openDayIn(s, b.Hour)
-		}
+// OpenDay opens the day summary in b, which is the first bucket of its day. It
+// returns nil if there is none: the day is not over, or not sealed, or retention
+// has dropped its first hour.
+func OpenDay(b *store.Bucket) (*Day, error) {
+	d := &Day{first: dayOf(b.Info().Hour), hour: b.Info().Hour}
+	if b.Indexed() == 0 {
+		return nil, nil
 	}
-	return nil, nil
-}
-
-// openDayIn opens the summary in the bucket of that hour, nil if it has none.
-func openDayIn(s *store.Store, h store.Hour) (*Day, error) {
-	v, err := s.View(h, h)
+	if found, err := d.readHead(b); err != nil || !found {
+		return nil, err
+	}
+	// The look-ups' iterator must not meet the head, which is no page.
+	var err error
+	d.it, err = b.IndexIter([]byte{byte(dayField), 0}, []byte{byte(dayField) + 1})
 	if err != nil {
 		return nil, fmt.Errorf("open day summary: %w", err)
 	}
-	d := &Day{first: dayOf(h), view: v, hour: h}
-	found, err := d.open()
-	if err != nil || !found {
-		return nil, errors.Join(err, d.Close())
-	}
 	return d, nil
-}
-
-func (d *Day) open() (found bool, err error) {
-	if len(d.view.Buckets()) == 0 || d.view.Buckets()[0].Indexed() == 0 {
-		return false, nil
-	}
-	b := d.view.Buckets()[0]
-	if found, err = d.readHead(b); err != nil || !found {
-		return false, err
-	}
-	// The look-ups' iterator must not meet the head, which is no page.
-	d.it, err = b.IndexIter([]byte{byte(dayField), 0}, []byte{byte(dayField) + 1})
-	if err != nil {
-		return false, fmt.Errorf("open day summary: %w", err)
-	}
-	return true, nil
 }
 
 func (d *Day) readHead(b *store.Bucket) (found bool, err error) {
@@ -165,13 +140,9 @@ func (d *Day) readHead(b *store.Bucket) (found bool, err error) {
 		return false, nil
 	}
 	if err := d.marks.decode(it.Value()); err != nil {
-		return false, d.damage(err)
+		return false, &store.DamageError{Hour: d.hour, What: "index entry of the day", Err: err}
 	}
 	return true, nil
-}
-
-func (d *Day) damage(err error) error {
-	return &store.DamageError{Hour: d.hour, What: "index entry of the day", Err: err}
 }
 
 // Covers reports whether the summary speaks of all records of the bucket: it is
@@ -193,20 +164,8 @@ func (d *Day) Hours(ranges []ValueRange) (uint32, error) {
 	return uint32(l.words[0]), nil
 }
 
-// Absent reports whether the summary proves that no record of b has an address
-// of the ranges on either side; mask is what Hours gave for them.
-func (d *Day) Absent(b *store.Bucket, mask uint32) bool {
-	return d.Covers(b) && mask>>(b.Info().Hour-d.first)&1 == 0
-}
-
 // Stats returns what the look-ups took.
 func (d *Day) Stats() Stats { return d.stats }
 
 // Close frees the summary.
-func (d *Day) Close() error {
-	var err error
-	if d.it != nil {
-		err = d.it.Close()
-	}
-	return errors.Join(err, d.view.Close())
-}
+func (d *Day) Close() error { return d.it.Close() }

@@ -90,19 +90,31 @@ func (r *Sealer) dayState(first store.BucketInfo) (dayState, error) {
 	if state.read && state.first == markOf(first) {
 		return state, nil
 	}
-	state.read, state.first, state.marks = true, markOf(first), nil
-	d, err := openDayIn(r.store, first.Hour)
+	marks, err := readMarks(r.store, first.Hour)
 	if err != nil {
 		return state, err
 	}
-	if d != nil {
-		state.marks = &d.marks
-		if err := d.Close(); err != nil {
-			return state, err
-		}
-	}
+	state.read, state.first, state.marks = true, markOf(first), marks
 	r.days[dayOf(first.Hour)] = state
 	return state, nil
+}
+
+// readMarks reads the head of the summary in the bucket of that hour, nil if it
+// has none.
+func readMarks(s *store.Store, h store.Hour) (marks *dayMarks, err error) {
+	v, err := s.View(h, h)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	if len(v.Buckets()) == 0 {
+		return nil, nil
+	}
+	d, err := OpenDay(v.Buckets()[0])
+	if d == nil || err != nil {
+		return nil, err
+	}
+	return &d.marks, d.Close()
 }
 
 // needed reports whether the day's summary is to be made, or made again.
