@@ -3,8 +3,10 @@ package query
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -239,8 +241,14 @@ func (s *Summary) add(t *tally) {
 	s.Timing.Collect += t.collect
 }
 
-// visit evaluates the task's block and, if rows match, looks at it.
+// visit evaluates the task's block and, if rows match, looks at it. A mistake of
+// ours ends the query, not the collector that answers it.
 func (t *task[R]) visit(v *visit, look func(v *visit) (R, error)) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.err = fmt.Errorf("look at block %d of bucket %v: panic: %v\n%s", t.block, t.bucket.Hour(), p, debug.Stack())
+		}
+	}()
 	start := time.Now()
 	blk, err := t.bucket.Block(t.block)
 	if err != nil {

@@ -123,14 +123,18 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 	w.total.add(&total)
 }
 
-// An acc is the sums of one dictionary code.
-type acc struct{ records, bytes, packets uint64 }
+// An acc is the sums of one number.
+type acc struct {
+	records, bytes, packets uint64
+	flows                   uint64 // where the block has them
+	estBytes, estPackets    uint64 // where intervals differ in the block
+}
 
 // addByCode is the fast way for groups of one field whose values in this block
 // are few enough to be numbered: it sums by number, without hashing rows, and
 // adds what each number comes to. It reports whether it could be used.
 func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool, error) {
-	if len(t.layout.groupers) != 1 || t.distinct != nil || c.flows != nil || c.interval != nil || c.span != nil {
+	if len(t.layout.groupers) != 1 || t.distinct != nil || c.span != nil {
 		return false, nil
 	}
 	g := &t.layout.groupers[0]
@@ -143,31 +147,58 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	}
 	w.accs = resize(w.accs, n+1)
 	clear(w.accs)
-	accs := w.accs
-	each(rows, func(row int) {
-		a := &accs[codes[row]]
-		a.records++
-		a.bytes += c.bytes[row]
-		a.packets += c.packets[row]
-	})
+	c.sumByCode(w.accs, codes, rows)
 	p := &w.partial
 	p.size(t, n+1)
+	if c.flows != nil {
+		p.flows = make([]uint64, n+1)
+	}
+	if c.interval != nil {
+		p.estBytes, p.estPackets = make([]uint64, n+1), make([]uint64, n+1)
+	}
 	at := 0
-	for code := range accs {
-		a := &accs[code]
+	for code := range w.accs {
+		a := &w.accs[code]
 		if a.records == 0 {
 			continue
 		}
-		key := p.key(t, at)
-		if code < n {
+		if key := p.key(t, at); code < n {
 			put(key, code)
 		}
 		p.records[at], p.bytes[at], p.packets[at] = a.records, a.bytes, a.packets
+		if p.flows != nil {
+			p.flows[at] = a.flows
+		}
+		if p.estBytes != nil {
+			p.estBytes[at], p.estPackets[at] = a.estBytes, a.estPackets
+		}
 		at++
 	}
 	p.n = at
 	p.estimate(c.factor)
 	return true, t.table.add(p, v.worker*shardCount/len(t.workers))
+}
+
+// sumByCode adds rows to the sums of their numbers.
+func (c *counters) sumByCode(accs []acc, codes []uint16, rows *rowSet) {
+	bytes, packets := c.bytes[:len(codes)], c.packets[:len(codes)]
+	each(rows, func(row int) {
+		a := &accs[codes[row]]
+		a.records++
+		a.bytes += bytes[row]
+		a.packets += packets[row]
+	})
+	if c.flows != nil {
+		each(rows, func(row int) { accs[codes[row]].flows += c.flowsOf(row) })
+	}
+	if c.interval != nil {
+		each(rows, func(row int) {
+			a := &accs[codes[row]]
+			factor := max(c.interval[row], 1)
+			a.estBytes += times(bytes[row], factor)
+			a.estPackets += times(packets[row], factor)
+		})
+	}
 }
 
 // codes returns a number for each row, n where the field is absent, and what

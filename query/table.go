@@ -42,14 +42,13 @@ type shard struct {
 	slots []uint64 // upper half of the hash in the upper half, group+1 in the lower; 0: free
 	rows  []uint64 // of each group the key, records, bytes and packets, side by side in memory
 
-	flows      []uint64 // nil: as records
-	estBytes   []uint64 // nil: as bytes
-	estPackets []uint64 // nil: as packets
-	first      []uint64 // with times
-	last       []uint64
-
-	distinct []uint64 // different values, by group
+	flows     []uint64 // nil: as records
+	estimates []uint64 // bytes and packets of each group; nil: as in rows
+	times     []uint64 // first and last of each group, with times
+	distinct  []uint64 // different values, by group
 	seen     pairSet
+
+	touched uint64 // keeps what prefetch reads from being optimised away
 }
 
 // A TooManyGroupsError says that an answer's groups do not fit in the memory
@@ -156,7 +155,10 @@ func (t *groupTable) addShard(s *shard, p *partial, rows []uint32) error {
 	if err := t.widen(s, p); err != nil {
 		return err
 	}
-	for _, i := range rows {
+	for at, i := range rows {
+		if at%prefetchRows == 0 {
+			t.prefetch(s, p, rows[at:min(at+prefetchRows, len(rows))])
+		}
 		key := p.keys[int(i)*t.words : (int(i)+1)*t.words]
 		g, err := t.find(s, key, p.hashes[i])
 		if err != nil {
@@ -180,6 +182,37 @@ func (t *groupTable) addShard(s *shard, p *partial, rows []uint32) error {
 	return nil
 }
 
+// prefetchRows is how many groups are looked for at a time.
+const prefetchRows = 32
+
+// prefetch reads the memory that finding groups is going to need. The reads do
+// not depend on each other, so the processor waits for all of them at once,
+// not, as find would make it, for one after the other.
+func (t *groupTable) prefetch(s *shard, p *partial, rows []uint32) {
+	if len(s.slots) < 1024 { // in the cache anyway
+		return
+	}
+	mask := uint64(len(s.slots) - 1)
+	var slots [prefetchRows]uint64
+	for j, i := range rows {
+		slots[j] = s.slots[p.hashes[i]&mask]
+	}
+	touched := uint64(0)
+	for _, v := range slots[:len(rows)] {
+		if v != 0 {
+			touched += s.rows[int(uint32(v)-1)*(t.words+rowSums)]
+		}
+	}
+	if s.estimates != nil {
+		for _, v := range slots[:len(rows)] {
+			if v != 0 {
+				touched += s.estimates[2*int(uint32(v)-1)]
+			}
+		}
+	}
+	s.touched = touched
+}
+
 // addRare adds the columns that most answers do not have.
 func (t *groupTable) addRare(s *shard, p *partial, g, i int, records uint64) {
 	if s.flows != nil {
@@ -188,17 +221,17 @@ func (t *groupTable) addRare(s *shard, p *partial, g, i int, records uint64) {
 		}
 		s.flows[g] += records
 	}
-	if s.estBytes != nil {
+	if s.estimates != nil {
 		estBytes, estPackets := p.bytes[i], p.packets[i]
 		if p.estBytes != nil {
 			estBytes, estPackets = p.estBytes[i], p.estPackets[i]
 		}
-		s.estBytes[g] += estBytes
-		s.estPackets[g] += estPackets
+		s.estimates[2*g] += estBytes
+		s.estimates[2*g+1] += estPackets
 	}
 	if t.times {
-		s.first[g] = min(s.first[g], p.first[i])
-		s.last[g] = max(s.last[g], p.last[i])
+		s.times[2*g] = min(s.times[2*g], p.first[i])
+		s.times[2*g+1] = max(s.times[2*g+1], p.last[i])
 	}
 }
 
@@ -210,22 +243,24 @@ func (t *groupTable) widen(s *shard, p *partial) error {
 		if err := t.account(s, int64(room)*8); err != nil {
 			return err
 		}
-		s.flows = t.column(s, room, atRecords)
+		s.flows = t.columns(s, room, atRecords)
 	}
-	if p.estBytes != nil && s.estBytes == nil {
+	if p.estBytes != nil && s.estimates == nil {
 		if err := t.account(s, int64(room)*16); err != nil {
 			return err
 		}
-		s.estBytes, s.estPackets = t.column(s, room, atBytes), t.column(s, room, atPackets)
+		s.estimates = t.columns(s, room, atBytes, atPackets)
 	}
 	return nil
 }
 
-// column returns a copy of one of the sums of all groups.
-func (t *groupTable) column(s *shard, room, at int) []uint64 {
-	c := make([]uint64, s.n, max(room, 1))
-	for g := range c {
-		c[g] = t.sums(s, g)[at]
+// columns returns a copy of some of the sums of all groups.
+func (t *groupTable) columns(s *shard, room int, at ...int) []uint64 {
+	c := make([]uint64, 0, max(room, 1)*len(at))
+	for g := range s.n {
+		for _, i := range at {
+			c = append(c, t.sums(s, g)[i])
+		}
 	}
 	return c
 }
@@ -273,13 +308,11 @@ func (t *groupTable) find(s *shard, key []uint64, hash uint64) (int, error) {
 	if s.flows != nil {
 		s.flows = append(s.flows, 0)
 	}
-	if s.estBytes != nil {
-		s.estBytes = append(s.estBytes, 0)
-		s.estPackets = append(s.estPackets, 0)
+	if s.estimates != nil {
+		s.estimates = append(s.estimates, 0, 0)
 	}
 	if t.times {
-		s.first = append(s.first, ^uint64(0))
-		s.last = append(s.last, 0)
+		s.times = append(s.times, ^uint64(0), 0)
 	}
 	if t.pairs > 0 {
 		s.distinct = append(s.distinct, 0)
@@ -299,19 +332,29 @@ func equalWords(a, b []uint64) bool {
 // grow doubles a shard.
 func (t *groupTable) grow(s *shard) error {
 	groups := max(16, len(s.slots)) // twice what fits now
-	columns := t.words + rowSums
-	for _, optional := range []bool{s.flows != nil, t.pairs > 0, t.times, t.times, s.estBytes != nil, s.estBytes != nil} {
-		if optional {
-			columns++
+	columns := []struct {
+		column *[]uint64
+		width  int
+		used   bool
+	}{
+		{&s.rows, t.words + rowSums, true},
+		{&s.flows, 1, s.flows != nil},
+		{&s.estimates, 2, s.estimates != nil},
+		{&s.times, 2, t.times},
+		{&s.distinct, 1, t.pairs > 0},
+	}
+	words := 2*groups - len(s.slots)
+	for _, c := range columns {
+		if c.used {
+			words += (groups - len(s.slots)/2) * c.width
 		}
 	}
-	if err := t.account(s, int64(groups-len(s.slots)/2)*int64(columns)*8+int64(2*groups-len(s.slots))*8); err != nil {
+	if err := t.account(s, int64(words)*8); err != nil {
 		return err
 	}
-	s.rows = withRoom(s.rows, groups*(t.words+rowSums))
-	for _, c := range []*[]uint64{&s.flows, &s.estBytes, &s.estPackets, &s.first, &s.last, &s.distinct} {
-		if *c != nil {
-			*c = withRoom(*c, groups)
+	for _, c := range columns {
+		if c.used {
+			*c.column = withRoom(*c.column, groups*c.width)
 		}
 	}
 	old := s.slots

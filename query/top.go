@@ -296,11 +296,11 @@ func (t *top) groupSums(s *shard, g int) Sums {
 	if s.flows != nil {
 		sums.Flows = s.flows[g]
 	}
-	if s.estBytes != nil {
-		sums.EstimatedBytes, sums.EstimatedPackets = s.estBytes[g], s.estPackets[g]
+	if s.estimates != nil {
+		sums.EstimatedBytes, sums.EstimatedPackets = s.estimates[2*g], s.estimates[2*g+1]
 	}
 	if t.table.times {
-		sums.First, sums.Last = s.first[g], s.last[g]
+		sums.First, sums.Last = s.times[2*g], s.times[2*g+1]
 	}
 	return sums
 }
