@@ -32,7 +32,7 @@ func calendarShade(records uint64) int {
 // its first to its last, a column for each hour, and the records of the day.
 func writeCalendar(out io.Writer, e query.SeenEntry, unicode bool) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s records in %d hours\n", e.Addr, humanCount(e.Records), e.Active)
+	fmt.Fprintf(&b, "%s: %s records, %d active hours\n", e.Addr, humanCount(e.Records), e.Active)
 	if len(e.Hours) == 0 {
 		_, err := io.WriteString(out, b.String()+"\n")
 		return err

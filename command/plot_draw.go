@@ -76,7 +76,6 @@ type chart struct {
 	x, y          float64 // upper left of the curves
 	width, height float64 // of the curves
 	top           float64 // value at the upper edge
-	legend        []string
 }
 
 // legendColumns is how many entries stand in a line of the legend.
@@ -129,7 +128,7 @@ func (d *chart) drawGrid() {
 		}
 		d.canvas.text(d.x-8, y+5, anchorEnd, axisNumber(d.top*float64(rows-i)/rows), inkColor)
 	}
-	d.canvas.text(8, d.y-14, anchorStart, d.unit, quietColor)
+	d.canvas.text(8, d.y-22, anchorStart, d.unit, quietColor)
 	for _, t := range timeTicks(d.from, d.end(), 9) {
 		x := d.at(t.ms)
 		d.canvas.line(x, d.y, x, d.y+d.height+5, gridColor)

@@ -282,10 +282,11 @@ func terminalColumns(std *Std) int {
 
 // plot returns the series as it is drawn.
 func (o *seriesOptions) plot(r *query.SeriesResult) *plot {
-	p := &plot{title: o.by + " of all flows", unit: o.unit(), from: r.From, step: r.Step, stacked: o.by != "distinct"}
+	p := &plot{title: "all flows", unit: o.unit(), from: r.From, step: r.Step, stacked: o.by != "distinct"}
 	if o.request.Filter != "" {
-		p.title = o.by + " of " + strings.Join(strings.Fields(o.request.Filter), " ")
+		p.title = strings.Join(strings.Fields(o.request.Filter), " ")
 	}
+	p.title += ": " + o.by
 	if r.Group != "" {
 		p.title += " by " + r.Group
 	}

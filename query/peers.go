@@ -179,7 +179,7 @@ func (a *peerSum) tally(peer flow.Addr) (*peerTally, error) {
 // port counts the lower port of a row.
 func (a *peerSum) port(t *peerTally, row int, sent bool) {
 	c := &a.cells
-	if !c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row) {
+	if !c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row) || !hasPorts(c.num(flow.Proto, row)) {
 		return
 	}
 	src, dst := c.num(flow.SrcPort, row), c.num(flow.DstPort, row)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"weir/flow"
 	"weir/index"
@@ -116,6 +117,13 @@ func questionStore(t testing.TB, rng *rand.Rand, records []*flow.Record) *store.
 	}
 	if err := s.Append(batch); err != nil {
 		t.Fatal(err)
+	}
+	if rng.IntN(2) == 0 { // all of it, with the summaries of its days
+		later := func() time.Time { return time.UnixMilli(questionBase).AddDate(3, 0, 0) }
+		if err := index.NewSealer(s, index.Options{Now: later}).SealAll(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
 	for _, b := range s.Buckets() {
 		if rng.IntN(3) == 0 {

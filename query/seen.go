@@ -85,7 +85,10 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 		return nil, Summary{}, fmt.Errorf("open view: %w", err)
 	}
 	defer view.Close()
-	buckets := q.choose(view.Buckets())
+	buckets, err := q.choose(ctx, view.Buckets())
+	if err != nil {
+		return nil, q.summary, err
+	}
 	q.outer = len(buckets)
 	err = inOrder(ctx, workers(), len(buckets),
 		func(i int) (*seenPart, error) { return q.bucket(ctx, buckets[i]) },
@@ -96,7 +99,7 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 	if err != nil {
 		return nil, q.summary, err
 	}
-	result := q.result(buckets)
+	result := q.result(view.Buckets())
 	q.summary.Elapsed = time.Since(began)
 	return result, q.summary, nil
 }
@@ -139,17 +142,51 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 // where the peers of many addresses are counted.
 const seenPeerBudget = 4_000_000
 
-// choose returns the buckets that may have records in the window.
-func (q *seenQuery) choose(buckets []*store.Bucket) []*store.Bucket {
+// choose returns the buckets that may have records of the addresses in the
+// window. The summaries of days rule most out where addresses are rare.
+func (q *seenQuery) choose(ctx context.Context, buckets []*store.Bucket) ([]*store.Bucket, error) {
 	q.summary.BucketsConsidered = len(buckets)
+	var days [][]*store.Bucket
+	for i, b := range buckets {
+		if i == 0 || b.Hour()/24 != buckets[i-1].Hour()/24 {
+			days = append(days, nil)
+		}
+		days[len(days)-1] = append(days[len(days)-1], b)
+	}
 	var chosen []*store.Bucket
-	for _, b := range buckets {
+	err := inOrder(ctx, workers(), len(days),
+		func(i int) ([]*store.Bucket, error) { return q.chooseOfDay(days[i]), nil },
+		func(_ int, of []*store.Bucket) error {
+			chosen = append(chosen, of...)
+			return nil
+		})
+	q.summary.BucketsPruned = len(buckets) - len(chosen)
+	return chosen, err
+}
+
+// chooseOfDay is choose for the buckets of one day.
+func (q *seenQuery) chooseOfDay(day []*store.Bucket) []*store.Bucket {
+	var chosen []*store.Bucket
+	for _, b := range day {
 		if info := b.Info(); info.Rows > 0 && q.window.Holds(info.MinStart, info.MaxEnd) {
 			chosen = append(chosen, b)
 		}
 	}
-	q.summary.BucketsPruned = len(buckets) - len(chosen)
-	return chosen
+	if len(chosen) < 2 {
+		return chosen // asking one hour costs no more than asking the day
+	}
+	summary, err := index.OpenDay(day[0])
+	if err != nil || summary == nil {
+		return chosen // the hours themselves can still answer
+	}
+	defer summary.Close() // nothing was written
+	hours, err := summary.Hours(q.ranges)
+	if err != nil {
+		return chosen
+	}
+	return slices.DeleteFunc(chosen, func(b *store.Bucket) bool {
+		return summary.Covers(b) && hours>>(b.Hour()%24)&1 == 0
+	})
 }
 
 // A seenPart is what one bucket has.
@@ -248,8 +285,13 @@ func (s *Summary) join(t Summary) {
 // result returns the answer.
 func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	r := &SeenResult{Addrs: make([]SeenEntry, 0, len(q.addrs))}
-	if len(buckets) > 0 {
-		r.From, r.To = buckets[0].Info().Hour.StartMS(), buckets[len(buckets)-1].Info().Hour.EndMS()
+	for _, b := range buckets {
+		if info := b.Info(); info.Rows == 0 || !q.window.Holds(info.MinStart, info.MaxEnd) {
+			continue
+		}
+		if r.To = b.Hour().EndMS(); r.From == 0 {
+			r.From = b.Hour().StartMS()
+		}
 	}
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"weir/flow"
 	"weir/index"
@@ -282,9 +283,10 @@ func seenArchive(b *testing.B, hours, perHour int) *store.Store {
 		if err := s.Append(batch); err != nil {
 			b.Fatal(err)
 		}
-		if err := index.Seal(context.Background(), s, store.HourOf(questionBase+uint64(h)*3600_000)); err != nil {
-			b.Fatal(err)
-		}
+	}
+	later := func() time.Time { return time.UnixMilli(questionBase).AddDate(3, 0, 0) }
+	if err := index.NewSealer(s, index.Options{Now: later}).SealAll(context.Background()); err != nil {
+		b.Fatal(err)
 	}
 	return s
 }
