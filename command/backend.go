@@ -57,7 +57,8 @@ func openBackend(ctx context.Context, dir string, mode openMode, std *Std) (back
 			return b, err
 		}
 		if time.Now().After(deadline) {
-			return nil, &storeError{fmt.Sprintf("%v, and no collector answers on its socket; wait for that process or stop it", err)}
+			return nil, &storeError{fmt.Sprintf("the archive in %s is in use by another process, which does not answer on its socket %s; wait for it or stop it",
+				dir, socketName)}
 		}
 		select {
 		case <-ctx.Done():

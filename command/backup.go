@@ -72,14 +72,28 @@ func reportBackup(std *Std, to, full string) error {
 		return fmt.Errorf("open the copy to check it: %w", err)
 	}
 	defer s.Close()
-	buckets := s.Buckets()
-	var rows, size int64
-	for _, b := range buckets {
-		rows, size = rows+b.Rows, size+b.Bytes
+	var rows int64
+	for _, b := range s.Buckets() {
+		rows += b.Rows
 	}
-	_, err = fmt.Fprintf(std.Out, "copied %d hours, %d records, %s bytes to %s\nask it:     weir query --data %s\nrestore it: stop weir collect, and copy it to where the data directory was\n",
-		len(buckets), rows, humanCount(uint64(size)), to, quoteArg(to))
+	_, err = fmt.Fprintf(std.Out, "copied %s, %s, %s bytes of files to %s\nask it:     weir query --data %s\nrestore it: stop weir collect, and copy it to where the data directory was\n",
+		plural(len(s.Buckets()), "hour"), plural(rows, "record"), humanCount(fileSizes(full)), to, quoteArg(to))
 	return err
+}
+
+// fileSizes returns the size of all files in dir, which has no folders.
+func fileSizes(dir string) uint64 {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	var total uint64
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			total += uint64(info.Size())
+		}
+	}
+	return total
 }
 
 // checkEmpty refuses a directory that has something in it.

@@ -127,6 +127,9 @@ func parseListen(urls []string) ([]collector.Listen, error) {
 // is stored.
 func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	log := slog.New(slog.NewTextHandler(std.Err, nil))
+	if err := checkFree(ctx, o); err != nil {
+		return err
+	}
 	s, err := store.Open(o.dir, store.Options{Logger: log})
 	if err != nil {
 		return err
@@ -150,9 +153,6 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	if err := checkPorts(o.listen); err != nil {
-		return err
-	}
 	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
@@ -202,6 +202,16 @@ func runAll(ctx context.Context, log *slog.Logger, collect func(context.Context)
 		return fmt.Errorf("collect: %w", err)
 	}
 	return nil
+}
+
+// checkFree refuses a directory that is collected into already, and ports that
+// are taken, before anything is made.
+func checkFree(ctx context.Context, o collectOptions) error {
+	if other, err := connect(ctx, o.dir); err == nil {
+		defer other.Close()
+		return &storeError{fmt.Sprintf("a collector runs on %s already (process %d); stop it, or choose another directory with --data", o.dir, other.pid)}
+	}
+	return checkPorts(o.listen)
 }
 
 // checkPorts tries whether every port is free. The collector's own sockets share

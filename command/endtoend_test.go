@@ -108,7 +108,7 @@ func TestCollectAndQuery(t *testing.T) {
 		t.Errorf("the data directory: %v, %v", info.Mode(), err)
 	}
 	backup := filepath.Join(t.TempDir(), "copy")
-	if out, errs, status := weir(t, data, "backup", backup); status != exitOK || !strings.HasPrefix(out, "copied 1 hours, 3 records") {
+	if out, errs, status := weir(t, data, "backup", backup); status != exitOK || !strings.HasPrefix(out, "copied 1 hour, 3 records") {
 		t.Errorf("backup: status %d, %s%s", status, out, errs)
 	}
 

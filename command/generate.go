@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -121,6 +123,9 @@ func runGenerate(ctx context.Context, std *Std, o generateOptions) error {
 		stats, err = writeTraffic(o)
 	} else {
 		stats, err = bench.Send(ctx, o.to, o.traffic)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("nothing listens on %s; start weir collect first", o.to)
 	}
 	if err != nil {
 		return err

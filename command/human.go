@@ -29,6 +29,14 @@ func humanCount(n uint64) string {
 	return strconv.FormatFloat(v, 'f', digits, 64) + units[u:u+1]
 }
 
+// plural writes a number of things: "1 hour", "2 hours".
+func plural[N int | int64 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // humanShare writes part of whole as a percentage, "" of nothing.
 func humanShare(part, whole uint64) string {
 	if whole == 0 {

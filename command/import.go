@@ -146,21 +146,22 @@ func (r *importResult) writeText(out, note io.Writer) error {
 	if r.Stopped {
 		verb = "interrupted; kept"
 	}
-	_, err := fmt.Fprintf(out, "%s %d records of %d datagrams in %d files", verb, r.Records, r.Datagrams, r.Files)
-	if err == nil && len(r.Hours) > 0 {
-		_, err = fmt.Fprintf(out, "; %d hours, %s to %s", len(r.Hours), firstOf(r.Hours), lastOf(r.Hours))
+	line := fmt.Sprintf("%s %s of %s in %s", verb, plural(r.Records, "record"), plural(r.Datagrams, "datagram"), plural(r.Files, "file"))
+	switch len(r.Hours) {
+	case 0:
+	case 1:
+		line += "; hour " + firstOf(r.Hours)
+	default:
+		line += fmt.Sprintf("; %d hours, %s to %s", len(r.Hours), firstOf(r.Hours), lastOf(r.Hours))
 	}
-	if err == nil {
-		_, err = fmt.Fprintln(out)
-	}
-	if err != nil {
+	if _, err := fmt.Fprintln(out, line); err != nil {
 		return err
 	}
 	if n := r.errorCount(); n > 0 {
-		fmt.Fprintf(note, "weir: %d errors in the datagrams: %s\n", n, countList(r.Errors))
+		fmt.Fprintf(note, "weir: %s in the datagrams: %s\n", plural(n, "error"), countList(r.Errors))
 	}
 	if r.Old > 0 {
-		fmt.Fprintf(note, "weir: %d of the hours are older than the retention of %s and will be dropped; start weir collect with a longer --retention to keep them\n", r.Old, r.Keep)
+		fmt.Fprintf(note, "weir: %s past the retention of %s: weir collect will drop what is that old, unless its --retention is longer\n", plural(r.Old, "hour"), r.Keep)
 	}
 	if r.Records == 0 && len(r.Failed) == 0 && !r.Stopped {
 		fmt.Fprintln(note, "weir: no flow record was found; the capture must hold UDP datagrams of NetFlow, IPFIX or sFlow, templates included")

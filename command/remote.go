@@ -22,6 +22,7 @@ import (
 // A remote is the backend that asks the daemon.
 type remote struct {
 	client *http.Client
+	pid    int // the daemon's process
 }
 
 // helloTimeout bounds how long a daemon may take to say that it is there.
@@ -44,6 +45,7 @@ func connect(ctx context.Context, dir string) (*remote, error) {
 	case daemon.Protocol != protocolVersion:
 		return nil, protocolMismatch(daemon)
 	}
+	r.pid = daemon.PID
 	return r, nil
 }
 

@@ -111,7 +111,7 @@ func retentionText(w io.Writer, r *retentionReport) error {
 	} else {
 		lines = append(lines, "dropping: only while weir collect runs")
 	}
-	lines = append(lines, fmt.Sprintf("due:      %d hours", len(r.Expired)))
+	lines = append(lines, "due:      "+plural(len(r.Expired), "hour"))
 	if r.NextAt != nil {
 		lines = append(lines, fmt.Sprintf("next:     hour %s at %s", r.Next, showTime(*r.NextAt)))
 	}
@@ -119,7 +119,7 @@ func retentionText(w io.Writer, r *retentionReport) error {
 		lines = append(lines, fmt.Sprintf("note:     %d hours lie in the clock's future, from %s on", len(r.InFuture), r.InFuture[0]))
 	}
 	if r.Collecting {
-		lines = append(lines, fmt.Sprintf("dropped:  %d hours, %d records since the collector started", r.Dropped.Buckets, r.Dropped.Records))
+		lines = append(lines, fmt.Sprintf("dropped:  %s, %s since the collector started", plural(r.Dropped.Buckets, "hour"), plural(r.Dropped.Records, "record")))
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(w, line); err != nil {
