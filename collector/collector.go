@@ -112,6 +112,10 @@ func (c *Collector) bind(l Listen) error {
 			return fmt.Errorf("listen on %s: %w", l, err)
 		}
 		c.sockets = append(c.sockets, s)
+		if i == 0 && s.granted > 0 && s.granted < c.o.ReceiveBuffer {
+			c.o.Logger.Warn("the system grants a smaller receive buffer than asked for: bursts may be lost; see net.core.rmem_max",
+				"listen", l, "asked", c.o.ReceiveBuffer, "granted", s.granted)
+		}
 		if i == 0 {
 			c.addrs = append(c.addrs, s.conn.LocalAddr())
 			addr = s.conn.LocalAddr().String() // a port that the system chose, for the others

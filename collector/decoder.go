@@ -203,7 +203,7 @@ func (d *Decoder) evict() {
 	for i := range all {
 		e := all[i].e
 		e.mu.Lock()
-		hours := int64((newest - e.stats.LastReceived) / 3_600_000)
+		hours := int64((newest - min(newest, e.stats.LastReceived)) / 3_600_000)
 		all[i].score = all[i].score<<40 - hours<<38 + int64(e.stats.LastReceived&(1<<38-1))>>10
 		e.mu.Unlock()
 	}

@@ -59,8 +59,8 @@ type exporter struct {
 	stats         ExporterStats
 	head          header   // of the datagram being decoded; here, so that it costs no allocation
 	work          decoding // of the set being decoded; likewise
-	changed       bool // there is something new to persist
-	gone          bool // evicted; look it up again
+	changed       bool     // there is something new to persist
+	gone          bool     // evicted; look it up again
 }
 
 // A domainKey names an observation domain, whose sampling tables all streams of

@@ -37,6 +37,7 @@ type socket struct {
 	raw      syscall.RawConn
 	deadline time.Time
 	dropped  atomic.Uint64 // datagrams the kernel dropped for want of room
+	granted  int           // bytes of receive buffer; 0: not known
 
 	headers  [messagesPerRead]mmsghdr
 	iovecs   [messagesPerRead]unix.Iovec
@@ -89,7 +90,17 @@ func openSocket(addr string, receiveBuffer int, share bool) (*socket, error) {
 	}
 	// Made once: a closure for each read would be an allocation for each read.
 	s.poll = func(fd uintptr) bool { s.receive(fd); return s.errno != unix.EAGAIN && s.errno != unix.EINTR }
-	s.once = func(fd uintptr) { s.receive(fd) }
+	s.once = func(fd uintptr) {
+		for s.errno = unix.EINTR; s.errno == unix.EINTR; {
+			s.receive(fd)
+		}
+	}
+	_ = s.raw.Control(func(fd uintptr) {
+		// The kernel tells twice what it was asked for, to count its own overhead.
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			s.granted = n / 2
+		}
+	})
 	return s, nil
 }
 
@@ -130,7 +141,8 @@ func (s *socket) read(wait time.Duration) (int, error) {
 		return 0, nil
 	case err != nil:
 		return 0, err
-	case s.errno == unix.ECONNREFUSED: // an ICMP error about something else
+	case s.errno == unix.ENOBUFS || s.errno == unix.ENOMEM: // the system is short of memory, for now
+		time.Sleep(10 * time.Millisecond)
 		return 0, nil
 	case s.errno != 0:
 		return 0, os.NewSyscallError("recvmmsg", s.errno)

@@ -19,6 +19,7 @@ const reusePort = false
 type socket struct {
 	conn    *net.UDPConn
 	dropped atomic.Uint64 // always 0: not told by the system
+	granted int           // bytes of receive buffer; 0: not known
 	woken   atomic.Bool
 	buffer  []byte
 	length  int
@@ -33,6 +34,7 @@ func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
 	s := &socket{conn: conn.(*net.UDPConn), buffer: make([]byte, maxDatagram)}
 	for size := receiveBuffer; size >= 1<<16; size /= 2 { // the system refuses what is too much
 		if s.conn.SetReadBuffer(size) == nil {
+			s.granted = size
 			break
 		}
 	}
