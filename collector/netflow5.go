@@ -34,9 +34,10 @@ var layout7 = append(append([]wireField(nil), layout5...), wireField{id: 0, len:
 
 // A fixedFormat is a version whose records have one layout.
 type fixedFormat struct {
-	version   uint64 // flow.Version
-	headerLen int    // bytes
-	plan      *plan
+	version    uint64 // flow.Version
+	headerLen  int    // bytes
+	maxRecords int    // in one datagram, by its specification
+	plan       *plan
 }
 
 // fixedFormats are the plans of NetFlow v1, v5 and v7.
@@ -46,9 +47,9 @@ type fixedFormats struct {
 
 func newFixedFormats() fixedFormats {
 	return fixedFormats{
-		v1: fixedFormat{flow.VersionNF1, 16, compilePlan(9, layout1)},
-		v5: fixedFormat{flow.VersionNF5, 24, compilePlan(9, layout5)},
-		v7: fixedFormat{flow.VersionNF7, 24, compilePlan(9, layout7)},
+		v1: fixedFormat{flow.VersionNF1, 16, 24, compilePlan(9, layout1)},
+		v5: fixedFormat{flow.VersionNF5, 24, 30, compilePlan(9, layout5)},
+		v7: fixedFormat{flow.VersionNF7, 24, 28, compilePlan(9, layout7)},
 	}
 }
 
@@ -70,9 +71,10 @@ func (f *fixedFormat) readHeader(h *header, p []byte) {
 	}
 }
 
-// fixed decodes a datagram of a fixed format. A count that lies is an error;
-// the records that are there are whole and are kept. Bytes behind the counted
-// records are no records.
+// fixed decodes a datagram of a fixed format. If it holds less than its header
+// counts, it was cut: the records that are whole are kept. If it counts more
+// than any such datagram could hold, the header is rubbish, and so may be the
+// rest: nothing is kept. Bytes behind the counted records are no records.
 func (e *exporter) fixed(b *flow.Batch, f *fixedFormat, h *header, p []byte) error {
 	count, body := int(binary.BigEndian.Uint16(p[2:])), p[f.headerLen:]
 	var err error
@@ -87,7 +89,7 @@ func (e *exporter) fixed(b *flow.Batch, f *fixedFormat, h *header, p []byte) err
 		e.noteError(err)
 	}
 	n := min(count, whole)
-	if n == 0 {
+	if n == 0 || count > whole && count > f.maxRecords {
 		return err
 	}
 	dec := &e.work
