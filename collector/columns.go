@@ -12,6 +12,9 @@ const (
 	maxTimeMS = 253402300799999 // the last millisecond of the year 9999
 )
 
+// beforeEpoch stands for every time before 1970.
+const beforeEpoch = maxTimeMS + 1
+
 // ntpEpoch is the NTP time of the Unix epoch, in seconds.
 const ntpEpoch = 2208988800
 
@@ -199,7 +202,9 @@ func (d *decoding) times(s *step, r ref) {
 	for i, v := range col {
 		if v < minTimeMS || v > maxTimeMS {
 			d.b.Unmark(f, d.base+i, d.base+i+1)
-			d.badTimes++
+			if v != 0 {
+				d.badTimes++
+			}
 		}
 	}
 }
@@ -250,7 +255,7 @@ func ntpToMS(v, exportMS uint64) uint64 {
 		seconds += wrap
 	}
 	if seconds < ntpEpoch {
-		return 0
+		return beforeEpoch
 	}
 	return (seconds-ntpEpoch)*1000 + fraction*1000>>32
 }

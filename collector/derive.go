@@ -171,7 +171,13 @@ func (d *decoding) deriveUptimes(p *plan) {
 			if boot < minTimeMS || boot > maxTimeMS {
 				continue
 			}
-			d.b.SetNum(s.field, d.base+row, bootToMS(boot, uintOf(d.at(r, row)), d.head.exportMS))
+			uptime := uintOf(d.at(r, row))
+			t := bootToMS(boot, uptime, d.head.exportMS)
+			if uptime >= 1<<32 || t > maxTimeMS {
+				d.badTimes++
+				continue
+			}
+			d.b.SetNum(s.field, d.base+row, t)
 		}
 	}
 }

@@ -160,6 +160,21 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// A time of zero is unknown; one that cannot be is counted.
+func TestTimesCounted(t *testing.T) {
+	for _, c := range []struct {
+		value uint64
+		want  uint64
+	}{{0, 0}, {1 << 60, 1}, {testTime, 0}} {
+		d := NewDecoder(DecoderOptions{})
+		fields, record := addrsAnd(6, []int{152, 8}, c.value)
+		_, _ = decodeAll(d, addrN(1, 1), ipfix(0, set(2, templateOf(256, fields...)), set(256, record)))
+		if got := d.Stats().Total.Error(ReasonTime); got != c.want {
+			t.Errorf("start %d: got %d times counted, want %d", c.value, got, c.want)
+		}
+	}
+}
+
 // After February 2036, NTP seconds start again from zero.
 func TestNTPEra(t *testing.T) {
 	const in2040 = 2_208_988_800_000 // ms: 2040-01-01
