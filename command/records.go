@@ -223,20 +223,41 @@ func (w *jsonRecords) object(dst []byte, r *flow.Record) []byte {
 func (w *jsonRecords) finish() error { return nil }
 
 // csvRecords writes RFC 4180 with a header, which is there even without rows.
+// Names and values are free of commas, quotes and line ends, so none is quoted.
 type csvRecords struct {
-	out     *csv.Writer
+	out     io.Writer
 	columns []column
-	cells   []string
-	value   []byte
+	line    []byte
 }
 
 func newCSVRecords(out io.Writer, columns []column) (*csvRecords, error) {
-	w := &csvRecords{out: newCSV(out), columns: columns, cells: make([]string, len(columns))}
+	names := make([]string, len(columns))
 	for i, c := range columns {
-		w.cells[i] = c.name
+		names[i] = c.name
 	}
-	return w, w.write()
+	_, err := io.WriteString(out, strings.Join(names, ",")+"\r\n")
+	return &csvRecords{out: out, columns: columns}, err
 }
+
+func (w *csvRecords) record(r *flow.Record) error {
+	line := w.line[:0]
+	for i, c := range w.columns {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		if c.has(r) {
+			line = c.machine(line, r)
+		}
+	}
+	if len(line) == 0 {
+		line = append(line, `""`...) // an empty line is no row to most readers
+	}
+	w.line = append(line, '\r', '\n')
+	_, err := w.out.Write(w.line)
+	return err
+}
+
+func (w *csvRecords) finish() error { return nil }
 
 // newCSV returns a writer that ends lines as RFC 4180 does, with CR LF.
 func newCSV(out io.Writer) *csv.Writer {
@@ -244,28 +265,6 @@ func newCSV(out io.Writer) *csv.Writer {
 	w.UseCRLF = true
 	return w
 }
-
-func (w *csvRecords) record(r *flow.Record) error {
-	for i, c := range w.columns {
-		w.cells[i] = ""
-		if c.has(r) {
-			w.value = c.machine(w.value[:0], r)
-			w.cells[i] = string(w.value)
-		}
-	}
-	return w.write()
-}
-
-// write passes the cells on at once: the buffering is the stream's.
-func (w *csvRecords) write() error {
-	if err := w.out.Write(w.cells); err != nil {
-		return err
-	}
-	w.out.Flush()
-	return w.out.Error()
-}
-
-func (w *csvRecords) finish() error { return nil }
 
 // tableRecords writes an aligned table for people.
 type tableRecords struct {

@@ -110,6 +110,9 @@ func TestRecordCSV(t *testing.T) {
 			t.Errorf("%s: got %q and %q, want %q and nothing", name, rows[1][i], rows[2][i], want)
 		}
 	}
+	if got := writeRecords(t, formatCSV, []column{{"ttl", flow.TTL}}, new(flow.Record)); got != "ttl\r\n\"\"\r\n" {
+		t.Errorf("one column without a value: got %q", got)
+	}
 	header := writeRecords(t, formatCSV, nil)
 	if !strings.HasPrefix(header, "received,start,end,exporter,agent,domain,version,src_addr,") {
 		t.Errorf("without flows: got %q", header)

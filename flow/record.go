@@ -1,9 +1,6 @@
 package flow
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
 // addrSlots is the number of address fields.
 const addrSlots = 10
@@ -53,13 +50,6 @@ func (r *Record) Clear(f Field) {
 	}
 }
 
-// TimeFormat is how times are written: RFC 3339 in UTC with milliseconds.
-const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
-
-// AppendTime appends ms since the Unix epoch in TimeFormat.
-func AppendTime(dst []byte, ms uint64) []byte {
-	return time.UnixMilli(int64(ms)).UTC().AppendFormat(dst, TimeFormat)
-}
 
 // AppendMAC appends the 48-bit address as six hexadecimal pairs.
 func AppendMAC(dst []byte, mac uint64) []byte {
