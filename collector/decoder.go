@@ -35,6 +35,8 @@ type Decoder struct {
 
 	templateBytes atomic.Int64
 	pendingBytes  atomic.Int64
+	tableBytes    atomic.Int64
+	streams       atomic.Int64
 
 	saveMu sync.Mutex          // one Save at a time; guards saved
 	saved  map[netip.Addr]bool // exporters that have a value in the StateStore
@@ -221,6 +223,8 @@ func (d *Decoder) drop(e *exporter) {
 		e.dropOldest(d)
 	}
 	d.templateBytes.Add(-int64(e.templateBytes))
+	d.tableBytes.Add(-int64(e.tableBytes))
+	d.streams.Add(-int64(len(e.streams)))
 	e.gone = true
 	e.count(ReasonExporterLimit)
 	d.other.add(&e.stats)

@@ -56,6 +56,7 @@ type exporter struct {
 
 	templates     int
 	templateBytes int
+	tableBytes    int // of sampling tables and names
 	stats         ExporterStats
 	head          header   // of the datagram being decoded; here, so that it costs no allocation
 	work          decoding // of the set being decoded; likewise
@@ -96,9 +97,11 @@ func (e *exporter) stream(key streamKey, received uint64, limits *Limits, d *Dec
 	}
 	s := e.streams[key]
 	if s == nil {
-		if len(e.streams) >= limits.Streams {
+		crowded := int(d.streams.Load()) >= limits.TotalStreams && len(e.streams) > 0
+		if len(e.streams) >= limits.Streams || crowded {
 			e.dropStream(d)
 		}
+		d.streams.Add(1)
 		s = &stream{key: key, domain: e.domain(domainKey{key.Domain, key.Version}, limits), templates: map[uint16]*template{}}
 		e.streams[key] = s
 	}
@@ -129,18 +132,25 @@ func (e *exporter) dropStream(d *Decoder) {
 		e.forget(t, d)
 	}
 	delete(e.streams, oldest.key)
+	d.streams.Add(-1)
 	e.last = nil
-	e.dropUnusedDomain(oldest.domain)
+	e.dropUnusedDomain(oldest.domain, d)
 }
 
 // dropUnusedDomain forgets a domain that no stream belongs to any more.
-func (e *exporter) dropUnusedDomain(unused *domain) {
+func (e *exporter) dropUnusedDomain(unused *domain, d *Decoder) {
 	for _, s := range e.streams {
 		if s.domain == unused {
 			return
 		}
 	}
 	delete(e.domains, unused.key)
+	for _, other := range e.domains {
+		if other.whole == unused {
+			other.whole = nil
+		}
+	}
+	e.release(unused.entries()*entryBytes, d)
 }
 
 // forget takes a template out of the accounts.

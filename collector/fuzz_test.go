@@ -17,6 +17,7 @@ import (
 // fuzzLimits are small, so that the fuzzer reaches them.
 var fuzzLimits = Limits{
 	Exporters: 4, Streams: 4, Templates: 8, TemplateBytes: 1 << 16, TotalTemplateBytes: 1 << 17,
+	TotalStreams: 8, TableBytes: 1 << 10, TotalTableBytes: 1 << 11,
 	Pending: 4, PendingBytes: 1 << 12, TotalPendingBytes: 1 << 13, Samplers: 4, Interfaces: 4, InterfaceNames: 4,
 }
 
@@ -26,7 +27,7 @@ func checkDecoder(t *testing.T, d *Decoder, b *flow.Batch, bytes int) {
 	if b.Len() > bytes {
 		t.Fatalf("%d records out of %d bytes", b.Len(), bytes)
 	}
-	templates, pending, waiting := int64(0), int64(0), uint64(0)
+	templates, pending, tables, streams := int64(0), int64(0), int64(0), int64(0)
 	for _, e := range d.all() {
 		n := 0
 		for _, s := range e.streams {
@@ -41,7 +42,18 @@ func checkDecoder(t *testing.T, d *Decoder, b *flow.Batch, bytes int) {
 		for _, p := range e.pending {
 			pending += int64(len(p.body) + pendingOverhead)
 		}
-		waiting += e.stats.SetsWaiting
+		size := len(e.names) * entryBytes
+		for _, m := range e.domains {
+			size += m.entries() * entryBytes
+		}
+		for _, name := range e.names {
+			size += len(name.Name) + len(name.Description)
+		}
+		if size != e.tableBytes {
+			t.Fatalf("exporter %s has tables of %d bytes, %d by the accounts", e.addr, size, e.tableBytes)
+		}
+		tables += int64(size)
+		streams += int64(len(e.streams))
 		if uint64(len(e.pending)) != e.stats.SetsWaiting {
 			t.Fatalf("exporter %s has %d sets waiting, %d by the accounts", e.addr, len(e.pending), e.stats.SetsWaiting)
 		}
@@ -52,6 +64,10 @@ func checkDecoder(t *testing.T, d *Decoder, b *flow.Batch, bytes int) {
 	if templates != d.templateBytes.Load() || pending != d.pendingBytes.Load() {
 		t.Fatalf("templates of %d bytes, %d by the accounts; %d bytes waiting, %d by the accounts",
 			templates, d.templateBytes.Load(), pending, d.pendingBytes.Load())
+	}
+	if tables != d.tableBytes.Load() || streams != d.streams.Load() {
+		t.Fatalf("tables of %d bytes, %d by the accounts; %d streams, %d by the accounts",
+			tables, d.tableBytes.Load(), streams, d.streams.Load())
 	}
 	st := d.Stats().Total
 	if st.Records < uint64(b.Len()) {

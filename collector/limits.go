@@ -7,6 +7,7 @@ import "time"
 type Limits struct {
 	Exporters            int           // exporters known at once; the least useful is forgotten for a new one
 	Streams              int           // streams (source port, domain, version) of one exporter
+	TotalStreams         int           // streams of all exporters, besides one for each
 	Templates            int           // templates of one exporter
 	TemplateBytes        int           // memory of one exporter's templates
 	TotalTemplateBytes   int           // memory of all templates
@@ -16,17 +17,19 @@ type Limits struct {
 	PendingAge           time.Duration // how long a data set waits, by the time of receipt
 	Samplers, Interfaces int           // entries of one domain's sampling tables
 	InterfaceNames       int           // interface names kept of one exporter
+	TableBytes           int           // memory of one exporter's sampling tables and interface names
+	TotalTableBytes      int           // memory of all of these
 }
 
 // DefaultLimits returns the limits that hold where nothing else is said. They
-// bound a Decoder's memory at about 200 MB under any flood; a usual network
+// bound a Decoder's memory at about 300 MB under any flood; a usual network
 // stays at a few MB.
 func DefaultLimits() Limits {
 	return Limits{
-		Exporters: 8192, Streams: 256,
+		Exporters: 8192, Streams: 256, TotalStreams: 65536,
 		Templates: 4096, TemplateBytes: 2 << 20, TotalTemplateBytes: 64 << 20,
 		Pending: 256, PendingBytes: 1 << 20, TotalPendingBytes: 32 << 20, PendingAge: 10 * time.Minute,
-		Samplers: 1024, Interfaces: 4096, InterfaceNames: 4096,
+		Samplers: 1024, Interfaces: 4096, InterfaceNames: 4096, TableBytes: 2 << 20, TotalTableBytes: 32 << 20,
 	}
 }
 
@@ -39,7 +42,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Pending, &def.Pending}, {&l.PendingBytes, &def.PendingBytes},
 		{&l.TotalPendingBytes, &def.TotalPendingBytes},
 		{&l.Samplers, &def.Samplers}, {&l.Interfaces, &def.Interfaces},
-		{&l.InterfaceNames, &def.InterfaceNames},
+		{&l.InterfaceNames, &def.InterfaceNames}, {&l.TotalStreams, &def.TotalStreams},
+		{&l.TableBytes, &def.TableBytes}, {&l.TotalTableBytes, &def.TotalTableBytes},
 	} {
 		if *p.have <= 0 {
 			*p.have = *p.want

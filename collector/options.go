@@ -155,7 +155,7 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	if rec.hasIf && (rec.name != "" || rec.desc != "") {
 		e.nameInterface(Interface{uint32(rec.ifIndex), rec.name, rec.desc}, d)
 	}
-	if seq, ok := rec.numbers[301]; ok && rec.hasSample && put(m.sequences, seq, rec.sampler, d.limits.Samplers) {
+	if seq, ok := rec.numbers[301]; ok && rec.hasSample && put(e, d, &m.sequences, seq, rec.sampler, d.limits.Samplers) {
 		e.changed = true
 	}
 	_, hasSpace := rec.numbers[306]
@@ -181,32 +181,59 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 func (e *exporter) putInterval(m *domain, rec *optionsRecord, n uint32, d *Decoder) bool {
 	switch {
 	case rec.hasSample:
-		return put(m.samplers, rec.sampler, n, d.limits.Samplers)
+		return put(e, d, &m.samplers, rec.sampler, n, d.limits.Samplers)
 	case rec.hasIf && rec.ifIndex != 0:
-		return put(m.interfaces, uint32(rec.ifIndex), n, d.limits.Interfaces)
+		return put(e, d, &m.interfaces, uint32(rec.ifIndex), n, d.limits.Interfaces)
 	case rec.hasScope && rec.template >= 256:
-		return put(m.templates, uint16(rec.template), n, d.limits.Templates)
+		return put(e, d, &m.templates, uint16(rec.template), n, d.limits.Templates)
 	}
 	changed := m.system != n
 	m.system = n
 	return changed
 }
 
-// put stores a value unless the table is full and reports whether it changed.
-func put[K comparable, V comparable](table map[K]V, k K, v V, limit int) bool {
-	old, ok := table[k]
-	if ok && old == v || !ok && len(table) >= limit {
+// entryBytes is what an entry of a table takes, about.
+const entryBytes = 64
+
+// reserve accounts for n bytes of tables, or says that there is no room.
+func (e *exporter) reserve(n int, d *Decoder) bool {
+	if e.tableBytes+n > d.limits.TableBytes || int(d.tableBytes.Load())+n > d.limits.TotalTableBytes {
 		return false
 	}
-	table[k] = v
+	e.tableBytes += n
+	d.tableBytes.Add(int64(n))
+	return true
+}
+
+// release gives back what was reserved.
+func (e *exporter) release(n int, d *Decoder) {
+	e.tableBytes -= n
+	d.tableBytes.Add(-int64(n))
+}
+
+// put stores a value in a table of an exporter, unless that is full, and reports
+// whether the table changed.
+func put[K comparable, V comparable](e *exporter, d *Decoder, table *map[K]V, k K, v V, limit int) bool {
+	old, ok := (*table)[k]
+	if ok && old == v || !ok && (len(*table) >= limit || !e.reserve(entryBytes, d)) {
+		return false
+	}
+	if *table == nil {
+		*table = map[K]V{}
+	}
+	(*table)[k] = v
 	return true
 }
 
 func (e *exporter) nameInterface(i Interface, d *Decoder) {
-	if e.names == nil {
-		e.names = map[uint32]Interface{}
+	old := e.names[i.Index]
+	more := len(i.Name) + len(i.Description) - len(old.Name) - len(old.Description)
+	if old == i || !e.reserve(more, d) {
+		return
 	}
-	if put(e.names, i.Index, i, d.limits.InterfaceNames) {
-		e.changed = true
+	if !put(e, d, &e.names, i.Index, i, d.limits.InterfaceNames) {
+		e.release(more, d)
+		return
 	}
+	e.changed = true
 }

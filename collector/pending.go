@@ -36,15 +36,15 @@ func (e *exporter) hold(s *stream, h *header, id uint16, body []byte, d *Decoder
 const pendingOverhead = 128
 
 func (e *exporter) dropOldest(d *Decoder) {
-	e.release(&e.pending[0], d)
+	e.unhold(&e.pending[0], d)
 	e.count(ReasonNoTemplate)
 	e.stats.SetsDropped++
 	e.pending[0] = pendingSet{}
 	e.pending = e.pending[1:]
 }
 
-// release takes a set out of the accounts.
-func (e *exporter) release(p *pendingSet, d *Decoder) {
+// unhold takes a set out of the accounts.
+func (e *exporter) unhold(p *pendingSet, d *Decoder) {
 	size := len(p.body) + pendingOverhead
 	e.pendingBytes -= size
 	d.pendingBytes.Add(-int64(size))
@@ -76,7 +76,7 @@ func (e *exporter) recover(b *flow.Batch, id uint16, d *Decoder) {
 			kept = append(kept, p)
 			continue
 		}
-		e.release(&p, d)
+		e.unhold(&p, d)
 		e.stats.SetsRecovered++
 		if err := e.dataSet(b, s, t, &p.head, p.body, d); err != nil {
 			e.noteError(err)

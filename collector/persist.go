@@ -98,10 +98,12 @@ func (e *exporter) encode() ([]byte, error) {
 	}
 	e.changed = false
 	out := savedExporter{Version: stateVersion}
+	used := map[*domain]bool{} // what a domain said came by templates of its streams
 	for _, s := range e.streams {
 		if len(s.templates) == 0 {
 			continue
 		}
+		used[s.domain] = true
 		saved := savedStream{streamKey: s.key, Seen: s.seen}
 		for _, t := range s.templates {
 			saved.Templates = append(saved.Templates, t.save())
@@ -110,7 +112,7 @@ func (e *exporter) encode() ([]byte, error) {
 		out.Streams = append(out.Streams, saved)
 	}
 	for _, m := range e.domains {
-		if len(m.samplers)+len(m.sequences)+len(m.interfaces)+len(m.templates) == 0 && m.system == 0 && m.sysInit == 0 {
+		if !used[m] || m.entries() == 0 && m.system == 0 && m.sysInit == 0 {
 			continue
 		}
 		out.Domains = append(out.Domains, savedDomain{
@@ -177,11 +179,14 @@ func (d *Decoder) restore(addr netip.Addr, saved *savedExporter) {
 		e.stats.LastReceived = max(e.stats.LastReceived, ss.Seen)
 	}
 	for _, sd := range saved.Domains {
-		m := e.domain(sd.domainKey, &d.limits)
-		fillTable(m.samplers, sd.Samplers, d.limits.Samplers)
-		fillTable(m.sequences, sd.Sequences, d.limits.Samplers)
-		fillTable(m.interfaces, sd.Interfaces, d.limits.Interfaces)
-		fillTable(m.templates, sd.Templates, d.limits.Templates)
+		m := e.domains[sd.domainKey]
+		if m == nil {
+			continue
+		}
+		fillTable(e, d, &m.samplers, sd.Samplers, d.limits.Samplers)
+		fillTable(e, d, &m.sequences, sd.Sequences, d.limits.Samplers)
+		fillTable(e, d, &m.interfaces, sd.Interfaces, d.limits.Interfaces)
+		fillTable(e, d, &m.templates, sd.Templates, d.limits.Templates)
 		m.system, m.sysInit = sd.System, sd.SysInit
 	}
 	for _, name := range saved.Names {
@@ -192,9 +197,9 @@ func (d *Decoder) restore(addr netip.Addr, saved *savedExporter) {
 }
 
 // fillTable copies up to limit entries.
-func fillTable[K comparable, V comparable](to, from map[K]V, limit int) {
+func fillTable[K comparable, V comparable](e *exporter, d *Decoder, to *map[K]V, from map[K]V, limit int) {
 	for k, v := range from {
-		put(to, k, v, limit)
+		put(e, d, to, k, v, limit)
 	}
 }
 

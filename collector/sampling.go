@@ -6,7 +6,7 @@ import (
 
 // A domain holds what the options data of one observation domain said: sampling
 // intervals, by what they apply to, and when the exporter was started. All
-// intervals are N of "1 in N", never 0.
+// intervals are N of "1 in N", never 0. Tables are nil until they are needed.
 type domain struct {
 	key        domainKey
 	whole      *domain              // domain 0 of the exporter, which speaks for all (RFC 7011, section 3.1)
@@ -20,11 +20,12 @@ type domain struct {
 }
 
 func newDomain(key domainKey) *domain {
-	return &domain{
-		key:    key,
-		latest: map[uint16]*template{}, samplers: map[uint64]uint32{}, sequences: map[uint64]uint64{},
-		interfaces: map[uint32]uint32{}, templates: map[uint16]uint32{},
-	}
+	return &domain{key: key, latest: map[uint16]*template{}}
+}
+
+// entries returns how many entries the sampling tables have.
+func (m *domain) entries() int {
+	return len(m.samplers) + len(m.sequences) + len(m.interfaces) + len(m.templates)
 }
 
 func (m *domain) sysInitMS() uint64 {

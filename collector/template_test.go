@@ -328,3 +328,34 @@ func TestPortOfEveryDatagram(t *testing.T) {
 	}
 	wantRows(t, "200 ports", b, 1000)
 }
+
+// Options data cannot fill memory either: tables and names are bounded for each
+// exporter and in all.
+func TestOptionsFloodIsBounded(t *testing.T) {
+	limits := Limits{TableBytes: 64 << 10, TotalTableBytes: 256 << 10, TotalStreams: 100}
+	d := NewDecoder(DecoderOptions{Limits: limits})
+	b := flow.NewBatch(0)
+	for exporter := range 20 {
+		for domain := range 20 {
+			var data []byte
+			for i := range 500 {
+				data = append(data, wire(uint32(i), uint32(7*i+1), uint32(domain*500+i), "interface-name-of-32-bytes......")...)
+			}
+			head := wire(400, 4, 12, 1, 4, 48, 4, 10, 4, 82, 32, make([]byte, 2))
+			_ = d.Decode(b, testTime, addrN(exporter, 1), v9(uint32(domain), set(1, head)))
+			_ = d.Decode(b, testTime, addrN(exporter, 1), v9(uint32(domain), set(400, data)))
+			more := wire(401, 4, 8, 1, 4, 48, 4, 34, 4)
+			_ = d.Decode(b, testTime, addrN(exporter, 1), v9(uint32(domain), set(1, more), set(401, repeat(500, func(i int) []byte {
+				return wire(uint32(0), uint32(i), uint32(100+i))
+			}))))
+		}
+	}
+	if got := d.tableBytes.Load(); got > int64(limits.TotalTableBytes) || got == 0 {
+		t.Errorf("got %d bytes of tables, want at most %d", got, limits.TotalTableBytes)
+	}
+	if got := d.streams.Load(); got > int64(limits.TotalStreams)+20 {
+		t.Errorf("got %d streams, want at most %d and one for each exporter", got, limits.TotalStreams)
+	}
+	wantRows(t, "options", b, 0)
+	checkDecoder(t, d, b, 0)
+}
