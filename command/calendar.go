@@ -32,9 +32,9 @@ func calendarShade(records uint64) int {
 // its first to its last, a column for each hour, and the records of the day.
 func writeCalendar(out io.Writer, e query.SeenEntry, unicode bool) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s records, %d active hours\n", e.Addr, humanCount(e.Records), e.Active)
+	fmt.Fprintf(&b, "%s  records: %s, active hours: %d\n", e.Addr, humanCount(e.Records), e.Active)
 	if len(e.Hours) == 0 {
-		_, err := io.WriteString(out, b.String()+"\n")
+		_, err := io.WriteString(out, b.String())
 		return err
 	}
 	const day, hour = 24 * 3600_000, 3600_000
@@ -59,7 +59,7 @@ func writeCalendar(out io.Writer, e query.SeenEntry, unicode bool) error {
 		idle = writeIdle(&b, idle)
 		fmt.Fprintf(&b, "%s  %s  %9s\n", time.UnixMilli(int64(start)).UTC().Format("2006-01-02 Mon"), cells, humanCount(sum))
 	}
-	fmt.Fprintf(&b, "                %s none  %s 1  %s 10  %s 100  %s 1k  %s 10k  %s 100k  %s 1M or more\n\n",
+	fmt.Fprintf(&b, "                %s none  %s 1  %s 10  %s 100  %s 1k  %s 10k  %s 100k  %s 1M or more\n",
 		shades[0], shades[1], shades[2], shades[3], shades[4], shades[5], shades[6], shades[7])
 	_, err := io.WriteString(out, b.String())
 	return err

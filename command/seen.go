@@ -235,7 +235,12 @@ func writeSeen(out *streamWriter, o seenOptions, r *query.SeenResult, std *Std) 
 	case o.format == formatCSV:
 		return seenCSV(out, r)
 	case o.request.Hours:
-		for _, e := range r.Addrs {
+		for i, e := range r.Addrs {
+			if i > 0 {
+				if _, err := io.WriteString(out, "\n"); err != nil {
+					return err
+				}
+			}
 			if err := writeCalendar(out, e, hasUnicode(std.Getenv)); err != nil {
 				return err
 			}

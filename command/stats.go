@@ -102,7 +102,7 @@ func writeStats(out *streamWriter, format string, r *query.StatsResult, color bo
 	case formatJSON:
 		return eachStat(r, func(group string, row query.StatsRow) error {
 			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"estimated_packets":%d,"estimated_bytes":%d,"first":%s,"last":%s}`+"\n",
-				marshal(group), marshal(row.Key), row.Records, row.Flows, row.Packets, row.Bytes, row.EstimatedPackets, row.EstimatedBytes,
+				marshal(group), statKey(row), row.Records, row.Flows, row.Packets, row.Bytes, row.EstimatedPackets, row.EstimatedBytes,
 				jsonTime(row.Sums, row.First), jsonTime(row.Sums, row.Last))
 			return err
 		})
@@ -110,6 +110,15 @@ func writeStats(out *streamWriter, format string, r *query.StatsResult, color bo
 		return statsCSV(out, r)
 	}
 	return statsTable(out, r, color)
+}
+
+// statKey writes the key of a row as JSON: null where records have none, and of
+// the total.
+func statKey(row query.StatsRow) []byte {
+	if row.Key == "" {
+		return []byte("null")
+	}
+	return marshal(row.Key)
 }
 
 // jsonTime writes a time of sums, null where they are of nothing.

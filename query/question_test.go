@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ func questionStore(t testing.TB, rng *rand.Rand, records []*flow.Record) *store.
 	}
 	if rng.IntN(2) == 0 { // all of it, with the summaries of its days
 		later := func() time.Time { return time.UnixMilli(questionBase).AddDate(3, 0, 0) }
-		if err := index.NewSealer(s, index.Options{Now: later}).SealAll(context.Background()); err != nil {
+		if err := index.NewSealer(s, index.Options{Now: later, Logger: slog.New(slog.DiscardHandler)}).SealAll(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		return s

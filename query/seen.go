@@ -296,7 +296,7 @@ func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}
 		if t := q.found[i]; t != nil {
-			entry = t.entry(a.String())
+			entry = t.entry(a.String(), q.exact)
 			q.summary.Emitted++
 		}
 		r.Addrs = append(r.Addrs, entry)

@@ -156,11 +156,11 @@ func (s *seenBlock) role(t *seenTally, row int, source bool) {
 	if !source {
 		mine, other = other, mine
 	}
-	key := seenPort{uint8(c.num(flow.Proto, row)), uint16(min(mine, other))}
+	port := SeenPort{uint8(c.num(flow.Proto, row)), uint16(min(mine, other)), 1}
 	if mine < other || mine == other && !source {
-		t.server = t.server.add(key, 1)
+		t.server = t.server.add(port)
 	} else {
-		t.client = t.client.add(key, 1)
+		t.client = t.client.add(port)
 	}
 }
 

@@ -28,13 +28,16 @@ func (t *seenTally) see(start, end uint64) {
 	t.first, t.last = min(t.first, start), max(t.last, end)
 }
 
-// merge adds what from knows, but not its hours.
+// merge adds what from knows, but not its hours. It may take from's memory:
+// from is not used again.
 func (t *seenTally) merge(from *seenTally, exact int) {
 	if from.records == 0 {
 		return
 	}
 	if t.records == 0 {
-		t.first, t.last = from.first, from.last
+		from.active, from.hours = t.active, t.hours
+		*t = *from
+		return
 	}
 	t.records += from.records
 	t.asSource += from.asSource
@@ -46,12 +49,12 @@ func (t *seenTally) merge(from *seenTally, exact int) {
 }
 
 // entry returns the tally as an answer.
-func (t *seenTally) entry(addr string) SeenEntry {
+func (t *seenTally) entry(addr string, exact int) SeenEntry {
 	e := SeenEntry{Addr: addr, Records: t.records, First: t.first, Last: t.last, Active: t.active,
 		AsSource: t.asSource, AsDestination: t.asDestination, Hours: t.hours,
 		Server: t.server.top(), Client: t.client.top(),
 		MorePorts: len(t.server) > seenTopPorts || len(t.client) > seenTopPorts}
-	e.Peers, e.PeersEstimated = t.peers.count()
+	e.Peers, e.PeersEstimated = t.peers.count(exact)
 	return e
 }
 
@@ -63,61 +66,61 @@ const (
 	seenTopPorts = 5
 )
 
-type seenPort struct {
-	proto uint8
-	port  uint16
+// seenPorts counts records by port; it ascends by port, then protocol.
+type seenPorts []SeenPort
+
+func compareSeenPorts(a, b SeenPort) int {
+	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
 }
 
-// seenPorts counts records by port.
-type seenPorts map[seenPort]uint64
-
-func (p seenPorts) add(key seenPort, n uint64) seenPorts {
-	if p == nil {
-		p = seenPorts{}
-	}
-	if _, ok := p[key]; ok || len(p) < maxSeenPorts {
-		p[key] += n
+// add counts the records of a port.
+func (p seenPorts) add(port SeenPort) seenPorts {
+	i, found := slices.BinarySearchFunc(p, port, compareSeenPorts)
+	switch {
+	case found:
+		p[i].Records += port.Records
+	case len(p) < maxSeenPorts:
+		p = slices.Insert(p, i, port)
 	}
 	return p
 }
 
-// merge adds the counts of from, the largest first, so that what is left out at
-// the bound is small and always the same.
+// merge adds the counts of from, the largest first if not all of them fit, so
+// that what is left out is small.
 func (p seenPorts) merge(from seenPorts) seenPorts {
-	if len(p)+len(from) <= maxSeenPorts {
-		for key, n := range from {
-			p = p.add(key, n)
-		}
-		return p
+	if len(p)+len(from) > maxSeenPorts {
+		from = from.sorted()
 	}
-	for _, port := range from.sorted() {
-		p = p.add(seenPort{port.Proto, port.Port}, port.Records)
+	for _, port := range from {
+		p = p.add(port)
 	}
 	return p
 }
 
-func (p seenPorts) sorted() []SeenPort {
-	list := make([]SeenPort, 0, len(p))
-	for key, n := range p {
-		list = append(list, SeenPort{key.proto, key.port, n})
-	}
+// sorted returns the ports by records, the most first.
+func (p seenPorts) sorted() seenPorts {
+	list := slices.Clone(p)
 	slices.SortFunc(list, func(a, b SeenPort) int {
-		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
+		return cmp.Or(cmp.Compare(b.Records, a.Records), compareSeenPorts(a, b))
 	})
 	return list
 }
 
+// top returns the ports that are answered, nil if there are none.
 func (p seenPorts) top() []SeenPort {
-	list := p.sorted()
-	return list[:min(len(list), seenTopPorts)]
+	if len(p) == 0 {
+		return nil
+	}
+	return slices.Clip(p.sorted()[:min(len(p), seenTopPorts)])
 }
 
 // An addrCounter counts distinct addresses: exactly up to a bound, beyond it
 // with a HyperLogLog sketch of 4,096 registers (Flajolet and others, 2007),
 // whose standard error is 1.04/√4096.
 type addrCounter struct {
-	exact map[flow.Addr]struct{}
-	ranks []uint8 // nil while exact
+	exact  []flow.Addr // the first sorted ones ascend without duplicates
+	sorted int
+	ranks  []uint8 // nil while exact
 }
 
 const sketchBits = 12
@@ -127,17 +130,34 @@ func (c *addrCounter) add(a flow.Addr, most int) {
 		c.sketch(a)
 		return
 	}
-	if c.exact == nil {
-		c.exact = map[flow.Addr]struct{}{}
+	if n := len(c.exact); n > 0 && c.exact[n-1] == a {
+		return
 	}
-	c.exact[a] = struct{}{}
-	if len(c.exact) > most {
-		c.ranks = make([]uint8, 1<<sketchBits)
-		for a := range c.exact {
-			c.sketch(a)
+	if c.exact = append(c.exact, a); len(c.exact) >= 2*c.sorted+16 {
+		c.compact()
+		if len(c.exact) > most {
+			c.estimate()
 		}
-		c.exact = nil
 	}
+}
+
+// compact removes duplicates.
+func (c *addrCounter) compact() {
+	if c.sorted == len(c.exact) {
+		return
+	}
+	slices.SortFunc(c.exact, flow.Addr.Compare)
+	c.exact = slices.Compact(c.exact)
+	c.sorted = len(c.exact)
+}
+
+// estimate goes over to the sketch.
+func (c *addrCounter) estimate() {
+	c.ranks = make([]uint8, 1<<sketchBits)
+	for _, a := range c.exact {
+		c.sketch(a)
+	}
+	c.exact, c.sorted = nil, 0
 }
 
 func (c *addrCounter) sketch(a flow.Addr) {
@@ -155,18 +175,14 @@ func mix(v uint64) uint64 {
 
 // merge adds the addresses of from.
 func (c *addrCounter) merge(from *addrCounter, most int) {
-	for a := range from.exact {
-		c.add(a, most)
-	}
 	if from.ranks == nil {
+		for _, a := range from.exact {
+			c.add(a, most)
+		}
 		return
 	}
 	if c.ranks == nil {
-		c.ranks = make([]uint8, 1<<sketchBits)
-		for a := range c.exact {
-			c.sketch(a)
-		}
-		c.exact = nil
+		c.estimate()
 	}
 	for i, rank := range from.ranks {
 		c.ranks[i] = max(c.ranks[i], rank)
@@ -175,9 +191,12 @@ func (c *addrCounter) merge(from *addrCounter, most int) {
 
 // count returns how many distinct addresses were added, and whether that is an
 // estimate.
-func (c *addrCounter) count() (n uint64, estimated bool) {
+func (c *addrCounter) count(most int) (n uint64, estimated bool) {
 	if c.ranks == nil {
-		return uint64(len(c.exact)), false
+		if c.compact(); len(c.exact) <= most {
+			return uint64(len(c.exact)), false
+		}
+		c.estimate()
 	}
 	m := float64(len(c.ranks))
 	sum, empty := 0.0, 0

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"reflect"
 	"slices"
@@ -65,7 +66,7 @@ func naiveSeen(records []*flow.Record, me flow.Addr) SeenEntry {
 }
 
 func topSeenPorts(m map[SeenPort]uint64) []SeenPort {
-	list := []SeenPort{}
+	var list []SeenPort
 	for p, n := range m {
 		p.Records = n
 		list = append(list, p)
@@ -110,9 +111,6 @@ func TestSeenAgainstNaive(t *testing.T) {
 			want := naiveSeen(matched, me)
 			if !req.Hours {
 				want.Hours = nil
-			}
-			if len(e.Server) == 0 && len(e.Client) == 0 && e.Records == 0 {
-				want.Server, want.Client = nil, nil
 			}
 			if !reflect.DeepEqual(e, want) {
 				t.Errorf("%+v: %s:\n got %+v\nwant %+v", req.Window, e.Addr, e, want)
@@ -188,7 +186,7 @@ func TestAddrCounter(t *testing.T) {
 			c.add(flow.AddrFrom4(uint32(i)), 256)
 		}
 		a.merge(&b, 256)
-		got, estimated := a.count()
+		got, estimated := a.count(256)
 		if estimated != (n > 256) {
 			t.Errorf("%d addresses: estimated is %v", n, estimated)
 		}
@@ -201,8 +199,8 @@ func TestAddrCounter(t *testing.T) {
 func TestSeenPortsAreBounded(t *testing.T) {
 	var a, b seenPorts
 	for i := range uint16(1000) {
-		a = a.add(seenPort{6, i}, 1)
-		b = b.add(seenPort{6, 5000 + i}, uint64(i)+1)
+		a = a.add(SeenPort{6, i, 1})
+		b = b.add(SeenPort{6, 5000 + i, uint64(i) + 1})
 	}
 	a = a.merge(b)
 	if len(a) != maxSeenPorts {
@@ -285,7 +283,7 @@ func seenArchive(b *testing.B, hours, perHour int) *store.Store {
 		}
 	}
 	later := func() time.Time { return time.UnixMilli(questionBase).AddDate(3, 0, 0) }
-	if err := index.NewSealer(s, index.Options{Now: later}).SealAll(context.Background()); err != nil {
+	if err := index.NewSealer(s, index.Options{Now: later, Logger: slog.New(slog.DiscardHandler)}).SealAll(context.Background()); err != nil {
 		b.Fatal(err)
 	}
 	return s
