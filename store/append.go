@@ -62,12 +62,12 @@ func (s *Store) appendRun(h Hour, b *flow.Batch, lo, hi int) error {
 		if err != nil {
 			return err
 		}
-		n := min(hi-lo, BlockRows-p.batch.Len())
+		n := min(hi-lo, s.opts.blockRows-p.batch.Len())
 		p.batch.AppendRows(b, lo, lo+n)
 		p.bounds.add(boundsOf(b, lo, lo+n))
 		s.clock++
 		p.used = s.clock
-		if p.batch.Len() == BlockRows {
+		if p.batch.Len() >= s.opts.blockRows {
 			s.handOver(p)
 		}
 		lo += n

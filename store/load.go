@@ -163,11 +163,11 @@ func (s *Store) handOverFull() {
 			continue
 		}
 		open++
-		if hs.open.batch.Len() >= BlockRows || open > s.opts.MaxOpenHours {
+		if hs.open.batch.Len() >= s.opts.blockRows || open > s.opts.MaxOpenHours {
 			s.handOver(hs.open)
 		}
 	}
 }
 
-// errNoSuchBucket is returned for an hour that has no rows.
-var errNoSuchBucket = errors.New("no such bucket")
+// ErrNoBucket is returned by BeginSeal for an hour that has no rows.
+var ErrNoBucket = errors.New("no such bucket")

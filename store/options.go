@@ -39,6 +39,8 @@ type Options struct {
 	// often because the disk is full) and must not return. Default: the process
 	// ends with status 1, after the reason has gone to Logger.
 	Fatal func(error)
+
+	blockRows int // rows of a full block; tests make it small. Default BlockRows
 }
 
 // withDefaults fills in the zero values.
@@ -48,6 +50,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxOpenHours <= 0 {
 		o.MaxOpenHours = 4
+	}
+	if o.blockRows == 0 {
+		o.blockRows = BlockRows
 	}
 	if o.CacheSize <= 0 {
 		o.CacheSize = 64 << 20

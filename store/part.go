@@ -94,7 +94,7 @@ func (s *Store) newPart(hs *hourState) *part {
 		p.batch = s.spare[n-1].batch
 		s.spare = s.spare[:n-1]
 	} else {
-		p.batch = flow.NewBatch(BlockRows)
+		p.batch = flow.NewBatch(s.opts.blockRows)
 	}
 	return p
 }

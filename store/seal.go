@@ -58,7 +58,7 @@ func (z *Sealing) begin(h Hour) error {
 	}
 	z.view = view
 	if len(view.buckets) == 0 {
-		return errNoSuchBucket
+		return ErrNoBucket
 	}
 	z.bucket = &Bucket{view: view, info: view.buckets[0].info} // without rows in memory
 	z.index, err = z.store.newTable(h, "index", true)
@@ -76,7 +76,7 @@ func (z *Sealing) closeOpen(h Hour) error {
 		return ErrClosed
 	case hs == nil:
 		s.mu.Unlock()
-		return errNoSuchBucket
+		return ErrNoBucket
 	case hs.sealing != nil:
 		s.mu.Unlock()
 		return ErrSealing

@@ -1,0 +1,283 @@
+package store
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"weir/flow"
+)
+
+var (
+	crashSeed  = flag.Uint64("crash.seed", 0, "seed of TestCrash; 0 runs several")
+	crashSeeds = flag.Int("crash.seeds", 12, "how many seeds TestCrash runs")
+)
+
+// A model knows which rows a store must have, may have and must not have. Every
+// row has a number of its own, in Bytes.
+type model struct {
+	mu       sync.Mutex
+	hourOf   map[uint64]Hour
+	acked    map[uint64]bool // flushed: must be there
+	pending  map[uint64]bool // appended: may be there
+	dropping map[Hour]bool   // a drop is under way: all of the hour or nothing
+	next     uint64
+}
+
+func newModel() *model {
+	return &model{hourOf: map[uint64]Hour{}, acked: map[uint64]bool{}, pending: map[uint64]bool{}, dropping: map[Hour]bool{}}
+}
+
+// clone returns the model as it is now.
+func (m *model) clone() *model {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &model{
+		hourOf: maps.Clone(m.hourOf), acked: maps.Clone(m.acked), pending: maps.Clone(m.pending),
+		dropping: maps.Clone(m.dropping), next: m.next,
+	}
+}
+
+// batch makes n new rows, pending from now on.
+func (m *model) batch(rng *rand.Rand, n int) *flow.Batch {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := flow.NewBatch(n)
+	b.Grow(n)
+	for row := range n {
+		h := testHour + Hour(rng.IntN(3))
+		m.next++
+		m.hourOf[m.next] = h
+		m.pending[m.next] = true
+		b.SetNum(flow.Received, row, h.StartMS()+rng.Uint64N(hourMS))
+		b.SetNum(flow.Bytes, row, m.next)
+		b.SetAddr(flow.SrcAddr, row, flow.AddrFrom4(rng.Uint32N(100)))
+		if rng.IntN(3) == 0 {
+			b.SetNum(flow.SrcPort, row, m.next%BlockRows)
+		}
+	}
+	return b
+}
+
+// ack says that all that was pending is durable.
+func (m *model) ack() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.Copy(m.acked, m.pending)
+	clear(m.pending)
+}
+
+func (m *model) beginDrop(h Hour) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dropping[h] = true
+}
+
+func (m *model) endDrop(h Hour) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.dropping, h)
+	for id, of := range m.hourOf {
+		if of == h {
+			delete(m.acked, id)
+			delete(m.pending, id)
+		}
+	}
+}
+
+// check compares the rows of s with the model, and has the model know them as
+// durable from then on.
+func (m *model) check(t *testing.T, s *Store) {
+	t.Helper()
+	got := storeRows(t, s)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	have := map[uint64]bool{}
+	for _, id := range got.Num(flow.Bytes) {
+		if have[id] {
+			t.Fatalf("row %d of bucket %v is there twice", id, m.hourOf[id])
+		}
+		if !m.acked[id] && !m.pending[id] {
+			t.Fatalf("row %d of bucket %v is there, and was dropped or never appended", id, m.hourOf[id])
+		}
+		have[id] = true
+	}
+	lost := map[Hour]int{}
+	kept := map[Hour]int{}
+	for id := range m.acked {
+		if have[id] {
+			kept[m.hourOf[id]]++
+		} else {
+			lost[m.hourOf[id]]++
+		}
+	}
+	for h, n := range lost {
+		if !m.dropping[h] || kept[h] > 0 {
+			t.Fatalf("%d flushed rows of bucket %v are lost, %d are there, being dropped: %v", n, h, kept[h], m.dropping[h])
+		}
+	}
+	m.acked, m.pending = have, map[uint64]bool{}
+	clear(m.dropping)
+}
+
+// A crasher plays a crash at the n-th operation on the file system: it keeps
+// what the disk would have, and what the store would have to know.
+type crasher struct {
+	mu    sync.Mutex
+	fs    *MemFS
+	rng   *rand.Rand
+	model *model
+	left  int
+
+	crashed *MemFS
+	expect  *model
+}
+
+// MaybeError is called before each operation on the file system.
+func (c *crasher) MaybeError(errorfs.Op) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left--; c.left == 0 {
+		c.expect = c.model.clone()
+		c.crashed = c.fs.Crash(c.rng, []int{0, 30, 70, 100}[c.rng.IntN(4)])
+	}
+	return nil
+}
+
+// String names the crasher.
+func (c *crasher) String() string { return "crasher" }
+
+// TestCrash appends, flushes, seals, drops and copies at random, stops at a
+// random operation on the file system, opens what is left, and compares it with
+// what was promised.
+//
+//	go test ./store -run TestCrash -crash.seeds 1000
+//	go test ./store -run TestCrash -crash.seed 42
+func TestCrash(t *testing.T) {
+	if *crashSeed != 0 {
+		crashRun(t, *crashSeed)
+		return
+	}
+	for seed := range uint64(*crashSeeds) {
+		t.Run(fmt.Sprint("seed", seed+1), func(t *testing.T) { crashRun(t, seed+1) })
+	}
+}
+
+func crashRun(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 99))
+	m := newModel()
+	fs := NewMemFS()
+	for range 6 {
+		c := &crasher{fs: fs, rng: rand.New(rand.NewPCG(rng.Uint64(), 1)), model: m, left: 1 + rng.IntN(1500)}
+		o := Options{FS: errorfs.Wrap(fs, c), FlushEvery: -1, blockRows: 50 + rng.IntN(200), MaxOpenHours: 2, MemTableSize: 256 << 10}
+		s, err := Open("data", o)
+		if err != nil {
+			t.Fatalf("Open after a crash: %v", err)
+		}
+		if bad := s.Damage(); len(bad) > 0 {
+			t.Fatalf("damage after a crash: %v", bad)
+		}
+		m.check(t, s)
+		for range 200 {
+			crashStep(t, rng, m, s)
+			c.mu.Lock()
+			done := c.crashed != nil
+			c.mu.Unlock()
+			if done {
+				break
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+		m.ack()
+		if c.crashed != nil {
+			fs, m = c.crashed, c.expect
+		}
+	}
+}
+
+func crashStep(t *testing.T, rng *rand.Rand, m *model, s *Store) {
+	h := testHour + Hour(rng.IntN(3))
+	switch rng.IntN(20) {
+	default:
+		if err := s.Append(m.batch(rng, 1+rng.IntN(150))); err != nil {
+			t.Fatalf("Append: %v", err)
+		}
+	case 0, 1, 2, 3:
+		if err := s.Flush(); err != nil {
+			t.Fatalf("Flush: %v", err)
+		}
+		m.ack()
+	case 4, 5:
+		crashSeal(t, rng, m, s, h)
+	case 6:
+		m.beginDrop(h)
+		if err := s.Drop(h); err != nil {
+			t.Fatalf("Drop: %v", err)
+		}
+		m.endDrop(h)
+	case 7:
+		dir := fmt.Sprint("copy", rng.Uint32())
+		if err := s.Checkpoint(dir); err != nil {
+			t.Fatalf("Checkpoint: %v", err)
+		}
+		m.ack()
+		c, err := Open(dir, Options{FS: s.opts.FS, ReadOnly: true})
+		if err != nil {
+			t.Fatalf("Open a checkpoint: %v", err)
+		}
+		m.clone().check(t, c)
+		if err := c.Close(); err != nil {
+			t.Fatalf("Close a checkpoint: %v", err)
+		}
+	}
+}
+
+// crashSeal seals a bucket while late rows come in.
+func crashSeal(t *testing.T, rng *rand.Rand, m *model, s *Store, h Hour) {
+	z, err := s.BeginSeal(h)
+	if errors.Is(err, ErrNoBucket) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("BeginSeal: %v", err)
+	}
+	for range rng.IntN(4) {
+		if err := s.Append(m.batch(rng, 1+rng.IntN(150))); err != nil {
+			t.Fatalf("Append: %v", err)
+		}
+		if rng.IntN(2) == 0 {
+			if err := s.Flush(); err != nil {
+				t.Fatalf("Flush: %v", err)
+			}
+			m.ack()
+		}
+	}
+	for i := range rng.IntN(50) {
+		if err := z.Add([]byte{byte(i)}, []byte("entry")); err != nil {
+			t.Fatalf("Add: %v", err)
+		}
+	}
+	if rng.IntN(5) == 0 {
+		if err := z.Abort(); err != nil {
+			t.Fatalf("Abort: %v", err)
+		}
+		return
+	}
+	indexed := z.Bucket().Blocks()
+	if err := z.Commit(); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+	for _, info := range s.Buckets() {
+		if info.Hour == h && (info.Indexed != indexed || info.Blocks < indexed) {
+			t.Fatalf("after a seal of %d blocks the bucket has %d, %d of them indexed", indexed, info.Blocks, info.Indexed)
+		}
+	}
+}
