@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 
@@ -68,4 +69,29 @@ func BenchmarkDecodeSFlow(b *testing.B) {
 	header := ethernetOf(wire(etherVLAN, 10, etherIPv4), ipv4Of(protoTCP, 0, nil, append(tcpOf(), make([]byte, 70)...)))
 	sample := flowSampleOf(1, 2, rawRecord(1, 1500, header), xdrBlock(1001, wire(uint32(10), uint32(0), uint32(20), uint32(0))))
 	benchmarkDecode(b, sflowDatagram(sample, sample, sample, sample, sample, sample))
+}
+
+// Reading a capture and decoding it, as an import does.
+func BenchmarkCapture(b *testing.B) {
+	const datagrams = 1000
+	packets := [][]byte{ethernetOf(wire(etherIPv4), ipv4Of(protoUDP, 0, nil, udpOf(v9(1, set(0, templateUsual)))))}
+	data := ethernetOf(wire(etherIPv4), ipv4Of(protoUDP, 0, nil, udpOf(v9(1, set(300, repeat(24, usualRecord))))))
+	for range datagrams {
+		packets = append(packets, data)
+	}
+	file := pcapOf(b, 1, packets...)
+	batch := flow.NewBatch(32768)
+	b.SetBytes(int64(len(file)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d := NewDecoder(DecoderOptions{})
+		batch.Reset()
+		err := ReadCapture(bytes.NewReader(file), func(g Datagram) error {
+			return d.Decode(batch, uint64(g.Time.UnixMilli()), g.Src, g.Payload)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*datagrams*24), "ns/record")
 }

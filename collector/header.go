@@ -83,3 +83,6 @@ func readHeader10(h *header, p []byte) ([]byte, error) {
 }
 
 func normalAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+// maxDatagram is the longest payload of a UDP datagram, in bytes, rounded up.
+const maxDatagram = 65535

@@ -3,6 +3,7 @@
 package collector
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -70,7 +71,7 @@ func openSocket(addr string, receiveBuffer int, share bool) (*socket, error) {
 		})
 		return errors.Join(controlErr, err)
 	}}
-	conn, err := config.ListenPacket(background, "udp", addr)
+	conn, err := config.ListenPacket(context.Background(), "udp", addr)
 	if err != nil {
 		return nil, err
 	}

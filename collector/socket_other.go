@@ -3,6 +3,7 @@
 package collector
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -27,7 +28,7 @@ type socket struct {
 }
 
 func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
-	conn, err := (&net.ListenConfig{}).ListenPacket(background, "udp", addr)
+	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", addr)
 	if err != nil {
 		return nil, err
 	}
