@@ -1,0 +1,61 @@
+package command
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// One datagram, sent to weir's collector and to nfdump's: the flows and the
+// totals that both print are the same.
+func TestAnswersAgainstNfdump(t *testing.T) {
+	for _, tool := range []string{"nfdump", "nfcapd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed: flows and totals are not compared with nfdump's", tool)
+		}
+	}
+	records := nfdumpRecords()
+	datagram := v5Datagram(records)
+	file := nfcapdFile(t, datagram)
+	data := filepath.Join(t.TempDir(), "data")
+	c := startCollector(t, data)
+	c.send(t, datagram)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if out, _, _ := weir(t, data, "query", "--count"); strings.TrimSpace(out) == "5" {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("got %q flows after five seconds, want 5", out)
+		}
+	}
+	for _, question := range []struct {
+		nfdump, weir []string
+		head         int // lines of weir's answer that nfdump does not print
+	}{
+		{[]string{"-q", "-o", "line"}, []string{"query", "-o", "line"}, 1},
+		{[]string{"-q", "-o", "extended", "proto tcp or packets > 1m"}, []string{"query", "-o", "extended", "proto tcp or packets > 1m"}, 1},
+		{[]string{"-I"}, []string{"stats", "-o", "nfdump"}, 0},
+	} {
+		cmd := exec.Command("nfdump", append([]string{"-r", file}, question.nfdump...)...)
+		cmd.Env = append(os.Environ(), "TZ=UTC")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("nfdump %q: %v", question.nfdump, err)
+		}
+		answer, errs, status := weir(t, data, question.weir...)
+		if status != exitOK {
+			t.Fatalf("weir %q: status %d, %s", question.weir, status, errs)
+		}
+		got, want := words(answer)[question.head:], words(string(out))
+		for i := range want {
+			if strings.HasPrefix(want[i], "Ident:") || strings.HasPrefix(want[i], "Sequence failures:") {
+				continue
+			}
+			if normalLayout(at(got, i)) != normalLayout(want[i]) {
+				t.Errorf("%q, line %d:\n  weir   %q\n  nfdump %q", question.weir, i+1, at(got, i), want[i])
+			}
+		}
+	}
+}
