@@ -76,6 +76,8 @@ func classify(n node, know func(flow.Field) knowledge) class {
 		}
 	case *computedNode:
 		return n.classify(know)
+	case *namedNode:
+		return classNone
 	case *blockNode:
 		if know(n.port).absent || know(flow.PortBlockStart).absent || know(flow.PortBlockEnd).absent {
 			return classNone

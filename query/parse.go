@@ -24,14 +24,23 @@ type ParseOptions struct {
 	Include func(name string) (io.ReadCloser, error)
 
 	// Exporter returns the addresses of the exporter of that name, none if no
-	// exporter is called so. Nil: exporters have no names.
+	// exporter is called so. Nil: those of Names.
 	Exporter func(name string) []flow.Addr
+
+	// Names are what organisations, countries, AS and exporters are called; nil:
+	// nothing has a name.
+	Names *Names
+
+	// Unresolved leaves names of a kind that Names does not have to whoever
+	// parses Filter.Resolved later. The filter then matches nothing by them.
+	Unresolved bool
 }
 
 // A Filter is a parsed filter. It may be used by several goroutines.
 type Filter struct {
 	root   node
 	source string
+	named  bool // a name was resolved, or left
 }
 
 // Parse parses a filter. Empty text matches every record. An error is a
@@ -49,7 +58,7 @@ func Parse(text string, o ParseOptions) (*Filter, error) {
 		}
 		return nil, err
 	}
-	return &Filter{root, expanded}, nil
+	return &Filter{root, expanded, p.named}, nil
 }
 
 // Match reports whether the filter matches r.
@@ -62,6 +71,16 @@ func (f *Filter) String() string { return string(f.root.appendText(nil)) }
 // Source returns the filter's text with its files put in place of their names,
 // so that it parses without ParseOptions.Include.
 func (f *Filter) Source() string { return f.source }
+
+// Resolved returns the filter's text with its files put in place of their names
+// and with the addresses of what ParseOptions.Names knows, so that it parses
+// where neither is known.
+func (f *Filter) Resolved() string {
+	if f.named {
+		return f.String()
+	}
+	return f.source
+}
 
 // Fields returns the fields that the filter looks at.
 func (f *Filter) Fields() flow.FieldSet {
@@ -79,6 +98,7 @@ type parser struct {
 	depth   int
 	leaves  int
 	negated bool // what is read stands behind an odd number of nots
+	named   bool // a condition is about a name
 }
 
 func (p *parser) filter() (node, error) {

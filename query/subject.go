@@ -39,11 +39,10 @@ func (p *parser) address(q qualifier, word string) (node, error) {
 	if n, err := p.netWithMask(q, fields); n != nil || err != nil {
 		return n, err
 	}
-	field := flow.Exporter
-	if q.way != "router" {
-		field = flow.SrcAddr
+	if q.way == "router" {
+		return p.routerCondition(q, fields)
 	}
-	ranges, negated, err := p.exporterOrAddresses(field)
+	ranges, negated, err := p.addresses(true)
 	if err != nil {
 		return nil, err
 	}
@@ -87,20 +86,18 @@ func (p *parser) netWithMask(q qualifier, fields pair) (node, error) {
 	return q.addrEnds(fields, func(f flow.Field) node { return maskedNode(f, a.As4(), mask.As4()) }), nil
 }
 
-// exporterOrAddresses reads addresses, or where the field is the exporter also
-// the name of one.
-func (p *parser) exporterOrAddresses(f flow.Field) ([]addrRange, bool, error) {
-	if f == flow.Exporter && p.options.Exporter != nil && (p.tok.kind == tokenWord || p.tok.kind == tokenQuoted) {
-		if addrs := p.options.Exporter(p.tok.text); len(addrs) > 0 {
-			p.advance()
-			ranges := make([]addrRange, len(addrs))
-			for i, a := range addrs {
-				ranges[i] = addrRange{a, a}
-			}
-			return normalAddrs(ranges), false, nil
-		}
+// routerCondition reads the rest of a condition on the address that exported a
+// flow, or is named in it as its agent.
+func (p *parser) routerCondition(q qualifier, fields pair) (node, error) {
+	list, negated, err := p.exporters()
+	if err != nil {
+		return nil, err
 	}
-	return p.addresses(true)
+	n := q.addrEnds(fields, func(f flow.Field) node { return list.node(f, "router ip") })
+	if negated {
+		return not(n), nil
+	}
+	return n, nil
 }
 
 // port reads a condition on ports.

@@ -27,7 +27,7 @@ func vocabulary() []string {
 	for _, f := range flow.Fields() {
 		words = append(words, f.String())
 	}
-	return words
+	return append(words, LabelFieldNames(true)...)
 }
 
 // term reads one condition.
@@ -105,6 +105,8 @@ func (p *parser) subject(q qualifier) (node, bool, error) {
 		return read(p.ttl(q))
 	case "vrf":
 		return read(p.vrf(q))
+	case "org", "country", "asname", "geo":
+		return read(p.labelled(q, word))
 	case "pblock", "nat", "event", "asa":
 		return read(p.event(q, word))
 	case "src_port", "dst_port":
@@ -153,6 +155,9 @@ func (p *parser) plainSubject() (node, bool, error) {
 	case "mpls_labels":
 		p.advance()
 		return read(p.anyLabel())
+	}
+	if f, ok := ParseLabelField(word); ok {
+		return read(p.labelField(f))
 	}
 	for _, name := range bareProtos {
 		if word == name {
@@ -262,14 +267,22 @@ func (p *parser) numeric(f flow.Field) (node, error) {
 
 // addrCondition reads the rest of a condition on one address field.
 func (p *parser) addrCondition(f flow.Field) (node, error) {
-	ranges, negated, err := p.exporterOrAddresses(f)
+	var list exporterList
+	var negated bool
+	var err error
+	if f == flow.Exporter {
+		list, negated, err = p.exporters()
+	} else {
+		list.ranges, negated, err = p.addresses(true)
+	}
 	if err != nil {
 		return nil, err
 	}
+	n := list.node(f, f.String())
 	if negated {
-		return not(&addrNode{f, ranges}), nil
+		return not(n), nil
 	}
-	return &addrNode{f, ranges}, nil
+	return n, nil
 }
 
 // maskedAddr reads the rest of "FIELD & MASK = ADDRESS".

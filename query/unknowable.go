@@ -4,7 +4,6 @@ package query
 // weir does not keep, and why it does not. Answering them with true or false
 // would be a lie.
 var unknowableWords = map[string]string{
-	"geo":       "weir does not keep the country of an address",
 	"payload":   "weir does not keep payload",
 	"ident":     "weir does not keep nfdump's ident; the source is the exporter: \"exporter 192.0.2.1\"",
 	"client":    "weir does not keep latencies",
