@@ -77,6 +77,9 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 		return nil, err
 	}
 	s, err := store.Open(dir, store.Options{ReadOnly: mode == modeRead})
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &storeError{fmt.Sprintf("%v; run weir as the user that owns the archive", err)}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -218,18 +218,12 @@ func checkFree(ctx context.Context, o collectOptions) error {
 // their port with each other, so the system would let two collectors of one
 // user share it too, and each would get some of the exporters.
 func checkPorts(listen []collector.Listen) error {
-	var held []net.PacketConn
-	defer func() {
-		for _, c := range held {
-			c.Close()
-		}
-	}()
 	for _, l := range listen {
 		c, err := net.ListenPacket("udp", l.Addr)
 		if err != nil {
 			return listenError(fmt.Errorf("listen on %s: %w", l, err))
 		}
-		held = append(held, c)
+		c.Close() // nothing was sent through it
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"weir/query"
 	"weir/store"
@@ -19,6 +20,24 @@ func conclude(ctx context.Context, std *Std, b backend, w query.Window, s query.
 		return nil
 	}
 	return &incompleteError{"the answer leaves out what is damaged: " + strings.Join(s.Damaged, "; ")}
+}
+
+// noteTiming says what an answer took.
+func noteTiming(std *Std, s query.Summary) {
+	fmt.Fprintf(std.Err, "weir: hours: %d, %d pruned; blocks: %d in the rest, %d pruned, %d read; flows: %s scanned, %s matched\n",
+		s.BucketsConsidered, s.BucketsPruned, s.BlocksConsidered, s.BlocksPruned, s.BlocksRead,
+		humanCount(s.RowsScanned), humanCount(s.RowsMatched))
+	t := s.Timing
+	fmt.Fprintf(std.Err, "weir: %v; over all processors: plan %v, filter %v, collect %v, merge %v\n",
+		roundTime(s.Elapsed), roundTime(t.Plan), roundTime(t.Evaluate), roundTime(t.Collect), roundTime(t.Merge))
+}
+
+// roundTime rounds a span to what a reader wants to know.
+func roundTime(d time.Duration) time.Duration {
+	if d < time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
+	return d.Round(100 * time.Microsecond)
 }
 
 // noteEmpty says why a window may have nothing: an answer without rows is only

@@ -323,3 +323,49 @@ func TestImportInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// Ctrl-C ends a question with its own status, and says so in a word.
+func TestInterruptedQuestion(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	defer startCollector(t, data).stop()
+	if _, errs, status := weir(t, data, "import", "../testdata/six-exporters.pcap"); status != exitOK {
+		t.Fatal(errs)
+	}
+	for _, args := range [][]string{{"query"}, {"query", "--count"}, {"top", "src_addr"}, {"query", "--order", "bytes", "-o", "json"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		std, _, errs := testStd()
+		std.Out = writeFunc(func(p []byte) (int, error) { return len(p), nil })
+		std.Getenv = func(name string) string {
+			if name == "WEIR_DATA" {
+				cancel() // it is asked for just before the archive is opened
+				return data
+			}
+			return ""
+		}
+		if status := Main(ctx, append([]string{"weir"}, args...), std); status != exitInterrupted || errs.String() != "weir: interrupted\n" {
+			t.Errorf("%q: status %d, %q", args, status, errs)
+		}
+	}
+}
+
+// A reader that has seen enough is no error: weir query | head.
+func TestClosedPipe(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	if _, errs, status := weir(t, data, "import", "../testdata/six-exporters.pcap"); status != exitOK {
+		t.Fatal(errs)
+	}
+	for _, args := range [][]string{{"query"}, {"query", "-o", "json"}, {"query", "-o", "csv"}, {"query", "-o", "line"}, {"top", "src_addr", "-n", "0"}, {"buckets"}, {"query", "--count"}, {"help"}} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		std, _, errs := testStd()
+		std.Out = w
+		std.Getenv = func(name string) string { return map[string]string{"WEIR_DATA": data}[name] }
+		if status := Main(t.Context(), append([]string{"weir"}, args...), std); status != exitOK || errs.Len() > 0 {
+			t.Errorf("%q: status %d, %q", args, status, errs)
+		}
+		w.Close()
+	}
+}

@@ -51,6 +51,10 @@ func exporterFlag() cli.Flag {
 	return &cli.StringFlag{Name: "exporter", Usage: "only what `ADDR`ess or prefix exported"}
 }
 
+func timingFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "timing", Usage: "say what was pruned and read, and how long it took"}
+}
+
 func filterFileFlag() cli.Flag {
 	return &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "read the filter from `FILE` (- is standard input)"}
 }

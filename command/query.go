@@ -36,7 +36,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
 			&cli.StringFlag{Name: "fields", Usage: "the `FIELD`s to print, separated by commas"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
-			exporterFlag(), filterFileFlag(),
+			exporterFlag(), filterFileFlag(), timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
@@ -64,6 +64,7 @@ type queryOptions struct {
 	format  string
 	columns []column // nil for the format's own choice
 	count   bool
+	timing  bool
 }
 
 func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
@@ -94,7 +95,7 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.request.Filter, err = filterText(c, std, 0); err != nil {
 		return o, err
 	}
-	o.count = c.Bool("count")
+	o.count, o.timing = c.Bool("count"), c.Bool("timing")
 	o.request.Fields = neededFields(o.format, o.columns)
 	return o, nil
 }
@@ -145,6 +146,9 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	if err != nil {
 		return quietPipe(err)
 	}
+	if o.timing {
+		noteTiming(std, summary)
+	}
 	return conclude(ctx, std, b, o.request.Window, summary)
 }
 
@@ -161,6 +165,9 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	}
 	if err := writeCount(std, o.format, result); err != nil {
 		return err
+	}
+	if o.timing {
+		noteTiming(std, summary)
 	}
 	return conclude(ctx, std, b, o.request.Window, summary)
 }

@@ -40,6 +40,8 @@ func connect(ctx context.Context, dir string) (*remote, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, &storeError{fmt.Sprintf("no permission to ask the collector on %s; run weir as the user that the collector runs as",
 			filepath.Join(dir, socketName))}
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return nil, fmt.Errorf("the collector on %s does not answer", filepath.Join(dir, socketName))
 	case err != nil:
 		return nil, err
 	case daemon.Protocol != protocolVersion:

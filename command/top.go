@@ -35,7 +35,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "distinct", Usage: "count the different values of `FIELD` in each group"},
 			exporterFlag(),
 			limitFlag("at most `N` rows; 0 is no limit", strconv.Itoa(defaultTop)),
-			filterFileFlag(),
+			filterFileFlag(), timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir top src_addr --last 1d", "who sends most"},
@@ -66,6 +66,7 @@ type topOptions struct {
 	dir     string
 	request query.TopRequest
 	format  string
+	timing  bool
 }
 
 func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
@@ -95,7 +96,7 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.request.Exporter = c.String("exporter")
+	o.request.Exporter, o.timing = c.String("exporter"), c.Bool("timing")
 	o.request.Filter, err = filterText(c, std, 1)
 	return o, err
 }
@@ -165,6 +166,9 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 		return quietPipe(err)
 	}
 	noteSampled(std, result.Total)
+	if o.timing {
+		noteTiming(std, summary)
+	}
 	return conclude(ctx, std, b, o.request.Window, summary)
 }
 
