@@ -230,8 +230,9 @@ func (e *exporter) disputes(s *stream, t *template) bool {
 func (e *exporter) makeRoom(t *template, d *Decoder) bool {
 	l := &d.limits
 	over := func() bool {
-		return e.templates+1 > l.Templates || e.templateBytes+t.size() > l.TemplateBytes ||
-			int(d.templateBytes.Load())+t.size() > l.TotalTemplateBytes
+		own := e.templateBytes + t.size()
+		return e.templates+1 > l.Templates || own > l.TemplateBytes ||
+			own > templateShare && int(d.templateBytes.Load())+t.size() > l.TotalTemplateBytes
 	}
 	if !over() {
 		return true

@@ -22,16 +22,25 @@ type Limits struct {
 }
 
 // DefaultLimits returns the limits that hold where nothing else is said. They
-// bound a Decoder's memory at about 300 MB under any flood; a usual network
+// bound a Decoder's memory at about 350 MB under any flood; a usual network
 // stays at a few MB.
 func DefaultLimits() Limits {
 	return Limits{
-		Exporters: 8192, Streams: 256, TotalStreams: 65536,
+		Exporters: 4096, Streams: 256, TotalStreams: 65536,
 		Templates: 4096, TemplateBytes: 2 << 20, TotalTemplateBytes: 64 << 20,
 		Pending: 256, PendingBytes: 1 << 20, TotalPendingBytes: 32 << 20, PendingAge: 10 * time.Minute,
 		Samplers: 1024, Interfaces: 4096, InterfaceNames: 4096, TableBytes: 2 << 20, TotalTableBytes: 32 << 20,
 	}
 }
+
+// What an exporter can always have, in bytes, even when a flood has used up what
+// there is for all: a router's templates, its sampling table, and a few data sets
+// that wait.
+const (
+	templateShare = 16 << 10
+	tableShare    = 8 << 10
+	pendingShare  = 8 << 10
+)
 
 func (l Limits) withDefaults() Limits {
 	def := DefaultLimits()

@@ -197,7 +197,8 @@ const entryBytes = 64
 
 // reserve accounts for n bytes of tables, or says that there is no room.
 func (e *exporter) reserve(n int, d *Decoder) bool {
-	if e.tableBytes+n > d.limits.TableBytes || int(d.tableBytes.Load())+n > d.limits.TotalTableBytes {
+	own := e.tableBytes + n
+	if own > d.limits.TableBytes || own > tableShare && int(d.tableBytes.Load())+n > d.limits.TotalTableBytes {
 		return false
 	}
 	e.tableBytes += n

@@ -21,7 +21,8 @@ func (e *exporter) hold(s *stream, h *header, id uint16, body []byte, d *Decoder
 	for len(e.pending) > 0 && (len(e.pending) >= l.Pending || e.pendingBytes+size > l.PendingBytes) {
 		e.dropOldest(d)
 	}
-	if size > l.PendingBytes || int(d.pendingBytes.Load())+size > l.TotalPendingBytes {
+	own := e.pendingBytes + size
+	if own > l.PendingBytes || own > pendingShare && int(d.pendingBytes.Load())+size > l.TotalPendingBytes {
 		e.count(ReasonNoTemplate)
 		e.stats.SetsDropped++
 		return
