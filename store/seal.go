@@ -158,11 +158,14 @@ func (z *Sealing) commit() error {
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	s.mu.Lock()
-	gone := s.closed || z.hour.dropped
+	closed, dropped := s.closed, z.hour.dropped
 	sealed := *z.hour // what the bucket will be
 	s.mu.Unlock()
-	if gone {
+	switch {
+	case closed:
 		return ErrClosed
+	case dropped:
+		return ErrNoBucket
 	}
 	if sealed.blocks > z.bucket.info.Blocks {
 		columns.remove()
