@@ -130,7 +130,7 @@ func sendAll(t *testing.T, to netip.AddrPort, datagrams []datagram) {
 		if err := out.Send(datagrams[i].src.Addr(), datagrams[i].payload); err != nil {
 			t.Fatal(err)
 		}
-		if i%8 == 7 {
+		if i%4 == 3 {
 			time.Sleep(time.Millisecond)
 		}
 	}

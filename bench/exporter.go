@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"weir/flow"
 )
@@ -55,6 +56,10 @@ type Exporter struct {
 	Layer2   bool   // exports MAC addresses and VLANs (v9 and IPFIX)
 	NAT      bool   // translates addresses and exports them (v9 and IPFIX)
 	Uplinks  int    // interfaces towards the outside; 0 counts as 1
+
+	// Uptime is how long the exporter had been up at the start, in whole
+	// seconds; 0 is 3 to 40 days. Its 32-bit clock wraps after 49.7 days.
+	Uptime time.Duration
 }
 
 // DefaultExporters returns the exporters of a research network, one of each

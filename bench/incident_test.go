@@ -68,3 +68,33 @@ func TestExfiltrationAddsUp(t *testing.T) {
 		t.Errorf("the parts have %d bytes, want 1000003", sum)
 	}
 }
+
+// TestSeenTwice counts the flows that two exporters report.
+func TestSeenTwice(t *testing.T) {
+	g := New(Options{Seed: 9, Records: 20_000, Exporters: UniformExporters(3, NetFlow9), SeenTwice: 25})
+	b := flow.NewBatch(1 << 15)
+	for {
+		if _, ok := g.Next(b); !ok {
+			break
+		}
+	}
+	exporters := map[string]map[flow.Addr]bool{}
+	for i := range b.Len() {
+		n := func(f flow.Field) uint64 { return b.GetNum(f, i) }
+		text := flowText(b.GetAddr(flow.SrcAddr, i), b.GetAddr(flow.DstAddr, i), uint16(n(flow.SrcPort)), uint16(n(flow.DstPort)),
+			n(flow.Bytes), n(flow.Packets), n(flow.Start), n(flow.End))
+		if exporters[text] == nil {
+			exporters[text] = map[flow.Addr]bool{}
+		}
+		exporters[text][b.GetAddr(flow.Exporter, i)] = true
+	}
+	twice := 0
+	for _, seenBy := range exporters {
+		if len(seenBy) == 2 {
+			twice++
+		}
+	}
+	if share := twice * 100 / len(exporters); share < 20 || share > 30 {
+		t.Errorf("%d of %d flows are seen by two exporters, want about 25 %%", twice, len(exporters))
+	}
+}

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"testing"
+	"time"
 
 	"weir/bench"
 	"weir/collector"
@@ -66,5 +67,15 @@ func TestDecodedIsGenerated(t *testing.T) {
 	})
 	t.Run("default exporters", func(t *testing.T) {
 		decodeAll(t, bench.Options{Seed: 10, Records: 20000})
+	})
+	t.Run("uptime that wraps", func(t *testing.T) {
+		exporters := bench.DefaultExporters()
+		for i := range exporters { // 2^32 ms are 4,294,967 s and a bit
+			exporters[i].Uptime = 4_294_965 * time.Second
+		}
+		decodeAll(t, bench.Options{Seed: 11, Records: 20000, Exporters: exporters})
+	})
+	t.Run("seen twice", func(t *testing.T) {
+		decodeAll(t, bench.Options{Seed: 12, Records: 5000, SeenTwice: 30})
 	})
 }

@@ -16,6 +16,10 @@ type Options struct {
 	Records   int64      // records to make, about (a last datagram is finished); 0: no end
 	Exporters []Exporter // nil: DefaultExporters
 	Incidents []Incident // planted in the traffic
+
+	// SeenTwice is the percentage of conversations that the exporter next in
+	// the list sees too, and exports again.
+	SeenTwice int
 }
 
 // DefaultStart is where simulated time starts unless Options say otherwise.
@@ -43,6 +47,7 @@ type Generator struct {
 	start     uint64
 	rate      uint64
 	limit     int64
+	twice     uint64 // percentage of conversations that two exporters see
 	made      int64  // records handed to sessions
 	now       uint64 // ms
 	swept     uint64 // ms; when old datagrams were last sent on
@@ -82,12 +87,15 @@ func New(o Options) *Generator {
 	start := uint64(o.Start.UnixMilli())
 	g := &Generator{
 		traffic: newTraffic(o.Seed, start), start: start, now: start, swept: start,
-		rate: uint64(o.Rate), limit: o.Records,
+		rate: uint64(o.Rate), limit: o.Records, twice: uint64(max(o.SeenTwice, 0)),
 	}
 	for i := range o.Exporters {
 		e := &o.Exporters[i]
-		// Routers have been up for 3 to 40 days; whole seconds, see encoderV9.
-		boot := start - (3+mix(uint64(i)^o.Seed)%37)*86_400_000 - start%1000
+		uptime := uint64(e.Uptime/time.Second) * 1000
+		if uptime == 0 {
+			uptime = (3 + mix(uint64(i)^o.Seed)%37) * 86_400_000
+		}
+		boot := start - uptime - start%1000 // whole seconds, see encoderV9
 		g.exporters = append(g.exporters, &session{exporter: e, encoder: newEncoder(e, boot)})
 		for range e.Share {
 			g.byWeight = append(g.byWeight, i)
@@ -138,9 +146,11 @@ func (g *Generator) step() {
 	s, ok := g.nextPlanted()
 	if !ok {
 		s = g.traffic.next(g.now)
-		s.exporter = g.choose(&s)
 		if s.exporter < 0 {
-			return
+			if s.exporter = g.choose(&s); s.exporter < 0 {
+				return
+			}
+			g.repeat(s)
 		}
 	}
 	g.made++
@@ -180,6 +190,18 @@ func (g *Generator) choose(s *seen) int {
 		x = mix(x)
 	}
 	return -1
+}
+
+// repeat lets the next exporter see a flow too, if it is one that two see.
+func (g *Generator) repeat(s seen) {
+	pair := min(s.Src.Lo, s.Dst.Lo) ^ max(s.Src.Lo, s.Dst.Lo)<<1
+	if mix(pair)%100 >= g.twice {
+		return
+	}
+	s.exporter = (s.exporter + 1) % len(g.exporters)
+	if g.exporters[s.exporter].exporter.carries(&s.Flow) {
+		g.traffic.queue = append(g.traffic.queue, s)
+	}
 }
 
 // fits reports whether the datagram has room for one more record.
