@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/index"
 	"weir/store"
 )
 
@@ -24,9 +25,10 @@ type scan struct {
 	window  Window
 	reverse bool // last block first
 
-	summary Summary
+	summary Summary // buckets and damage are guarded by mu while the scan runs
 	planned time.Duration
-	mu      sync.Mutex // guards damage, which workers add to
+	buckets int // in the store
+	mu      sync.Mutex
 	damage  []string
 }
 
@@ -107,6 +109,7 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 		return err
 	}
 	defer view.Close()
+	s.buckets = len(view.Buckets())
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait() // before the view closes
@@ -152,9 +155,15 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 
 // consume waits for the tasks in order and emits their results.
 func consume[R any](ctx context.Context, s *scan, ordered <-chan *task[R], emit func(R) error) error {
+	report := progressOf(ctx)
 	for t := range ordered {
 		<-t.done
+		s.mu.Lock()
 		s.summary.add(&t.tally)
+		s.mu.Unlock()
+		if report != nil {
+			report(s.progress())
+		}
 		switch {
 		case t.err == nil:
 		case store.IsDamage(t.err):
@@ -175,6 +184,13 @@ func consume[R any](ctx context.Context, s *scan, ordered <-chan *task[R], emit 
 	return ctx.Err()
 }
 
+// progress returns how far the scan has come.
+func (s *scan) progress() Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Progress{Buckets: s.summary.BucketsConsidered, Total: s.buckets, Rows: s.summary.RowsScanned, Matched: s.summary.RowsMatched}
+}
+
 // produce plans the buckets and hands out the blocks to be looked at.
 func produce[R any](ctx context.Context, s *scan, view *store.View, hand func(*task[R]) bool) {
 	buckets := view.Buckets()
@@ -182,12 +198,18 @@ func produce[R any](ctx context.Context, s *scan, view *store.View, hand func(*t
 		buckets = slices.Clone(buckets)
 		slices.Reverse(buckets)
 	}
+	days := index.NewDays(view.Buckets())
+	defer func() {
+		if err := days.Close(); err != nil {
+			s.damaged(err)
+		}
+	}()
 	for _, b := range buckets {
 		if ctx.Err() != nil {
 			return
 		}
 		start := time.Now()
-		p := planBucket(b, s.root, s.window)
+		p := planBucketOf(days, b, s.root, s.window)
 		blocks := p.candidates()
 		s.plannedBucket(&p, len(blocks), time.Since(start))
 		if s.reverse {

@@ -209,12 +209,19 @@ func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, 
 		return nil, 0, nil, err
 	}
 	if d != nil {
+		if g.labels != nil {
+			return codes, d.Len(), func(key []uint64, code int) {
+				if label := g.labels.Find(d.Addr(code)); label != 0 {
+					t.layout.putNum(key, 0, uint64(label))
+				}
+			}, nil
+		}
 		if g.isAddr() {
 			return codes, d.Len(), func(key []uint64, code int) { t.layout.putAddr(key, 0, g.cut(d.Addr(code))) }, nil
 		}
 		return codes, d.Len(), func(key []uint64, code int) { t.layout.putNum(key, 0, g.round(d.Num(code))) }, nil
 	}
-	if g.isAddr() {
+	if g.isAddr() || g.labels != nil {
 		return nil, 0, nil, nil
 	}
 	s := v.blk.Stat(g.field)
@@ -374,6 +381,9 @@ func (t *top) eachAddr(v *visit, g *grouper, rows []uint16, yield func(at int, a
 // eachNum calls yield with the position in rows and the group's number of every
 // row that has one.
 func (t *top) eachNum(v *visit, g *grouper, rows []uint16, yield func(at int, value uint64)) error {
+	if g.labels != nil {
+		return t.eachLabel(v, g, rows, yield)
+	}
 	if g.field == 0 {
 		defined := new(rowSet)
 		*defined = *v.rows

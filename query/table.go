@@ -46,7 +46,7 @@ type shard struct {
 	estimates []uint64 // bytes and packets of each group; nil: as in rows
 	times     []uint64 // first and last of each group, with times
 	distinct  []uint64 // different values, by group
-	seen     pairSet
+	seen      pairSet
 
 	touched uint64 // keeps what prefetch reads from being optimised away
 }
