@@ -13,6 +13,7 @@ func indexedField(f flow.Field) bool { return index.Indexed(f) }
 type bucketPlan struct {
 	bucket *store.Bucket
 	info   store.BucketInfo
+	days   *index.Days // summaries of days; nil: not to be asked
 	blocks *index.Set  // candidates; nil: all
 	stats  index.Stats // what the index took
 	pruned string      // why nothing has to be read, or ""
@@ -21,7 +22,13 @@ type bucketPlan struct {
 
 // planBucket finds out which blocks of a bucket may hold an answer.
 func planBucket(b *store.Bucket, root node, w Window) bucketPlan {
-	p := bucketPlan{bucket: b, info: b.Info()}
+	return planBucketOf(nil, b, root, w)
+}
+
+// planBucketOf is planBucket that asks the summaries of days first, unless days
+// is nil. Buckets are to be planned day by day.
+func planBucketOf(days *index.Days, b *store.Bucket, root node, w Window) bucketPlan {
+	p := bucketPlan{bucket: b, info: b.Info(), days: days}
 	if p.pruned = prunedByInfo(&p.info, root, w); p.pruned != "" {
 		return p
 	}
@@ -109,6 +116,9 @@ func (p *bucketPlan) lookup(n node) (*index.Set, bool, error) {
 		for i, r := range n.ranges {
 			ranges[i] = index.AddrRange(r.lo, r.hi)
 		}
+		if p.absentThatDay(n, ranges) {
+			return index.NewSet(), true, nil
+		}
 		return p.term(n.field, ranges)
 	}
 	return index.NewSet(), true, nil // never true
@@ -136,6 +146,20 @@ func (p *bucketPlan) lookupAnd(kids []node) (*index.Set, bool, error) {
 		}
 	}
 	return both, true, nil
+}
+
+// absentThatDay reports whether the summary of the bucket's day proves that no
+// record of the bucket has one of n's addresses.
+func (p *bucketPlan) absentThatDay(n *addrNode, ranges []index.ValueRange) bool {
+	if p.days == nil || len(ranges) == 0 {
+		return false
+	}
+	absent, err := p.days.Absent(p.bucket, n, ranges)
+	if err != nil { // the hour's own index can still answer
+		p.damage = err
+		return false
+	}
+	return absent
 }
 
 // term looks one field up.
