@@ -21,18 +21,18 @@ const (
 // A service is what a conversation is about: what its server listens on and how
 // much is said.
 type service struct {
-	weight     uint64 // share in a hundred and twenty-eighths
-	proto      uint8
-	port       uint16 // server's port
-	limit      int    // packets go up to 2^limit; 0 for a single packet
-	reqLo      uint64 // bytes of a packet to the server, least
-	reqHi      uint64 // and most
-	respLo     uint64 // bytes of a packet to the client, least
-	respHi     uint64 // and most
-	msPerPkt   uint64 // how slowly packets follow one another, at most
-	inwards    uint64 // percentage of conversations with the server inside
-	tos        uint8
-	symmetrics bool // client and server use the same port
+	weight   uint64 // share in a hundred and twenty-eighths
+	proto    uint8
+	port     uint16 // server's port
+	limit    int    // packets go up to 2^(limit+3); 0 for a single packet
+	reqLo    uint64 // bytes of a packet to the server, least
+	reqHi    uint64 // and most
+	respLo   uint64 // bytes of a packet to the client, least
+	respHi   uint64 // and most
+	msPerPkt uint64 // how slowly packets follow one another, at most
+	inwards  uint64 // percentage of conversations with the server inside
+	tos      uint8
+	samePort bool // client and server use the same port
 }
 
 // services is the mix of what people do, scans and strays apart.

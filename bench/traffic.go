@@ -109,7 +109,7 @@ func (t *traffic) converse(now uint64) {
 		if v6 {
 			req.Proto, req.ICMPType = protoICMPv6, 128
 		}
-	case s.symmetrics && r.percent(70):
+	case s.samePort && r.percent(70):
 		req.SrcPort = s.port
 	default:
 		req.SrcPort = uint16(49152 + r.below(16384))
