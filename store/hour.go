@@ -30,7 +30,7 @@ const hourLayout = "2006-01-02T15"
 // String returns the hour as "2026-11-22T14", UTC.
 func (h Hour) String() string { return time.UnixMilli(int64(h.StartMS())).UTC().Format(hourLayout) }
 
-// ParseHour is the inverse of Hour.String.
+// ParseHour is the inverse of Hour.String for the years to 9999.
 func ParseHour(s string) (Hour, error) {
 	t, err := time.Parse(hourLayout, s)
 	if err != nil {
