@@ -154,7 +154,7 @@ func TestExplainAgreesWithFlows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	a := newArchive(t, rng, 1200)
 	m := &filterMaker{rng, a.records}
-	for range 60 {
+	for range 30 {
 		filter, w := m.filter(2), m.window()
 		plan, err := Explain(context.Background(), a.store, ExplainRequest{Filter: filter, Window: w})
 		if err != nil {

@@ -270,14 +270,14 @@ func (m *nfdumpMaker) filter(depth int) string {
 // differ on purpose.
 func TestFiltersAreNfdumps(t *testing.T) {
 	needNfdump(t)
-	filters := 400
+	filters := 150
 	if testing.Short() {
 		filters = 40
 	}
 	for _, format := range []bench.Format{bench.NetFlow5, bench.NetFlow9, bench.IPFIX} {
 		t.Run(format.String(), func(t *testing.T) {
 			exporters := bench.UniformExporters(3, format)
-			e := shareExport(t, exporters, 4000)
+			e := shareExport(t, exporters, 3000)
 			rng := rand.New(rand.NewPCG(uint64(format), 23))
 			m := &nfdumpMaker{filterMaker{rng, e.records}}
 			some, refused := 0, 0
