@@ -127,6 +127,7 @@ func parseListen(urls []string) ([]collector.Listen, error) {
 // is stored.
 func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	log := slog.New(slog.NewTextHandler(std.Err, nil))
+	limitMemory(std.Getenv, systemMemory())
 	if err := checkFree(ctx, o); err != nil {
 		return err
 	}

@@ -124,6 +124,9 @@ func (at *completion) assignment(current string) []string {
 
 // values completes the value of flag f; lead stands before it in the same word.
 func (at *completion) values(f cli.Flag, lead, value string) []string {
+	if words := questionWords(at.in.name(), f.Names()[0]); words != nil {
+		return led(lead, withPrefix(words, value))
+	}
 	var list []string
 	switch f.Names()[0] {
 	case "output":

@@ -36,7 +36,7 @@ Sums are of what was exported. FILTER is as for weir query and narrows the flows
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(query.PeerOrders, ", "), DefaultText: "bytes"},
 			limitFlag("at most `N` peers; 0 is no limit", strconv.Itoa(defaultPeers)),
-			exporterFlag(), filterFileFlag(),
+			exporterFlag(), filterFileFlag(), timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir peers 192.0.2.7 --last 1d", "who this host exchanged most with"},
@@ -56,13 +56,13 @@ Sums are of what was exported. FILTER is as for weir query and narrows the flows
 
 // peersOptions are the options of weir peers.
 type peersOptions struct {
-	dir     string
+	place
 	request query.PeersRequest
 	format  string
 }
 
 func peersFlags(c *cli.Context, std *Std) (o peersOptions, err error) {
-	if o.dir, err = dataDir(c, std); err != nil {
+	if o.place, err = placeOf(c, std); err != nil {
 		return o, err
 	}
 	if o.format, err = outputFormat(c); err != nil {
@@ -103,7 +103,7 @@ func address(text string) (string, error) {
 }
 
 func runPeers(ctx context.Context, std *Std, o peersOptions) error {
-	return question(ctx, std, o.dir, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window,
 		func(b backend) (*query.PeersResult, query.Summary, error) { return b.Peers(ctx, o.request) },
 		func(out *streamWriter, r *query.PeersResult, _ query.Summary) error {
 			if err := writePeers(out, o.format, r, std.color()); err != nil {

@@ -36,6 +36,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
 			&cli.StringFlag{Name: "fields", Usage: "the `FIELD`s to print, separated by commas"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
+			&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
 			exporterFlag(), filterFileFlag(), timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
@@ -65,6 +66,7 @@ type queryOptions struct {
 	columns []column // nil for the format's own choice
 	count   bool
 	timing  bool
+	plain   bool
 }
 
 func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
@@ -95,7 +97,7 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.request.Filter, err = filterText(c, std, 0); err != nil {
 		return o, err
 	}
-	o.count, o.timing = c.Bool("count"), c.Bool("timing")
+	o.count, o.timing, o.plain = c.Bool("count"), c.Bool("timing"), c.Bool("plain")
 	o.request.Fields = neededFields(o.format, o.columns)
 	return o, nil
 }
@@ -131,6 +133,9 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	w, err := newRecordWriter(o.format, out, o.columns, std.color())
 	if err != nil {
 		return quietPipe(err)
+	}
+	if l, ok := w.(*layoutRecords); ok {
+		l.layout.plain = o.plain
 	}
 	summary, err := b.Flows(ctx, o.request, func(r *flow.Record) error {
 		wait.rows.Add(1)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+
+	"github.com/urfave/cli/v2"
 
 	"weir/flow"
 	"weir/query"
@@ -40,7 +43,7 @@ func handleQuestions(mux *http.ServeMux, s *server) {
 }
 
 func handleQuestion[Request, Result any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Request) (*Result, query.Summary, error)) {
-	handle(mux, s, path, func(ctx context.Context, req Request) (any, error) {
+	handleSums(mux, s, path, func(ctx context.Context, req Request) (any, error) {
 		result, summary, err := answer(ctx, req)
 		if err != nil {
 			return nil, err
@@ -97,10 +100,22 @@ func (r *remote) Stats(ctx context.Context, req query.StatsRequest) (*query.Stat
 	return askValue[query.StatsResult](ctx, r, pathStats, req)
 }
 
-// question puts one question to the archive in dir and writes its answer.
-func question[Result any](ctx context.Context, std *Std, dir string, w query.Window,
+// A place is where and how a question is put: options that commands share.
+type place struct {
+	dir    string
+	timing bool
+}
+
+// placeOf returns the place that flags, environment or defaults name.
+func placeOf(c *cli.Context, std *Std) (place, error) {
+	dir, err := dataDir(c, std)
+	return place{dir, c.Bool("timing")}, err
+}
+
+// question puts one question to the archive and writes its answer.
+func question[Result any](ctx context.Context, std *Std, at place, w query.Window,
 	ask func(b backend) (*Result, query.Summary, error), write func(out *streamWriter, r *Result, s query.Summary) error) error {
-	b, err := openBackend(ctx, dir, modeRead, std)
+	b, err := openBackend(ctx, at.dir, modeRead, std)
 	if err != nil {
 		return err
 	}
@@ -121,7 +136,36 @@ func question[Result any](ctx context.Context, std *Std, dir string, w query.Win
 	if err != nil {
 		return quietPipe(err)
 	}
+	if at.timing {
+		noteTiming(std, summary)
+	}
 	return conclude(ctx, std, b, w, summary)
+}
+
+// questionWords are what completes the values of flags of the questions, nil for
+// flags that it does not know.
+func questionWords(name, flag string) []string {
+	switch name + " " + flag {
+	case "series output":
+		return seriesFormats
+	case "series by":
+		return seriesSums
+	case "series step":
+		return []string{"10s", "1m", "5m", "15m", "1h", "1d"}
+	case "series group":
+		return fieldNames()
+	case "series distinct":
+		return []string{"addr", "src_addr", "dst_addr"}
+	case "peers by":
+		return query.PeerOrders
+	case "seen by":
+		return seenOrders
+	case "stats output":
+		return append(slices.Clone(outputFormats), formatNfdump)
+	case "stats per":
+		return []string{"hour"}
+	}
+	return nil
 }
 
 // rfc3339 writes ms since the epoch for programs, "" for none.

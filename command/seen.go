@@ -43,6 +43,7 @@ records on a scale of powers of ten.
 			&cli.BoolFlag{Name: "hours", Usage: "the records of each hour"},
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(seenOrders, ", ") + "; all but addr with the largest or latest first, first with the earliest", DefaultText: "addr"},
 			limitFlag("at most `N` addresses; 0 is no limit", "0"),
+			timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir seen 203.0.113.9 --last 90d", "did we ever see it, when, as what"},
@@ -62,7 +63,7 @@ records on a scale of powers of ten.
 
 // seenOptions are the options of weir seen. The lists are read when it runs.
 type seenOptions struct {
-	dir     string
+	place
 	args    []string
 	request query.SeenRequest
 	format  string
@@ -72,7 +73,7 @@ type seenOptions struct {
 }
 
 func seenFlags(c *cli.Context, std *Std) (o seenOptions, err error) {
-	if o.dir, err = dataDir(c, std); err != nil {
+	if o.place, err = placeOf(c, std); err != nil {
 		return o, err
 	}
 	if o.format, err = outputFormat(c); err != nil {
@@ -166,7 +167,7 @@ func runSeen(ctx context.Context, std *Std, o seenOptions) (err error) {
 	if o.request.Addrs, err = addresses(o.args, std.In); err != nil {
 		return err
 	}
-	return question(ctx, std, o.dir, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window,
 		func(b backend) (*query.SeenResult, query.Summary, error) { return b.Seen(ctx, o.request) },
 		func(out *streamWriter, r *query.SeenResult, _ query.Summary) error {
 			asked, seen := len(r.Addrs), arrangeSeen(r, o)

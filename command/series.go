@@ -62,7 +62,7 @@ for both ends.
 			&cli.StringFlag{Name: "distinct", Usage: "count the different addresses of `FIELD` in each step"},
 			&cli.BoolFlag{Name: "spread", Usage: "divide a flow over the time it lasted"},
 			&cli.BoolFlag{Name: "estimate", Usage: "multiply by the sampling interval"},
-			exporterFlag(), filterFileFlag(),
+			exporterFlag(), filterFileFlag(), timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir series 'dst ip 192.0.2.7' --by packets --last 6h", "when did the flood start and stop"},
@@ -86,7 +86,7 @@ var seriesSums = []string{"bytes", "packets", "flows", "bps", "pps", "distinct"}
 
 // seriesOptions are the options of weir series.
 type seriesOptions struct {
-	dir      string
+	place
 	request  query.SeriesRequest
 	format   string
 	by       string // one of seriesSums
@@ -94,7 +94,7 @@ type seriesOptions struct {
 }
 
 func seriesFlags(c *cli.Context, std *Std) (o seriesOptions, err error) {
-	if o.dir, err = dataDir(c, std); err != nil {
+	if o.place, err = placeOf(c, std); err != nil {
 		return o, err
 	}
 	if o.format = c.String("output"); o.format == "" {
@@ -183,7 +183,7 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 }
 
 func runSeries(ctx context.Context, std *Std, o seriesOptions) error {
-	return question(ctx, std, o.dir, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window,
 		func(b backend) (*query.SeriesResult, query.Summary, error) { return b.Series(ctx, o.request) },
 		func(out *streamWriter, r *query.SeriesResult, s query.Summary) error {
 			if err := writeSeries(out, o, r, std); err != nil {

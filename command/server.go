@@ -20,6 +20,7 @@ import (
 // Bounds of the query server.
 const (
 	maxQuestions    = 8                // answered at once; more wait for their turn
+	maxSums         = 2                // of them, those that keep a group for each value in memory
 	maxWaiting      = 64               // waiting; more are refused
 	maxQuestionSize = 32 << 20         // bytes of a question; a list of addresses can be long
 	clientPatience  = 10 * time.Minute // how long a client may leave its answer unread
@@ -30,11 +31,16 @@ type server struct {
 	backend backend
 	log     *slog.Logger
 	slots   chan struct{} // a token for each question being answered
+	sums    chan struct{} // a token for each of them that sums up groups
+	memory  int64         // bytes that the groups of one question may take; 0: the query's own bound
 	queue   chan struct{} // a token for each question accepted
 }
 
 func newServer(b backend, log *slog.Logger) *server {
-	return &server{backend: b, log: log, slots: make(chan struct{}, maxQuestions), queue: make(chan struct{}, maxQuestions+maxWaiting)}
+	return &server{
+		backend: b, log: log, memory: sumMemory(systemMemory()), sums: make(chan struct{}, maxSums),
+		slots: make(chan struct{}, maxQuestions), queue: make(chan struct{}, maxQuestions+maxWaiting),
+	}
 }
 
 // run serves l until ctx is done; then it cancels what is being answered and
@@ -81,7 +87,10 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET "+pathHello, s.hello)
 	mux.HandleFunc("POST "+pathFlows, s.flows)
 	mux.HandleFunc("POST "+pathImport, s.importCaptures)
-	handle(mux, s, pathTop, func(ctx context.Context, req query.TopRequest) (any, error) {
+	handleSums(mux, s, pathTop, func(ctx context.Context, req query.TopRequest) (any, error) {
+		if s.memory > 0 && (req.MaxBytes <= 0 || req.MaxBytes > s.memory) {
+			req.MaxBytes = s.memory
+		}
 		result, summary, err := s.backend.Top(ctx, req)
 		if err != nil {
 			return nil, err
@@ -138,6 +147,20 @@ func handle[Request any](mux *http.ServeMux, s *server, path string, answer func
 		}
 		defer release()
 		out.end(answer(r.Context(), req))
+	})
+}
+
+// handleSums adds a route like handle, of a question that takes much memory:
+// few of them are answered at once, so that the collector keeps its own.
+func handleSums[Request any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Request) (any, error)) {
+	handle(mux, s, path, func(ctx context.Context, req Request) (any, error) {
+		select {
+		case s.sums <- struct{}{}:
+			defer func() { <-s.sums }()
+			return answer(ctx, req)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	})
 }
 

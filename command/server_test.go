@@ -222,6 +222,48 @@ func TestQuestionsTakeTurns(t *testing.T) {
 	}
 }
 
+// Sums take memory: only few of them may run at once.
+func TestSumsTakeTurns(t *testing.T) {
+	running, release := make(chan struct{}, 100), make(chan struct{})
+	r, _ := serve(t, &fakeBackend{top: func(req query.TopRequest) (*query.TopResult, query.Summary, error) {
+		if bound := sumMemory(systemMemory()); req.MaxBytes != bound {
+			t.Errorf("groups may take %d bytes, want %d", req.MaxBytes, bound)
+		}
+		running <- struct{}{}
+		<-release
+		return &query.TopResult{}, query.Summary{}, nil
+	}})
+	done := make(chan error, maxQuestions)
+	for range maxQuestions {
+		go func() {
+			_, _, err := r.Top(context.Background(), query.TopRequest{})
+			done <- err
+		}()
+	}
+	for range maxSums {
+		<-running
+	}
+	select {
+	case <-running:
+		t.Errorf("more than %d run at once", maxSums)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	for range maxQuestions {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSumMemory(t *testing.T) {
+	for memory, want := range map[uint64]int64{0: 0, 2 << 30: 256 << 20, 4 << 30: 512 << 20, 64 << 30: 1 << 30} {
+		if got := sumMemory(memory); got != want {
+			t.Errorf("of %d bytes: got %d, want %d", memory, got, want)
+		}
+	}
+}
+
 func TestRemoteTop(t *testing.T) {
 	want := &query.TopResult{Fields: []string{"src_addr/24", "proto"}, By: "bytes", Groups: 9, Total: query.Sums{Records: 1 << 60, Bytes: 1<<64 - 1},
 		Rows: []query.TopRow{{

@@ -30,7 +30,7 @@ sampled, standard error says so and estimates the whole, and json and csv have t
 			dataFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
-			exporterFlag(), filterFileFlag(),
+			exporterFlag(), filterFileFlag(), timingFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},
@@ -50,13 +50,13 @@ sampled, standard error says so and estimates the whole, and json and csv have t
 
 // statsOptions are the options of weir stats.
 type statsOptions struct {
-	dir     string
+	place
 	request query.StatsRequest
 	format  string
 }
 
 func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
-	if o.dir, err = dataDir(c, std); err != nil {
+	if o.place, err = placeOf(c, std); err != nil {
 		return o, err
 	}
 	if o.format, err = formatOf(c, append(slices.Clone(outputFormats), formatNfdump)); err != nil {
@@ -86,7 +86,7 @@ func formatOf(c *cli.Context, formats []string) (string, error) {
 }
 
 func runStats(ctx context.Context, std *Std, o statsOptions) error {
-	return question(ctx, std, o.dir, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window,
 		func(b backend) (*query.StatsResult, query.Summary, error) { return b.Stats(ctx, o.request) },
 		func(out *streamWriter, r *query.StatsResult, _ query.Summary) error {
 			defer noteSampled(std, r.Total)

@@ -1,0 +1,66 @@
+package command
+
+import (
+	"bytes"
+	"os"
+	"runtime/debug"
+	"strconv"
+
+	"weir/query"
+)
+
+// The collector shares its memory with the questions it answers, and must not
+// be ended by the system for their sake.
+
+// systemMemory returns the bytes of memory that this process may count on: the
+// machine's, or less in a container. 0 if the system does not tell.
+func systemMemory() uint64 {
+	total := memTotal()
+	text, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	if err != nil {
+		return total
+	}
+	limit, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+	if err != nil || total != 0 && limit > total {
+		return total // "max": no limit
+	}
+	return limit
+}
+
+// memTotal returns the machine's memory as /proc/meminfo has it: "MemTotal:",
+// a number, "kB".
+func memTotal() uint64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(text) {
+		fields := bytes.Fields(line)
+		if len(fields) < 2 || string(fields[0]) != "MemTotal:" {
+			continue
+		}
+		kb, err := strconv.ParseUint(string(fields[1]), 10, 64)
+		if err != nil {
+			return 0
+		}
+		return kb << 10
+	}
+	return 0
+}
+
+// limitMemory has the collector's garbage collected before the process takes
+// half of the memory, unless GOMEMLIMIT says otherwise.
+func limitMemory(getenv func(string) string, memory uint64) {
+	if memory > 0 && getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memory / 2))
+	}
+}
+
+// sumMemory returns the bytes that the groups of one question may take: of all
+// that are answered at once, a quarter of the memory.
+func sumMemory(memory uint64) int64 {
+	if memory == 0 {
+		return 0
+	}
+	return int64(min(memory/4/maxSums, query.DefaultTopBytes))
+}
