@@ -218,7 +218,7 @@ func lastHour(s *store.Store) store.Hour {
 	return last
 }
 
-// checkAll proves the indexes of all buckets right.
+// checkAll proves the indexes of all buckets right, and the summaries of days.
 func checkAll(t testing.TB, s *store.Store) {
 	t.Helper()
 	v, err := s.View(0, ^store.Hour(0))
@@ -226,6 +226,16 @@ func checkAll(t testing.TB, s *store.Store) {
 		t.Fatalf("view: %v", err)
 	}
 	defer v.Close()
+	for rest := v.Buckets(); len(rest) > 0; {
+		n := 1
+		for n < len(rest) && dayOf(rest[n].Hour()) == dayOf(rest[0].Hour()) {
+			n++
+		}
+		if err := CheckDay(context.Background(), rest[:n]); err != nil {
+			t.Error(err)
+		}
+		rest = rest[n:]
+	}
 	for _, b := range v.Buckets() {
 		if err := Check(context.Background(), b); err != nil {
 			t.Error(err)

@@ -30,7 +30,7 @@ func addDay(ctx context.Context, s *store.Store, own *store.Bucket, add func(key
 	marks[h-dayOf(h)] = markOf(own.Info())
 	var sources []encodeFunc
 	for i := range own.Blocks() {
-		sources = append(sources, ownSource(own, i, uint32(h-dayOf(h)))...)
+		sources = append(sources, blockSides(own, i, uint32(h-dayOf(h)))...)
 	}
 	hours := 1
 	for _, b := range v.Buckets() {
@@ -67,8 +67,8 @@ func writeDay(ctx context.Context, marks dayMarks, sources []encodeFunc, add fun
 	return nil
 }
 
-// ownSource returns the sources of one block of the bucket being sealed.
-func ownSource(b *store.Bucket, block int, place uint32) []encodeFunc {
+// blockSides returns the addresses of one block as sources.
+func blockSides(b *store.Bucket, block int, place uint32) []encodeFunc {
 	var sources []encodeFunc
 	for _, f := range sideFields {
 		sources = append(sources, func(_ int, lo, hi flow.Addr) (run, error) {

@@ -111,6 +111,25 @@ func (w *dayWorld) verify(tries int) int {
 	return covered
 }
 
+// checkNoticesChange checks the summary against an address that is said to be in no hour.
+func (w *dayWorld) checkNoticesChange() {
+	w.t.Helper()
+	v, err := w.s.View(w.first, w.first+hoursPerDay-1)
+	if err != nil {
+		w.t.Fatalf("view: %v", err)
+	}
+	defer v.Close()
+	d, err := OpenDay(v.Buckets()[0])
+	if err != nil || d == nil {
+		w.t.Fatalf("open day: %v, %v", d, err)
+	}
+	defer d.Close()
+	terms := dayTerms{day: d, covered: 1<<hoursPerDay - 1}
+	if err := terms.expect(flow.Addr{}, nil); err == nil {
+		w.t.Error("an address in no hour is right")
+	}
+}
+
 func TestDaySummary(t *testing.T) {
 	w := newDayWorld(t)
 	for hour := range hoursPerDay {
@@ -128,6 +147,7 @@ func TestDaySummary(t *testing.T) {
 		t.Errorf("sealed %d times when nothing was to do", got)
 	}
 	checkAll(t, w.s)
+	w.checkNoticesChange()
 
 	w.write(3, 100) // late
 	if got := w.verify(30); got != hoursPerDay-2 {
