@@ -17,6 +17,7 @@ type grouper struct {
 	bits4    int        // prefix length that IPv4 addresses are cut to, -1: whole
 	bits6    int        // for IPv6
 	step     uint64     // ms that times are rounded down to, 0: none
+	labels   *Labels    // the group is the name of the address in field; nil: field itself
 
 	slot slot
 }
@@ -31,15 +32,19 @@ var eitherGroups = map[string]pair{
 // maxGroupFields bounds the fields of a group.
 const maxGroupFields = 16
 
-// parseGroupers reads the fields of a TopRequest.
-func parseGroupers(names []string) ([]grouper, error) {
+// parseGroupers reads the fields of a TopRequest; n are the names that it does
+// not bring itself.
+func parseGroupers(names []string, tables LabelTables, n *Names) ([]grouper, error) {
 	if len(names) > maxGroupFields {
 		return nil, &RequestError{Part: "fields", Text: strings.Join(names, ","), Expected: fmt.Sprintf("at most %d fields", maxGroupFields)}
 	}
 	groupers := make([]grouper, len(names))
 	either := ""
 	for i, name := range names {
-		g, err := parseGrouper(name)
+		g, isLabel, err := parseLabelGrouper(name, tables, n)
+		if !isLabel {
+			g, err = parseGrouper(name)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +94,7 @@ func unknownGroup(name string) error {
 	for name := range eitherGroups {
 		all = append(all, name)
 	}
-	all = append(all, "duration", "pps", "bps", "bpp")
+	all = append(append(all, "duration", "pps", "bps", "bpp"), LabelFieldNames(true)...)
 	return &RequestError{"field", name, "the name of a field, as in the JSON output, or addr, port, as, mask, vlan, if", nearest(name, all)}
 }
 
@@ -124,7 +129,7 @@ func (g *grouper) parseCut(text, rest string) error {
 }
 
 // isAddr reports whether the group's values are addresses.
-func (g *grouper) isAddr() bool { return g.field != 0 && g.field.IsAddr() }
+func (g *grouper) isAddr() bool { return g.field != 0 && g.field.IsAddr() && g.labels == nil }
 
 // cut returns the address that stands for a in its group.
 func (g *grouper) cut(a flow.Addr) flow.Addr {
@@ -176,7 +181,10 @@ func newLayout(groupers []grouper) *layout {
 			continue
 		}
 		need := 64
-		if g.field != 0 {
+		switch {
+		case g.labels != nil:
+			need = labelBits
+		case g.field != 0:
 			need = g.field.Bits()
 		}
 		word := 0
@@ -211,6 +219,9 @@ func (l *layout) value(key []uint64, i int) Value {
 	v.Num = key[g.slot.word] >> g.slot.shift
 	if g.slot.bits < 64 {
 		v.Num &= 1<<g.slot.bits - 1
+	}
+	if g.labels != nil {
+		v.Field, v.Name = 0, g.labels.Name(uint32(v.Num))
 	}
 	return v
 }

@@ -13,9 +13,10 @@ import (
 type Value struct {
 	Field   flow.Field // 0 for a computed value
 	Present bool
-	Num     uint64    // of a numeric field, or a computed value
+	Num     uint64    // of a numeric field, or a computed value; of a name the label
 	Addr    flow.Addr // of an address field; the first of the prefix
 	Bits    int       // prefix length that Addr was cut to, counted in its family; -1: whole
+	Name    string    // of an organisation or the like; "" of all other values
 
 	text string // what JSON said, until TopResult.UnmarshalJSON knows the field
 }
@@ -25,6 +26,8 @@ func (v Value) AppendText(dst []byte) []byte {
 	switch {
 	case !v.Present:
 		return dst
+	case v.Name != "":
+		return append(dst, v.Name...)
 	case v.Field != 0 && v.Field.IsAddr():
 		dst = flow.AppendAddr(dst, v.Addr)
 		if v.Bits >= 0 {
@@ -45,6 +48,9 @@ func (v Value) String() string { return string(v.AppendText(nil)) }
 func (v Value) MarshalJSON() ([]byte, error) {
 	if !v.Present {
 		return []byte("null"), nil
+	}
+	if v.Name != "" {
+		return json.Marshal(v.Name)
 	}
 	plain := v.Field == 0 || v.Field.Kind() == flow.KindNumber || v.Field.Kind() == flow.KindLabel
 	if plain {
@@ -92,6 +98,14 @@ func (r *TopResult) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	for i, name := range r.Fields {
+		if _, ok := ParseLabelField(lower(name)); ok {
+			for _, row := range r.Rows {
+				if i < len(row.Key) {
+					row.Key[i].Name, row.Key[i].text = row.Key[i].text, ""
+				}
+			}
+			continue
+		}
 		g, err := parseGrouper(name)
 		if err != nil {
 			return err

@@ -35,6 +35,7 @@ func NewLabels(prefixes []LabelledPrefix) *Labels {
 	type piece struct {
 		addrRange
 		label uint32
+		whole flow.Addr // the prefix's last address: pieces of different prefixes may be equal
 	}
 	l := &Labels{}
 	for _, p := range prefixes {
@@ -46,10 +47,10 @@ func NewLabels(prefixes []LabelledPrefix) *Labels {
 	for _, p := range prefixes {
 		i, _ := slices.BinarySearch(l.names, p.Name)
 		for _, r := range splitFamilies(nil, addrRange{p.First, p.Last}) {
-			pieces = append(pieces, piece{r, uint32(i + 1)})
+			pieces = append(pieces, piece{r, uint32(i + 1), p.Last})
 		}
 	}
-	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Or(a.lo.Compare(b.lo), b.hi.Compare(a.hi)) })
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Or(a.lo.Compare(b.lo), b.hi.Compare(a.hi), b.whole.Compare(a.whole)) })
 	var open []piece // that the current address lies in, the most specific last
 	closeUntil := func(end func(hi flow.Addr) bool) {
 		for len(open) > 0 && end(open[len(open)-1].hi) {

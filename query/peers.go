@@ -64,6 +64,11 @@ type PeerPort struct {
 // Peers answers who an address talked to. A record without the address at
 // either end is not counted, whatever the filter says.
 func Peers(ctx context.Context, s *store.Store, req PeersRequest) (*PeersResult, Summary, error) {
+	return PeersWith(ctx, s, req, ParseOptions{})
+}
+
+// PeersWith is Peers with what the filter may refer to.
+func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOptions) (*PeersResult, Summary, error) {
 	me, err := flow.ParseAddr(req.Addr)
 	if err != nil {
 		return nil, Summary{}, &RequestError{Part: "address", Text: req.Addr, Expected: "an IPv4 or IPv6 address"}
@@ -75,7 +80,7 @@ func Peers(ctx context.Context, s *store.Store, req PeersRequest) (*PeersResult,
 	if req.Limit < 0 {
 		return nil, Summary{}, &RequestError{Part: "limit", Text: fmt.Sprint(req.Limit), Expected: "a number of peers, 0 for all"}
 	}
-	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, ParseOptions{})
+	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {
 		return nil, Summary{}, err
 	}

@@ -67,10 +67,14 @@ var (
 // splitFamilies appends the addresses of r that are of its lo's family: an IPv6
 // range does not take in the IPv4 addresses that are held in its midst.
 func splitFamilies(dst []addrRange, r addrRange) []addrRange {
-	if r.lo.Is4() || !r.lo.Less(allV4.lo) || !allV4.hi.Less(r.hi) {
+	if r.lo.Is4() || !r.lo.Less(allV4.lo) || r.hi.Less(allV4.lo) {
 		return append(dst, r)
 	}
-	return append(dst, addrRange{r.lo, lowV6.hi}, addrRange{highV6.lo, r.hi})
+	dst = append(dst, addrRange{r.lo, lowV6.hi})
+	if allV4.hi.Less(r.hi) {
+		dst = append(dst, addrRange{highV6.lo, r.hi})
+	}
+	return dst
 }
 
 // normalAddrs sorts ranges and joins those of one family that overlap or touch.

@@ -34,7 +34,8 @@ type TopRequest struct {
 	// counts for both families, cut to the family's width), the computed
 	// duration, pps, bps and bpp, and the either-side groups addr, port, as,
 	// mask, vlan and if, in which a flow counts for both its ends (once, if they
-	// are equal). None: one group of everything.
+	// are equal), and the names src_org, dst_org and org of either end, country
+	// and asname alike. None: one group of everything.
 	Fields []string `json:"fields,omitempty"`
 
 	Filter   string `json:"filter,omitempty"` // files expanded (Filter.Source); "" matches all
@@ -46,6 +47,8 @@ type TopRequest struct {
 	Times    bool   `json:"times,omitempty"`     // also the first start and the last end of each group
 	Estimate bool   `json:"estimate,omitempty"`  // By means the estimates, where records were sampled
 	MaxBytes int64  `json:"max_bytes,omitempty"` // memory for groups; 0: DefaultTopBytes
+
+	Labels LabelTables `json:"labels,omitempty"` // names that go before ParseOptions.Names
 }
 
 // An Order is how an answer's records are sorted.

@@ -21,6 +21,8 @@ type SeriesRequest struct {
 	By       string `json:"by,omitempty"`       // what decides which: bytes (also ""), packets or flows
 	Spread   bool   `json:"spread,omitempty"`   // a flow counts over the time it lasted, not where it began
 	Distinct string `json:"distinct,omitempty"` // an address field, or addr for both ends, whose values are counted in every step
+
+	Labels LabelTables `json:"labels,omitempty"` // as in TopRequest
 }
 
 // A SeriesResult is the answer to a SeriesRequest. Steps are aligned to the
@@ -125,7 +127,12 @@ func (r *SeriesResult) trim(start, end bool) {
 
 // Series answers how much there was when.
 func Series(ctx context.Context, s *store.Store, req SeriesRequest) (*SeriesResult, Summary, error) {
-	q, err := newSeriesQuery(ctx, s, req)
+	return SeriesWith(ctx, s, req, ParseOptions{})
+}
+
+// SeriesWith is Series with what the filter and the groups may refer to.
+func SeriesWith(ctx context.Context, s *store.Store, req SeriesRequest, o ParseOptions) (*SeriesResult, Summary, error) {
+	q, err := newSeriesQuery(ctx, s, req, o)
 	if err != nil {
 		return nil, Summary{}, err
 	}
@@ -133,6 +140,7 @@ func Series(ctx context.Context, s *store.Store, req SeriesRequest) (*SeriesResu
 	if err != nil {
 		return nil, Summary{}, err
 	}
+	axis.widen(q.trimStart, q.trimEnd)
 	if points := axis.n * (len(q.values) + 1); points > maxSeriesPoints {
 		return nil, Summary{}, &RequestError{Part: "step", Text: fmt.Sprint(axis.step), Expected: fmt.Sprintf("a longer one: %d steps for each of %d groups are more than %d points",
 			axis.n, len(q.values)+1, maxSeriesPoints)}
@@ -170,8 +178,8 @@ type seriesQuery struct {
 	values             []Value // that get a series of their own
 }
 
-func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest) (*seriesQuery, error) {
-	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, ParseOptions{})
+func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest, o ParseOptions) (*seriesQuery, error) {
+	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {
 		return nil, err
 	}
@@ -186,10 +194,10 @@ func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest) (*se
 	if req.Group == "" {
 		return q, nil
 	}
-	if q.group, err = parseSeriesGrouping(req.Group); err != nil {
+	if q.group, err = parseSeriesGrouping(req.Group, req.Labels, o.Names); err != nil {
 		return nil, err
 	}
-	q.values, err = q.largest(ctx, s)
+	q.values, err = q.largest(ctx, s, o)
 	return q, err
 }
 
@@ -253,13 +261,13 @@ func (q *seriesQuery) fields() flow.FieldSet {
 }
 
 // largest returns the values of the group's field that get a series.
-func (q *seriesQuery) largest(ctx context.Context, s *store.Store) ([]Value, error) {
+func (q *seriesQuery) largest(ctx context.Context, s *store.Store, o ParseOptions) ([]Value, error) {
 	limit := cmp.Or(q.req.Limit, 5)
 	if limit < 0 || limit > maxSeriesGroups {
 		return nil, &RequestError{Part: "limit", Text: fmt.Sprint(q.req.Limit), Expected: fmt.Sprintf("a number of groups up to %d", maxSeriesGroups)}
 	}
-	top, _, err := Top(ctx, s, TopRequest{Fields: []string{q.req.Group}, Filter: q.req.Filter, Window: q.req.Window,
-		Exporter: q.req.Exporter, By: q.req.By, Limit: limit})
+	top, _, err := TopWith(ctx, s, TopRequest{Fields: []string{q.req.Group}, Filter: q.req.Filter, Window: q.req.Window,
+		Exporter: q.req.Exporter, By: q.req.By, Limit: limit, Labels: q.req.Labels}, o)
 	if err != nil {
 		return nil, err
 	}

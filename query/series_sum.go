@@ -18,11 +18,20 @@ type seriesGrouping struct {
 	bits4 int  // of IPv4 addresses; 32 for whole ones
 	bits6 int  // of the others
 	whole bool // not cut
+
+	labels *Labels // the group is the name of the address; nil: the field itself
 }
 
 // parseSeriesGrouping reads a field as TopRequest.Fields have them, but for
 // those that make one flow belong to two groups.
-func parseSeriesGrouping(text string) (g seriesGrouping, err error) {
+func parseSeriesGrouping(text string, tables LabelTables, n *Names) (g seriesGrouping, err error) {
+	if f, ok := ParseLabelField(text); ok {
+		if f.Other != 0 {
+			return g, &RequestError{Part: "field", Text: text, Expected: "one end of a flow: src_" + text + " or dst_" + text}
+		}
+		table, err := tables.table(text, f.Kind, n)
+		return seriesGrouping{field: f.Field, labels: table}, err
+	}
 	name, rest, cut := strings.Cut(text, "/")
 	f, ok := flow.ParseField(name)
 	if !ok {
@@ -65,6 +74,10 @@ func (g *seriesGrouping) key(c *cells, row int) seriesKey {
 		return seriesKey{value: flow.Addr{Lo: c.num(g.field, row)}}
 	}
 	a := c.addr(g.field, row)
+	if g.labels != nil {
+		label := g.labels.Find(a)
+		return seriesKey{value: flow.Addr{Lo: uint64(label)}, absent: label == 0}
+	}
 	if g.whole {
 		return seriesKey{value: a}
 	}
@@ -79,7 +92,7 @@ func keyOf(v Value) seriesKey {
 	switch {
 	case !v.Present:
 		return seriesKey{absent: true}
-	case v.Field.IsAddr():
+	case v.Field != 0 && v.Field.IsAddr():
 		return seriesKey{value: v.Addr}
 	}
 	return seriesKey{value: flow.Addr{Lo: v.Num}}

@@ -72,7 +72,7 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	if err != nil {
 		return nil, err
 	}
-	groupers, err := parseGroupers(req.Fields)
+	groupers, err := parseGroupers(req.Fields, req.Labels, o.Names)
 	if err != nil {
 		return nil, err
 	}
@@ -91,10 +91,11 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	t.layout = newLayout(groupers)
 	pairs := 0
 	if req.Distinct != "" {
-		g, err := parseGrouper(req.Distinct)
+		distinct, err := parseGroupers([]string{req.Distinct}, req.Labels, o.Names)
 		if err != nil {
 			return nil, err
 		}
+		g := distinct[0]
 		if g.other != 0 {
 			return nil, &RequestError{Part: "distinct", Text: req.Distinct, Expected: "a field of one end of the flow, such as dst_addr"}
 		}
@@ -145,6 +146,9 @@ func (t *top) look(v *visit) (struct{}, error) {
 // same, under that. A row that lacks one end counts for the other only.
 func (t *top) addBothEnds(v *visit, w *topWorker, c *counters) error {
 	g := &t.layout.groupers[t.either]
+	if g.labels != nil {
+		return t.addBothLabels(v, w, c)
+	}
 	src, dst := g.field, g.other
 	asSrc, asDst := new(rowSet), new(rowSet)
 	*asSrc, *asDst = *v.rows, *v.rows
