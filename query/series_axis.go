@@ -51,6 +51,16 @@ func newSeriesAxis(lo, hi, step uint64) (seriesAxis, error) {
 	return seriesAxis{from: from, step: step, n: int(n), lo: lo, hi: hi}, nil
 }
 
+// widen makes the time covered reach to full steps where the window is open.
+func (a *seriesAxis) widen(start, end bool) {
+	if start {
+		a.lo = a.from
+	}
+	if end && a.n > 0 {
+		a.hi = a.from + uint64(a.n)*a.step
+	}
+}
+
 // at returns the step that a time of the window lies in.
 func (a *seriesAxis) at(ms uint64) int { return int((ms - a.from) / a.step) }
 
@@ -90,14 +100,17 @@ func (s *seriesSum) addSpread(start, end uint64, p SeriesPoint) {
 	if start < s.axis.lo {
 		s.before.add(share.upTo(s.axis.lo))
 	}
-	first, last := max(start, s.axis.lo), min(end, s.axis.hi)
-	for i := s.axis.at(first); i <= s.axis.at(last-1); i++ {
-		part := share.upTo(min(s.axis.from+uint64(i+1)*s.axis.step, last))
-		s.total.add(part)
-		part.Flows = p.Flows
-		s.points[i].add(part)
+	if first, last, ok := s.axis.steps(start, end, true); ok {
+		for i := first; i <= last; i++ {
+			part := share.upTo(min(s.axis.from+uint64(i+1)*s.axis.step, s.axis.hi, end))
+			s.total.add(part)
+			part.Flows = p.Flows
+			s.points[i].add(part)
+		}
+		s.total.Flows += p.Flows
+	} else {
+		s.before.Flows += p.Flows // the window is empty
 	}
-	s.total.Flows += p.Flows
 	if end > s.axis.hi {
 		s.after.add(share.upTo(end))
 	}
@@ -153,7 +166,7 @@ func (a *seriesAxis) steps(start, end uint64, spread bool) (first, last int, ok 
 		}
 		return a.at(start), a.at(start), true
 	}
-	if start >= a.hi || end <= a.lo {
+	if start >= a.hi || end <= a.lo || a.n == 0 {
 		return 0, 0, false
 	}
 	return a.at(max(start, a.lo)), a.at(min(end, a.hi) - 1), true

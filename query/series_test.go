@@ -67,12 +67,13 @@ func naiveOutside(before, after *SeriesPoint, start, end uint64, p SeriesPoint, 
 	}
 	if start < lo {
 		part := naivePart(p, start, end, start, lo)
-		part.Flows = 0
+		if lo >= hi { // nothing of the flow is in the window
+			part.Flows = p.Flows
+		}
 		before.add(part)
 	}
 	if end > hi {
 		part := naivePart(p, start, end, hi, end)
-		part.Flows = 0
 		after.add(part)
 	}
 }
@@ -234,6 +235,7 @@ func TestSeriesAtBorders(t *testing.T) {
 		{"later spread", SeriesRequest{Window: Window{From: questionBase + minute, To: questionBase + 2*minute}, Step: minute, Spread: true}, []uint64{127}, 10, 10},
 		{"steps beyond the window", SeriesRequest{Window: Window{From: questionBase + minute, To: questionBase + 2*minute}, Step: 60 * minute}, []uint64{107}, 40, 0},
 		{"open", SeriesRequest{Step: minute}, []uint64{51, 107}, 0, 0},
+		{"empty", SeriesRequest{Window: Window{From: questionBase + minute, To: questionBase + minute}, Step: minute, Spread: true}, nil, 10, 30},
 		{"nothing there", SeriesRequest{Window: Window{From: questionBase + 30*minute, To: questionBase + 32*minute}, Step: minute}, []uint64{0, 0}, 0, 0},
 	} {
 		got, _, err := Series(context.Background(), s, c.req)
