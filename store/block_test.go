@@ -14,19 +14,19 @@ import (
 func blockOf(tb testing.TB, b *flow.Batch) *Block {
 	tb.Helper()
 	enc := newEncoder().encode(b)
-	blk, err := openEncoded(enc)
+	blk, err := openEncoded(enc, newCodecs())
 	if err != nil {
 		tb.Fatalf("read header: %v", err)
 	}
 	return blk
 }
 
-func openEncoded(enc *encodedBlock) (*Block, error) {
+func openEncoded(enc *encodedBlock, c *codecs) (*Block, error) {
 	head, err := parseHeader(enc.head)
 	if err != nil {
 		return nil, err
 	}
-	src := &storedBlock{head: head, codecs: newCodecs(), read: func(f flow.Field) ([]byte, error) {
+	src := &storedBlock{head: head, codecs: c, read: func(f flow.Field) ([]byte, error) {
 		if i := slices.Index(enc.fields, f); i >= 0 {
 			return enc.columns[i], nil
 		}
@@ -201,7 +201,7 @@ func TestEncoderIsReusable(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 8))
 		b := randomBatch(rng, 1+rng.IntN(3000), 0)
-		blk, err := openEncoded(e.encode(b))
+		blk, err := openEncoded(e.encode(b), newCodecs())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -169,7 +169,7 @@ func TestDamageIsFound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 5))
 	for i, f := range enc.fields {
 		enc.columns[i][rng.IntN(len(enc.columns[i]))] ^= 1 << rng.IntN(8)
-		blk, err := openEncoded(enc)
+		blk, err := openEncoded(enc, newCodecs())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestDamageIsFound(t *testing.T) {
 // column replaced. Errors are expected, and must be of damage; panics are not.
 func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte, fields flow.FieldSet) {
 	t.Helper()
-	blk, err := openEncoded(enc)
+	blk, err := openEncoded(enc, newCodecs())
 	if err != nil {
 		t.Fatalf("read header: %v", err)
 	}

@@ -276,7 +276,7 @@ func (e *encoder) splitFrequent(v []uint64, lo uint64) {
 	for i, x := range e.top {
 		place[x-lo] = uint32(i)
 	}
-	symbols, others := grow(&e.symbols, len(v)), grow(&e.others, len(v))
+	symbols, others := grow(&e.symbols, len(v)), grow(&e.others, len(v)+1)
 	n := 0
 	for i, x := range v {
 		symbol := none
@@ -284,10 +284,8 @@ func (e *encoder) splitFrequent(v []uint64, lo uint64) {
 			symbol = place[x-lo]
 		}
 		symbols[i] = byte(symbol)
-		if symbol == none {
-			others[n] = x
-			n++
-		}
+		others[n] = x // stays only if it is one; a branch would be mispredicted
+		n -= int((int64(symbol^none) - 1) >> 63)
 	}
 	e.others = others[:n]
 }
@@ -412,24 +410,32 @@ func (d *decoder) frequent(dst []uint64, src []byte) (rest []byte, err error) {
 	if len(src) == 0 || src[0] != modePlanes {
 		return nil, errShort
 	}
-	others := grow(&d.others, n)
-	if src, err = d.planes(others, src[1:]); err != nil {
+	others := grow(&d.others, n+1) // one more, so that there always is a next
+	others[n] = 0
+	if src, err = d.planes(others[:n], src[1:]); err != nil {
 		return nil, err
 	}
+	if !checkSymbols(symbols, byte(count), n) {
+		return nil, errValue
+	}
+	// Without branches: which values are frequent is anybody's guess.
 	next := 0
 	for i, symbol := range symbols {
-		switch {
-		case int(symbol) < count:
-			dst[i] = top[symbol]
-		case int(symbol) == count && next < len(others):
-			dst[i] = others[next]
-			next++
-		default:
-			return nil, errValue
-		}
-	}
-	if next != len(others) {
-		return nil, errTrailing
+		frequent, other := top[symbol], others[next]
+		isOther := int64(uint64(symbol)^uint64(count)) - 1 // negative if it is
+		isOther >>= 63
+		dst[i] = frequent ^ (frequent^other)&uint64(isOther)
+		next -= int(isOther)
 	}
 	return src, nil
+}
+
+// checkSymbols reports whether no symbol is over count and n are count itself.
+func checkSymbols(symbols []byte, count byte, n int) bool {
+	most, others := byte(0), 0
+	for _, symbol := range symbols {
+		most = max(most, symbol)
+		others -= int((int64(symbol^count) - 1) >> 63)
+	}
+	return most <= count && others == n
 }
