@@ -19,6 +19,7 @@ type backend interface {
 	questions
 	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
 	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)
+	Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error)
 	Buckets(ctx context.Context) ([]store.BucketInfo, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error

@@ -37,6 +37,11 @@ func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult
 	return query.Top(ctx, l.store, req)
 }
 
+// Explain implements backend.
+func (l *local) Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error) {
+	return query.Explain(ctx, l.store, req)
+}
+
 // Buckets implements backend.
 func (l *local) Buckets(context.Context) ([]store.BucketInfo, error) {
 	return l.store.Buckets(), nil

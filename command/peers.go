@@ -104,7 +104,9 @@ func address(text string) (string, error) {
 
 func runPeers(ctx context.Context, std *Std, o peersOptions) error {
 	return question(ctx, std, o.place, o.request.Window,
-		func(b backend) (*query.PeersResult, query.Summary, error) { return b.Peers(ctx, o.request) },
+		func(ctx context.Context, b backend) (*query.PeersResult, query.Summary, error) {
+			return b.Peers(ctx, o.request)
+		},
 		func(out *streamWriter, r *query.PeersResult, _ query.Summary) error {
 			if err := writePeers(out, o.format, r, std.color()); err != nil {
 				return err

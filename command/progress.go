@@ -1,11 +1,14 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"weir/query"
 )
 
 // When progress is shown, and how often it is renewed.
@@ -18,7 +21,7 @@ const (
 // question is. It appears after a second and goes without a trace.
 type progress struct {
 	out   io.Writer // nil: nothing is shown
-	rows  atomic.Int64
+	at    atomic.Pointer[query.Progress]
 	start time.Time
 	stop  chan struct{}
 	ended sync.WaitGroup
@@ -61,7 +64,33 @@ func (p *progress) show() {
 		return
 	}
 	p.shown = true
-	fmt.Fprintf(p.out, "\r\x1b[Ksearching, %.0f s, %s flows so far; Ctrl-C stops", time.Since(p.start).Seconds(), humanCount(uint64(p.rows.Load())))
+	took := time.Since(p.start)
+	fmt.Fprintf(p.out, "\r\x1b[K%s", progressText(p.at.Load(), took))
+}
+
+// progressText says how far a question is.
+func progressText(at *query.Progress, took time.Duration) string {
+	if at == nil {
+		return fmt.Sprintf("waiting for its turn, %.0f s; Ctrl-C stops", took.Seconds())
+	}
+	return fmt.Sprintf("%d of %s, %s flows looked at (%s/s), %s match, %.0f s; Ctrl-C stops", at.Buckets, plural(at.Total, "hour"),
+		humanCount(at.Rows), humanCount(uint64(float64(at.Rows)/took.Seconds())), humanCount(at.Matched), took.Seconds())
+}
+
+// watched returns a context with which a question, asked here or of the daemon,
+// reports to p.
+func (p *progress) watched(ctx context.Context) context.Context {
+	report := func(at query.Progress) { p.at.Store(&at) }
+	return context.WithValue(query.WithProgress(ctx, report), reportKey{}, report)
+}
+
+type reportKey struct{}
+
+// reportOf returns the function that a context of watched reports to, nil for
+// other contexts.
+func reportOf(ctx context.Context) func(query.Progress) {
+	report, _ := ctx.Value(reportKey{}).(func(query.Progress))
+	return report
 }
 
 // hide removes the line for good, before something else is written to the

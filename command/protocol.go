@@ -3,6 +3,8 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+
+	"weir/query"
 )
 
 // The daemon's socket speaks HTTP. Every request names the protocol in a
@@ -10,6 +12,7 @@ import (
 // paths below, and its answer is a stream of lines:
 //
 //	[1,1763820185123,…]           a flow (wire.go)
+//	{"progress":…}                how far the question is
 //	{"result":…}                  the end of an answer: a summary or the answer itself
 //	{"error":{"status":2,…}}      the end of an answer that failed
 //
@@ -21,6 +24,7 @@ const (
 	pathHello     = "/hello"
 	pathFlows     = "/flows"
 	pathTop       = "/top"
+	pathExplain   = "/explain"
 	pathBuckets   = "/buckets"
 	pathImport    = "/import"
 	pathBackup    = "/backup"
@@ -35,10 +39,12 @@ type hello struct {
 	PID      int    `json:"pid"`
 }
 
-// An endLine is the last line of an answer.
-type endLine struct {
-	Result json.RawMessage `json:"result,omitempty"`
-	Error  *remoteError    `json:"error,omitempty"`
+// An answerLine is a line of an answer that is no flow. The last one has a
+// result or an error.
+type answerLine struct {
+	Progress *query.Progress `json:"progress,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Error    *remoteError    `json:"error,omitempty"`
 }
 
 // A remoteError is an error that the daemon answered with. It ends the program

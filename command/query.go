@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"weir/flow"
 	"weir/query"
 )
 
@@ -137,10 +136,7 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	if l, ok := w.(*layoutRecords); ok {
 		l.layout.plain = o.plain
 	}
-	summary, err := b.Flows(ctx, o.request, func(r *flow.Record) error {
-		wait.rows.Add(1)
-		return w.record(r)
-	})
+	summary, err := b.Flows(wait.watched(ctx), o.request, w.record)
 	if finishErr := w.finish(); err == nil {
 		err = finishErr
 	}
@@ -161,7 +157,7 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	wait := startProgress(std)
 	defer wait.end()
-	result, summary, err := b.Top(ctx, query.TopRequest{
+	result, summary, err := b.Top(wait.watched(ctx), query.TopRequest{
 		Filter: o.request.Filter, Window: o.request.Window, Exporter: o.request.Exporter, By: "flows",
 	})
 	wait.end()

@@ -114,7 +114,7 @@ func placeOf(c *cli.Context, std *Std) (place, error) {
 
 // question puts one question to the archive and writes its answer.
 func question[Result any](ctx context.Context, std *Std, at place, w query.Window,
-	ask func(b backend) (*Result, query.Summary, error), write func(out *streamWriter, r *Result, s query.Summary) error) error {
+	ask func(ctx context.Context, b backend) (*Result, query.Summary, error), write func(out *streamWriter, r *Result, s query.Summary) error) error {
 	b, err := openBackend(ctx, at.dir, modeRead, std)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func question[Result any](ctx context.Context, std *Std, at place, w query.Windo
 	defer b.Close()
 	wait := startProgress(std)
 	defer wait.end()
-	result, summary, err := ask(b)
+	result, summary, err := ask(wait.watched(ctx), b)
 	wait.end()
 	if err != nil {
 		return err

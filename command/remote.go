@@ -101,7 +101,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return fmt.Errorf("the collector refused the question: %s", bytes.TrimSpace(text))
 	}
-	err = readAnswer(resp.Body, result, emit)
+	err = readAnswer(resp.Body, result, emit, reportOf(ctx))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -116,7 +116,7 @@ func askError(ctx context.Context, err error) error {
 }
 
 // readAnswer reads the lines of an answer up to its last.
-func readAnswer(body io.Reader, result any, emit func(*flow.Record) error) error {
+func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, report func(query.Progress)) error {
 	in := bufio.NewReaderSize(body, 64<<10)
 	var record flow.Record
 	for {
@@ -128,7 +128,11 @@ func readAnswer(body io.Reader, result any, emit func(*flow.Record) error) error
 			return fmt.Errorf("read the collector's answer: %w", err)
 		}
 		if len(line) == 0 || line[0] != '[' {
-			return readEnd(line, result)
+			end, err := readOther(line, result, report)
+			if end || err != nil {
+				return err
+			}
+			continue
 		}
 		if emit == nil {
 			return errors.New("the collector answered with flows to a question about something else")
@@ -159,21 +163,27 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-func readEnd(line []byte, result any) error {
-	var end endLine
-	if err := json.Unmarshal(line, &end); err != nil {
-		return fmt.Errorf("read the collector's answer: %w", err)
+// readOther reads a line that is no flow. end says that it is the last.
+func readOther(line []byte, result any, report func(query.Progress)) (end bool, err error) {
+	var a answerLine
+	if err := json.Unmarshal(line, &a); err != nil {
+		return true, fmt.Errorf("read the collector's answer: %w", err)
 	}
-	if end.Error != nil {
-		return end.Error
+	switch {
+	case a.Error != nil:
+		return true, a.Error
+	case a.Progress != nil:
+		if report != nil {
+			report(*a.Progress)
+		}
+		return false, nil
+	case result == nil || a.Result == nil:
+		return true, nil
 	}
-	if result == nil || end.Result == nil {
-		return nil
+	if err := json.Unmarshal(a.Result, result); err != nil {
+		return true, fmt.Errorf("read the collector's answer: %w", err)
 	}
-	if err := json.Unmarshal(end.Result, result); err != nil {
-		return fmt.Errorf("read the collector's answer: %w", err)
-	}
-	return nil
+	return true, nil
 }
 
 // Flows implements backend.
@@ -191,6 +201,12 @@ func (r *remote) Top(ctx context.Context, req query.TopRequest) (*query.TopResul
 	}
 	result, summary := fromWire(&w)
 	return result, summary, nil
+}
+
+// Explain implements backend.
+func (r *remote) Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error) {
+	plan := new(query.Plan)
+	return plan, r.ask(ctx, pathExplain, req, plan, nil)
 }
 
 // Buckets implements backend.

@@ -168,7 +168,9 @@ func runSeen(ctx context.Context, std *Std, o seenOptions) (err error) {
 		return err
 	}
 	return question(ctx, std, o.place, o.request.Window,
-		func(b backend) (*query.SeenResult, query.Summary, error) { return b.Seen(ctx, o.request) },
+		func(ctx context.Context, b backend) (*query.SeenResult, query.Summary, error) {
+			return b.Seen(ctx, o.request)
+		},
 		func(out *streamWriter, r *query.SeenResult, _ query.Summary) error {
 			asked, seen := len(r.Addrs), arrangeSeen(r, o)
 			if err := writeSeen(out, o, r, std); err != nil {

@@ -184,7 +184,9 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 
 func runSeries(ctx context.Context, std *Std, o seriesOptions) error {
 	return question(ctx, std, o.place, o.request.Window,
-		func(b backend) (*query.SeriesResult, query.Summary, error) { return b.Series(ctx, o.request) },
+		func(ctx context.Context, b backend) (*query.SeriesResult, query.Summary, error) {
+			return b.Series(ctx, o.request)
+		},
 		func(out *streamWriter, r *query.SeriesResult, s query.Summary) error {
 			if err := writeSeries(out, o, r, std); err != nil {
 				return err

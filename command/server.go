@@ -98,6 +98,9 @@ func (s *server) handler() http.Handler {
 		return toWire(result, summary), nil
 	})
 	handleQuestions(mux, s)
+	handle(mux, s, pathExplain, func(ctx context.Context, req query.ExplainRequest) (any, error) {
+		return s.backend.Explain(ctx, req)
+	})
 	handle(mux, s, pathBuckets, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Buckets(ctx)
 	})
@@ -146,7 +149,7 @@ func handle[Request any](mux *http.ServeMux, s *server, path string, answer func
 			return
 		}
 		defer release()
-		out.end(answer(r.Context(), req))
+		out.end(answer(out.watched(r.Context()), req))
 	})
 }
 
@@ -178,7 +181,7 @@ func (s *server) flows(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	summary, err := s.backend.Flows(r.Context(), req, out.flow)
+	summary, err := s.backend.Flows(out.watched(r.Context()), req, out.flow)
 	out.end(summary, err)
 }
 
@@ -248,9 +251,21 @@ func (a *answer) flow(r *flow.Record) error {
 	return err
 }
 
+// watched returns a context with which a question tells the client how far it
+// is, now and then.
+func (a *answer) watched(ctx context.Context) context.Context {
+	last := time.Now()
+	return query.WithProgress(ctx, func(p query.Progress) {
+		if now := time.Now(); now.Sub(last) >= progressEvery {
+			last = now
+			_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
+		}
+	})
+}
+
 // end writes the last line.
 func (a *answer) end(result any, err error) {
-	var line endLine
+	var line answerLine
 	if err != nil {
 		line.Error = &remoteError{Status: exitStatus(err), Message: err.Error()}
 	} else {

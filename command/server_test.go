@@ -458,3 +458,54 @@ func TestRemoteImportInterrupted(t *testing.T) {
 		t.Errorf("got %+v, %v", result, err)
 	}
 }
+
+func TestReadAnswer(t *testing.T) {
+	tests := []struct {
+		text   string
+		result string
+		err    string
+		seen   int
+	}{
+		{`{"result":"x"}` + "\n", "x", "", 0},
+		{`{"progress":{"rows":5}}` + "\n" + `{"progress":{"rows":6}}` + "\n" + `{"result":"x"}` + "\n", "x", "", 2},
+		{`{"error":{"status":2,"message":"no"}}` + "\n", "", "no", 0},
+		{"", "", "the collector stopped in the middle of its answer; ask again", 0},
+		{`{"progress":{"rows":5}}` + "\n", "", "the collector stopped in the middle of its answer; ask again", 1},
+		{`{"result":"x"}`, "", "read the collector's answer: unexpected EOF", 0},
+		{"[1,2]\n", "", "the collector answered with flows to a question about something else", 0},
+		{"nonsense\n", "", "read the collector's answer: invalid character 'o' in literal null (expecting 'u')", 0},
+		{"\n", "", "read the collector's answer: unexpected end of JSON input", 0},
+	}
+	for _, tt := range tests {
+		var result string
+		seen := 0
+		err := readAnswer(strings.NewReader(tt.text), &result, nil, func(query.Progress) { seen++ })
+		if got := fmt.Sprint(err); result != tt.result || seen != tt.seen || got != tt.err && (err != nil || tt.err != "") {
+			t.Errorf("%q: got %q, %v, %d times progress", tt.text, result, err, seen)
+		}
+	}
+}
+
+func TestProgressText(t *testing.T) {
+	at := &query.Progress{Buckets: 3, Total: 2160, Rows: 2_000_000, Matched: 7}
+	if got, want := progressText(at, 2*time.Second), "3 of 2160 hours, 2.00M flows looked at (1.00M/s), 7 match, 2 s; Ctrl-C stops"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := progressText(nil, 2*time.Second), "waiting for its turn, 2 s; Ctrl-C stops"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The line of progress goes before rows come, and leaves nothing behind.
+func TestProgressHides(t *testing.T) {
+	var terminal bytes.Buffer
+	p := &progress{out: &terminal, stop: make(chan struct{}), start: time.Now()}
+	p.show()
+	out := p.guard(&terminal, true)
+	fmt.Fprintln(out, "row")
+	p.show() // rows are on the terminal: nothing more between them
+	p.end()
+	if got := terminal.String(); !strings.HasSuffix(got, "\r\x1b[Krow\n") || strings.Count(got, "waiting") != 1 {
+		t.Errorf("got %q", got)
+	}
+}

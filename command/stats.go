@@ -87,7 +87,9 @@ func formatOf(c *cli.Context, formats []string) (string, error) {
 
 func runStats(ctx context.Context, std *Std, o statsOptions) error {
 	return question(ctx, std, o.place, o.request.Window,
-		func(b backend) (*query.StatsResult, query.Summary, error) { return b.Stats(ctx, o.request) },
+		func(ctx context.Context, b backend) (*query.StatsResult, query.Summary, error) {
+			return b.Stats(ctx, o.request)
+		},
 		func(out *streamWriter, r *query.StatsResult, _ query.Summary) error {
 			defer noteSampled(std, r.Total)
 			return writeStats(out, o.format, r, std.color())

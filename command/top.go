@@ -151,7 +151,7 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 	defer b.Close()
 	wait := startProgress(std)
 	defer wait.end()
-	result, summary, err := b.Top(ctx, o.request)
+	result, summary, err := b.Top(wait.watched(ctx), o.request)
 	wait.end()
 	if err != nil {
 		return err
