@@ -225,14 +225,14 @@ func (m *nfdumpMaker) leaf() string {
 	return m.pick("src mask ", "dst mask ", "mask ") + m.sample(m.pickField(flow.SrcMask, flow.DstMask))
 }
 
-// net returns a prefix that nfdump 1.7.1 reads as weir does: its masks of
-// length 0 and, for IPv6, of 64 shift by the width of the word.
+// net returns a prefix that nfdump 1.7.1 reads as weir does, so not ::/0, which
+// it shifts by the width of a word.
 func (m *nfdumpMaker) net() string {
 	a := m.sample(m.pickField(flow.SrcAddr, flow.DstAddr))
 	if strings.Contains(a, ":") {
-		return fmt.Sprintf("%s/%d", a, []int{16, 32, 48, 63, 65, 96, 128}[m.rng.IntN(7)])
+		return fmt.Sprintf("%s/%d", a, []int{16, 32, 48, 64, 65, 96, 128}[m.rng.IntN(7)])
 	}
-	return fmt.Sprintf("%s/%d", a, []int{4, 8, 12, 16, 20, 24, 28, 32}[m.rng.IntN(8)])
+	return fmt.Sprintf("%s/%d", a, []int{0, 4, 8, 12, 16, 20, 24, 28, 32}[m.rng.IntN(9)])
 }
 
 // portLeaf keeps ICMP out of a condition on ports: nfdump shows type and code
