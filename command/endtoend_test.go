@@ -348,6 +348,20 @@ func TestInterruptedQuestion(t *testing.T) {
 	}
 }
 
+// On a terminal there is progress and colour, but the answer is the same.
+func TestTerminal(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	for _, args := range [][]string{{"import", "../testdata/six-exporters.pcap"}, {"query"}, {"query", "--count"}, {"top", "src_addr"}, {"buckets"}, {"stats"},
+		{"query", "-o", "json"}, {"peers", "10.1.2.74"}, {"seen", "10.1.2.74"}, {"series"}, {"explain", "any"}, {"retention"}} {
+		std, out, errs := testStd()
+		std.OutTerminal, std.ErrTerminal = true, true
+		std.Getenv = func(name string) string { return map[string]string{"WEIR_DATA": data}[name] }
+		if status := Main(t.Context(), append([]string{"weir"}, args...), std); status != exitOK || out.Len() == 0 {
+			t.Errorf("%q: status %d, %s%s", args, status, out, errs)
+		}
+	}
+}
+
 // A reader that has seen enough is no error: weir query | head.
 func TestClosedPipe(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")

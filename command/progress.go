@@ -24,6 +24,7 @@ type progress struct {
 	at    atomic.Pointer[query.Progress]
 	start time.Time
 	stop  chan struct{}
+	once  sync.Once // closes stop
 	ended sync.WaitGroup
 
 	mu    sync.Mutex
@@ -108,13 +109,13 @@ func (p *progress) hide() {
 	}
 }
 
-// end removes the line and stops.
+// end removes the line and stops; it may be called twice.
 func (p *progress) end() {
 	if p.out == nil {
 		return
 	}
 	p.hide()
-	close(p.stop)
+	p.once.Do(func() { close(p.stop) })
 	p.ended.Wait()
 }
 

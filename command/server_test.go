@@ -505,6 +505,7 @@ func TestProgressHides(t *testing.T) {
 	fmt.Fprintln(out, "row")
 	p.show() // rows are on the terminal: nothing more between them
 	p.end()
+	p.end()
 	if got := terminal.String(); !strings.HasSuffix(got, "\r\x1b[Krow\n") || strings.Count(got, "waiting") != 1 {
 		t.Errorf("got %q", got)
 	}
