@@ -24,14 +24,15 @@ type encoder struct {
 	values  []uint64    // of the rows that have the field
 	addrs   []flow.Addr // of the rows that have the field
 
-	rows        int
-	orders      [2][]uint32
-	parents     [flow.FieldCount]coded // in block order
-	rowCodes    [flow.FieldCount][]uint16
-	sortedCodes [flow.FieldCount][]uint16
-	clock       [flow.End + 1][]uint64 // in block order
-	coder       addrCoder
-	numCoder    numCoder
+	rows         int
+	orders       [2][]uint32
+	parents      [flow.FieldCount]coded       // in block order
+	parentValues [flow.FieldCount][]flow.Addr // the dictionary of each
+	rowCodes     [flow.FieldCount][]uint16
+	sortedCodes  [flow.FieldCount][]uint16
+	clock        [flow.End + 1][]uint64 // in block order
+	coder        addrCoder
+	numCoder     numCoder
 
 	// Scratch of single functions.
 	codes       []uint16
@@ -51,7 +52,6 @@ type encoder struct {
 	entries     []uint32
 	rank        []uint32
 	entryValues []uint64
-	seen        []bool
 	places      []uint64
 	exceptions  []uint64
 	sample      []uint64
@@ -135,7 +135,9 @@ func (e *encoder) sortRows(b *flow.Batch) {
 		}
 		e.gather(b, f)
 		codes := grow(&e.rowCodes[f], e.rows)
-		n := len(e.coder.code(e.addrs[:e.count], codes[:e.count]))
+		values := append(e.parentValues[f][:0], e.coder.code(e.addrs[:e.count], codes[:e.count])...)
+		e.parentValues[f] = values
+		n := len(values)
 		of := column{rows: e.rows, count: e.count, present: e.partial()}
 		spread(codes, &of, uint16(n))
 		e.parents[f] = coded{codes, n + 1}
@@ -264,8 +266,8 @@ func (e *encoder) column(dst []byte, f flow.Field, has flow.FieldSet) []byte {
 	switch other := againstField(f, has); {
 	case f.IsAddr():
 		dst = e.presence(append(dst, layoutDict), e.rows)
-		codes := grow(&e.codes, e.count)
-		e.dictBody = e.addrDict(e.dictBody[:0], e.coder.code(e.addrs[:e.count], codes))
+		values, codes := e.codeAddrs(f)
+		e.dictBody = e.addrDict(e.dictBody[:0], values)
 		return e.dictColumn(dst, f, codes)
 	case isPosting(f):
 		dst = e.presence(append(dst, layoutDict), e.rows)
@@ -277,6 +279,17 @@ func (e *encoder) column(dst []byte, f flow.Field, has flow.FieldSet) []byte {
 		return e.against(append(dst, byte(other)), e.values[:e.count], e.clock[other])
 	}
 	return e.valuesOf(e.presence(append(dst, layoutNumbers), e.rows), f, e.values[:e.count])
+}
+
+// codeAddrs returns the dictionary and the codes of the column at hand; those of
+// a parent are known.
+func (e *encoder) codeAddrs(f flow.Field) (values []flow.Addr, codes []uint16) {
+	codes = grow(&e.codes, e.count)
+	if e.parents[f].codes == nil {
+		return e.coder.code(e.addrs[:e.count], codes), codes
+	}
+	gatherRows(codes[:0], e.parents[f].codes, nil, e.present, e.count)
+	return e.parentValues[f], codes
 }
 
 // dictColumn appends the dictionary in e.dictBody and codes.

@@ -89,11 +89,16 @@ func rangeOf(v []uint64) valueRange {
 	if len(v) == 0 {
 		return valueRange{}
 	}
-	r := valueRange{v[0], v[0]}
-	for _, x := range v {
-		r.lo, r.hi = min(r.lo, x), max(r.hi, x)
+	// Two at a time: each comparison waits for the one before.
+	a, b := valueRange{v[0], v[0]}, valueRange{v[0], v[0]}
+	for ; len(v) >= 2; v = v[2:] {
+		a.lo, a.hi = min(a.lo, v[0]), max(a.hi, v[0])
+		b.lo, b.hi = min(b.lo, v[1]), max(b.hi, v[1])
 	}
-	return r
+	if len(v) > 0 {
+		a.lo, a.hi = min(a.lo, v[0]), max(a.hi, v[0])
+	}
+	return valueRange{min(a.lo, b.lo), max(a.hi, b.hi)}
 }
 
 // width returns the number of planes.

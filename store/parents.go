@@ -124,17 +124,13 @@ func (e *encoder) partial() []uint64 {
 
 func (e *encoder) byEntries(dst []byte, id byte, v []uint64, entries []uint32, n int, plain float64) ([]byte, bool) {
 	values := grow(&e.entryValues, n)
-	seen := grow(&e.seen, n)
-	clear(seen)
+	for i := len(v) - 1; i >= 0; i-- {
+		values[entries[i]] = v[i] // the first of an entry stays
+	}
 	places, others := grow(&e.places, 0), grow(&e.exceptions, 0)
 	last := -1
 	for i, x := range v {
-		entry := entries[i]
-		switch {
-		case !seen[entry]:
-			seen[entry] = true
-			values[entry] = x
-		case values[entry] != x:
+		if values[entries[i]] != x {
 			places = append(places, uint64(i-last-1))
 			others = append(others, x)
 			last = i
