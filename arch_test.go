@@ -31,8 +31,9 @@ var doors = map[string]door{
 	"query":     {[]string{"flow", "store", "index"}, nil},
 	"retention": {[]string{"store"}, nil},
 	"collector": {[]string{"flow"}, []string{"github.com/netsampler/goflow2/v2", "github.com/gopacket/gopacket", "golang.org/x/sys"}},
+	"mmdb":      {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
 	"command": {
-		[]string{"flow", "store", "index", "query", "retention", "collector", "bench", "testdata"},
+		[]string{"flow", "store", "index", "query", "retention", "collector", "mmdb", "bench", "testdata"},
 		[]string{"github.com/urfave/cli/v2", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys",
 			"github.com/schollz/progressbar/v3", "github.com/jedib0t/go-pretty/v6"},
 	},
