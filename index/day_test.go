@@ -102,7 +102,7 @@ func (w *dayWorld) verify(tries int) int {
 			if got := mask>>(h-w.first)&1 != 0; d.Covers(b) && got != has {
 				w.t.Fatalf("hour %v has an address of %v: got %v, want %v", h, ranges, got, has)
 			}
-			absent, err := days.Absent(b, &ranges, ranges)
+			absent, err := days.Absent(b, &ranges, func() []ValueRange { return ranges })
 			if err != nil || absent != (d.Covers(b) && !has) {
 				w.t.Fatalf("hour %v lacks %v: got %v, %v, want %v", h, ranges, absent, err, !has)
 			}

@@ -38,9 +38,8 @@ func NewDays(buckets []*store.Bucket) *Days {
 
 // Absent reports whether the summary of b's day proves that no record of b has
 // an address of the ranges as source or as destination. key is comparable and
-// stands for the ranges: the same key must come with the same ranges, which are
-// looked up once a day.
-func (d *Days) Absent(b *store.Bucket, key any, ranges []ValueRange) (bool, error) {
+// stands for the ranges, which are asked for and looked up once a day.
+func (d *Days) Absent(b *store.Bucket, key any, ranges func() []ValueRange) (bool, error) {
 	if err := d.turnTo(dayOf(b.Info().Hour)); err != nil {
 		return false, err
 	}
@@ -50,7 +49,7 @@ func (d *Days) Absent(b *store.Bucket, key any, ranges []ValueRange) (bool, erro
 	mask, ok := d.masks[key]
 	if !ok {
 		var err error
-		if mask, err = d.day.Hours(ranges); err != nil {
+		if mask, err = d.day.Hours(ranges()); err != nil {
 			return false, err
 		}
 		d.masks[key] = mask

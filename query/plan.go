@@ -112,14 +112,10 @@ func (p *bucketPlan) lookup(n node) (*index.Set, bool, error) {
 		}
 		return p.term(n.field, ranges)
 	case *addrNode:
-		ranges := make([]index.ValueRange, len(n.ranges))
-		for i, r := range n.ranges {
-			ranges[i] = index.AddrRange(r.lo, r.hi)
-		}
-		if p.absentThatDay(n, ranges) {
+		if p.absentThatDay(n) {
 			return index.NewSet(), true, nil
 		}
-		return p.term(n.field, ranges)
+		return p.term(n.field, n.valueRanges())
 	}
 	return index.NewSet(), true, nil // never true
 }
@@ -150,16 +146,25 @@ func (p *bucketPlan) lookupAnd(kids []node) (*index.Set, bool, error) {
 
 // absentThatDay reports whether the summary of the bucket's day proves that no
 // record of the bucket has one of n's addresses.
-func (p *bucketPlan) absentThatDay(n *addrNode, ranges []index.ValueRange) bool {
-	if p.days == nil || len(ranges) == 0 {
+func (p *bucketPlan) absentThatDay(n *addrNode) bool {
+	if p.days == nil || len(n.ranges) == 0 {
 		return false
 	}
-	absent, err := p.days.Absent(p.bucket, n, ranges)
+	absent, err := p.days.Absent(p.bucket, n, n.valueRanges)
 	if err != nil { // the hour's own index can still answer
 		p.damage = err
 		return false
 	}
 	return absent
+}
+
+// valueRanges returns the node's addresses as the index takes them.
+func (n *addrNode) valueRanges() []index.ValueRange {
+	ranges := make([]index.ValueRange, len(n.ranges))
+	for i, r := range n.ranges {
+		ranges[i] = index.AddrRange(r.lo, r.hi)
+	}
+	return ranges
 }
 
 // term looks one field up.
