@@ -11,12 +11,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A config is the content of the file that weir collect --config names. Its keys
-// are the flags' names; what a flag says goes before what the file says.
+// A config is the content of the file that --config names, of the collector or
+// of a question. Keys that are also flags have their names; what a flag says
+// goes before what the file says.
 type config struct {
 	Data      string
 	Listen    []string
 	Retention string
+	Networks  []network
+	Exporters []exporterEntry
+	MMDB      []string // names of MaxMind-format files
 }
 
 // configKeys are the keys of the file. Each stores its value in the config.
@@ -33,6 +37,9 @@ var configKeys = []struct {
 		return v.Decode(&c.Listen)
 	}},
 	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
+	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
+	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
+	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
 }
 
 // readConfig reads the file of that name. An unknown key, a key given twice and
@@ -76,7 +83,11 @@ func readKeys(name string, root *yaml.Node) (*config, error) {
 		}
 		lines[key.Value] = key.Line
 		if err := readKey(c, key, value); err != nil {
-			return nil, prefixUsage(fmt.Sprintf("%s:%d", name, key.Line), err)
+			line := key.Line
+			if at, ok := err.(*lined); ok {
+				line, err = at.line, at.err
+			}
+			return nil, prefixUsage(fmt.Sprintf("%s:%d", name, line), err)
 		}
 	}
 	return c, nil
@@ -89,13 +100,22 @@ func readKey(c *config, key, value *yaml.Node) error {
 		if k.name != key.Value {
 			continue
 		}
-		if err := k.store(c, value); err != nil {
+		err := k.store(c, value)
+		switch err.(type) {
+		case *lined, *usageError:
+			return lineError(value, prefixUsage(key.Value, err))
+		}
+		if err != nil {
 			return usagef("%s: %s", key.Value, yamlMessage(err))
 		}
 		return nil
 	}
-	e := usagef("unknown key %q", key.Value)
-	if near := nearest(key.Value, known); near != "" {
+	return unknownKey(key.Value, known)
+}
+
+func unknownKey(key string, known []string) error {
+	e := usagef("unknown key %q", key)
+	if near := nearest(key, known); near != "" {
 		return e.withHint("did you mean %q?", near)
 	}
 	return e.withHint("the keys are %s", strings.Join(known, ", "))

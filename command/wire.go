@@ -3,35 +3,37 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
-	"strings"
 
 	"weir/flow"
 )
 
-// A flow crosses the socket as one line, a JSON list of field numbers and
-// values in turn, addresses as strings and everything else as the number that
-// the record holds:
+// A flow crosses the socket as one line, a JSON list of numbers: of each field
+// its number and its value, which for an address is two numbers, the halves of
+// its 128 bits.
 //
-//	[1,1763820185123,8,"192.0.2.7",9,"2001:db8::1",12,6]
+//	[1,1763820185123,8,0,281473902969351,12,6]
 //
 // The objects that users see would not do: they leave out bits of MPLS entries,
-// times beyond year 9999 do not parse, and the general decoder is ten times
-// slower than this one.
+// times beyond year 9999 do not parse, and reading them takes ten times as long.
 
 // appendWireRecord appends the line of r, without its end.
 func appendWireRecord(dst []byte, r *flow.Record) []byte {
 	dst = append(dst, '[')
 	for f := range r.Present.All {
-		if dst[len(dst)-1] != '[' {
-			dst = append(dst, ',')
-		}
 		dst = append(strconv.AppendUint(dst, uint64(f), 10), ',')
 		if f.IsAddr() {
-			dst = append(flow.AppendAddr(append(dst, '"'), r.Addr(f)), '"')
+			a := r.Addr(f)
+			dst = append(strconv.AppendUint(dst, a.Hi, 10), ',')
+			dst = strconv.AppendUint(dst, a.Lo, 10)
 		} else {
 			dst = strconv.AppendUint(dst, r.Num(f), 10)
 		}
+		dst = append(dst, ',')
+	}
+	if dst[len(dst)-1] == ',' {
+		dst = dst[:len(dst)-1]
 	}
 	return append(dst, ']')
 }
@@ -39,74 +41,60 @@ func appendWireRecord(dst []byte, r *flow.Record) []byte {
 // parseWireRecord reads what appendWireRecord wrote.
 func parseWireRecord(line []byte, r *flow.Record) error {
 	*r = flow.Record{}
-	p := wireScanner{rest: string(line)}
-	if !p.take('[') {
-		return p.wrong("a list")
-	}
-	for first := true; !p.take(']'); first = false {
-		if !first && !p.take(',') {
-			return p.wrong("a comma")
-		}
-		number, ok := p.number()
-		f := flow.Field(number)
-		if !ok || number >= flow.FieldCount || !f.Valid() || !p.take(',') {
-			return p.wrong("a field")
-		}
-		if err := p.value(r, f); err != nil {
-			return err
-		}
-	}
-	if p.rest != "" {
-		return p.wrong("the end")
-	}
-	return nil
-}
-
-// A wireScanner reads tokens off the front of rest.
-type wireScanner struct{ rest string }
-
-func (p *wireScanner) wrong(want string) error {
-	return fmt.Errorf("read a flow from the daemon: %s expected at %.40q", want, p.rest)
-}
-
-func (p *wireScanner) take(b byte) bool {
-	if p.rest == "" || p.rest[0] != b {
-		return false
-	}
-	p.rest = p.rest[1:]
-	return true
-}
-
-func (p *wireScanner) number() (uint64, bool) {
-	digits := 0
-	for digits < len(p.rest) && p.rest[digits] >= '0' && p.rest[digits] <= '9' {
-		digits++
-	}
-	v, err := strconv.ParseUint(p.rest[:digits], 10, 64)
-	p.rest = p.rest[digits:]
-	return v, err == nil
-}
-
-func (p *wireScanner) value(r *flow.Record, f flow.Field) error {
-	if !f.IsAddr() {
-		v, ok := p.number()
-		if !ok {
-			return p.wrong("a number for " + f.String())
-		}
-		r.SetNum(f, v)
+	if string(line) == "[]" {
 		return nil
 	}
-	text, rest, ok := strings.Cut(strings.TrimPrefix(p.rest, `"`), `"`)
-	if !ok || !p.take('"') {
-		return p.wrong("an address for " + f.String())
+	if len(line) == 0 || line[0] != '[' {
+		return wireError(line)
 	}
-	a, err := flow.ParseAddr(text)
-	if err != nil {
-		return fmt.Errorf("read a flow from the daemon: %w", err)
+	for rest := line; rest[0] != ']' || len(rest) > 1; {
+		number, after, ok := wireNumber(rest)
+		f := flow.Field(number)
+		if !ok || number >= flow.FieldCount || !f.Valid() {
+			return wireError(line)
+		}
+		first, after, ok := wireNumber(after)
+		if !ok {
+			return wireError(line)
+		}
+		if !f.IsAddr() {
+			r.SetNum(f, first)
+			rest = after
+			continue
+		}
+		second, after, ok := wireNumber(after)
+		if !ok {
+			return wireError(line)
+		}
+		r.SetAddr(f, flow.Addr{Hi: first, Lo: second})
+		rest = after
 	}
-	r.SetAddr(f, a)
-	p.rest = rest
 	return nil
+}
+
+func wireError(line []byte) error {
+	return fmt.Errorf("read a flow from the daemon: %.60q is none", line)
+}
+
+// wireNumber reads the number behind the first byte of b, which is the opening
+// bracket or a comma. What it returns begins with the byte behind the number, a
+// comma or the closing bracket.
+func wireNumber(b []byte) (v uint64, rest []byte, ok bool) {
+	if b[0] == ']' {
+		return 0, nil, false
+	}
+	i := 1
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		digit := uint64(b[i] - '0')
+		if v > (math.MaxUint64-digit)/10 {
+			return 0, nil, false
+		}
+		v = v*10 + digit
+	}
+	if i == 1 || i == len(b) || b[i] != ',' && b[i] != ']' {
+		return 0, nil, false
+	}
+	return v, b[i:], true
 }
 
 // marshal returns v as one line of JSON; v is one of this package's own types,
