@@ -50,7 +50,6 @@ func (r *Record) Clear(f Field) {
 	}
 }
 
-
 // AppendMAC appends the 48-bit address as six hexadecimal pairs.
 func AppendMAC(dst []byte, mac uint64) []byte {
 	const hex = "0123456789abcdef"
