@@ -119,6 +119,7 @@ const (
 type peerSum struct {
 	cells cells
 	me    flow.Addr
+	most  int // peers that are kept
 	peers map[flow.Addr]*peerTally
 }
 
@@ -133,7 +134,9 @@ type peerTally struct {
 var peerFields = spanFields.Union(sumFields).Union(flow.SetOf(flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.DstPort, flow.Proto,
 	flow.ReverseBytes, flow.ReversePackets))
 
-func newPeerSum(me flow.Addr) *peerSum { return &peerSum{me: me, peers: map[flow.Addr]*peerTally{}} }
+func newPeerSum(me flow.Addr) *peerSum {
+	return &peerSum{me: me, most: maxPeers, peers: map[flow.Addr]*peerTally{}}
+}
 
 // row adds a row of the loaded block, if the address is an end of it.
 func (a *peerSum) row(row int) error {
@@ -172,8 +175,8 @@ func (a *peerSum) row(row int) error {
 func (a *peerSum) tally(peer flow.Addr) (*peerTally, error) {
 	t := a.peers[peer]
 	if t == nil {
-		if len(a.peers) >= maxPeers {
-			return nil, fmt.Errorf("%v has more than %d peers; ask with a shorter window or a narrower filter", a.me, maxPeers)
+		if len(a.peers) >= a.most {
+			return nil, fmt.Errorf("%v has more than %d peers; ask with a shorter window or a narrower filter", a.me, a.most)
 		}
 		t = new(peerTally)
 		a.peers[peer] = t

@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"testing"
 
@@ -51,7 +50,7 @@ func TestPeersAgainstNaive(t *testing.T) {
 	rng := newRand(t)
 	records := randomRecords(rng, 3000)
 	s := questionStore(t, rng, records)
-	for range 60 {
+	for range 60 * *roundsFlag {
 		me := questionAddrs()[rng.IntN(12)]
 		req := PeersRequest{Addr: me.String(), Filter: randomFilter(rng), Window: randomWindow(rng),
 			By: append(PeerOrders, "")[rng.IntN(len(PeerOrders)+1)], Limit: rng.IntN(8)}
@@ -148,13 +147,17 @@ func TestPeersRefuses(t *testing.T) {
 
 func TestPeersIsBounded(t *testing.T) {
 	sum := newPeerSum(flow.AddrFrom4(1))
-	for i := range uint32(maxPeers) {
+	sum.most = 1000
+	for i := range uint32(1000) {
 		if _, err := sum.tally(flow.AddrFrom4(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := sum.tally(flow.AddrFrom4(maxPeers)); err == nil {
-		t.Error(fmt.Sprint("got no error above ", maxPeers, " peers"))
+	if _, err := sum.tally(flow.AddrFrom4(1000)); err == nil {
+		t.Error("got no error above the bound")
+	}
+	if _, err := sum.tally(flow.AddrFrom4(7)); err != nil {
+		t.Errorf("a peer that is known: %v", err)
 	}
 	var ports peerTally
 	for i := range uint16(100) {

@@ -87,7 +87,7 @@ func TestSeenAgainstNaive(t *testing.T) {
 	rng := newRand(t)
 	records := randomRecords(rng, 3000)
 	s := questionStore(t, rng, records)
-	for range 40 {
+	for range 40 * *roundsFlag {
 		req := SeenRequest{Window: randomWindow(rng), Hours: rng.IntN(2) == 0, Addrs: []string{"198.51.100.1"}}
 		for _, a := range questionAddrs() {
 			if rng.IntN(2) == 0 {

@@ -123,7 +123,7 @@ func TestSeriesAgainstNaive(t *testing.T) {
 	rng := newRand(t)
 	records := randomRecords(rng, 1500)
 	s := questionStore(t, rng, records)
-	for range 150 {
+	for range 40 * *roundsFlag {
 		req := randomSeriesRequest(rng)
 		got, _, err := Series(context.Background(), s, req)
 		if err != nil {

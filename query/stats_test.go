@@ -63,7 +63,7 @@ func TestStatsAgainstNaive(t *testing.T) {
 	rng := newRand(t)
 	records := randomRecords(rng, 3000)
 	s := questionStore(t, rng, records)
-	for range 40 {
+	for range 40 * *roundsFlag {
 		req := StatsRequest{Filter: randomFilter(rng), Window: randomWindow(rng), Hourly: rng.IntN(2) == 0}
 		got, summary, err := Stats(context.Background(), s, req)
 		if err != nil {
