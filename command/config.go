@@ -18,7 +18,7 @@ type config struct {
 	Data      string
 	Listen    []string
 	Retention string
-	Networks  []network
+	Networks  []networkEntry
 	Exporters []exporterEntry
 	MMDB      []string // names of MaxMind-format files
 }
@@ -103,7 +103,7 @@ func readKey(c *config, key, value *yaml.Node) error {
 		err := k.store(c, value)
 		switch err.(type) {
 		case *lined, *usageError:
-			return lineError(value, prefixUsage(key.Value, err))
+			return lineError(value, within(key.Value, err))
 		}
 		if err != nil {
 			return usagef("%s: %s", key.Value, yamlMessage(err))

@@ -12,9 +12,9 @@ import (
 	"weir/query"
 )
 
-// A network is an entry of networks: in the configuration, the prefixes of an
+// A networkEntry is an entry of networks: in the configuration, the prefixes of an
 // organisation. An organisation may have several entries.
-type network struct {
+type networkEntry struct {
 	Name     string
 	Owner    string
 	Contact  string
@@ -70,7 +70,7 @@ func readEntry(item *yaml.Node, keys []entryKey) error {
 		}
 		seen[key.Value] = true
 		if err := keys[at].store(value); err != nil {
-			return lineError(value, prefixUsage(key.Value, err))
+			return lineError(value, within(key.Value, err))
 		}
 	}
 	return nil
@@ -91,6 +91,14 @@ func lineError(n *yaml.Node, err error) error {
 		return err
 	}
 	return &lined{n.Line, err}
+}
+
+// within says under what key a mistake is.
+func within(key string, err error) error {
+	if at, ok := err.(*lined); ok {
+		return &lined{at.line, prefixUsage(key, at.err)}
+	}
+	return prefixUsage(key, err)
 }
 
 // text returns a scalar's text.
@@ -144,11 +152,11 @@ func storeName(to *string) func(*yaml.Node) error {
 
 // readNetworks reads the value of networks:.
 func (c *config) readNetworks(list *yaml.Node) error {
-	var n network
+	var n networkEntry
 	lines := map[flow.Prefix]int{} // in which entry each prefix is, from 0
 	names := map[string]string{}   // as first written, by their lower case
 	return readEntries(list, func() []entryKey {
-		n = network{}
+		n = networkEntry{}
 		add := func(v *yaml.Node) error { return n.addPrefixes(v) }
 		return []entryKey{{"name", storeName(&n.Name)}, {"prefix", add}, {"prefixes", add},
 			{"owner", storeText(&n.Owner)}, {"contact", storeText(&n.Contact)}}
@@ -173,7 +181,7 @@ func (c *config) readNetworks(list *yaml.Node) error {
 	})
 }
 
-func (n *network) addPrefixes(v *yaml.Node) error {
+func (n *networkEntry) addPrefixes(v *yaml.Node) error {
 	list, err := texts(v)
 	if err != nil {
 		return err
@@ -279,7 +287,7 @@ func (c *config) names() *query.Names {
 
 // addOrganisation adds what an entry says of its organisation: the first owner
 // and the first contact of all its entries count.
-func addOrganisation(list []query.Organisation, n network) []query.Organisation {
+func addOrganisation(list []query.Organisation, n networkEntry) []query.Organisation {
 	for i := range list {
 		if o := &list[i]; o.Name == n.Name {
 			if o.Owner == "" {
