@@ -112,39 +112,55 @@ func (s *Store) loadHeader(hs *hourState, rest, value []byte) {
 func headerName(block int) string { return fmt.Sprintf("header of block %d", block) }
 
 // loadTail gives the rows of a tail segment back to their part. A segment that
-// is damaged, or was read already, is left out.
+// is damaged is left out, and so is one that does not follow the one before.
 func (s *Store) loadTail(hs *hourState, rest, value []byte) {
 	if len(rest) != 12 {
 		s.reportDamage(&DamageError{Hour: hs.hour, What: "key of a tail segment", Err: errValue})
 		return
 	}
 	id, from := binary.BigEndian.Uint64(rest), int(binary.BigEndian.Uint32(rest[8:]))
+	p := s.loadPart(hs, id)
+	s.clock++
+	p.used = s.clock
+	p.tails += int64(len(value))
 	rows, err := parseTail(value)
-	if err == nil && rows.Len() > 0 && (rows.PresentCount(flow.Received) != rows.Len() || from+rows.Len() > BlockRows) {
+	switch {
+	case err != nil:
+	case rows.PresentCount(flow.Received) != rows.Len() || from+rows.Len() > BlockRows || from < p.expect:
 		err = errValue
+	case from > p.expect && !p.gap:
+		s.reportTail(p, p.expect, errMissing)
 	}
-	if err != nil {
-		what := fmt.Sprintf("tail segment of part %d from row %d", id, from)
-		s.reportDamage(&DamageError{Hour: hs.hour, What: what, Err: err})
-		rows = flow.NewBatch(0)
+	if p.gap = err != nil; p.gap {
+		s.reportTail(p, from, err)
+		return
 	}
-	p := hs.open
-	if p == nil || p.id != id {
-		if p != nil {
-			// Only the last part of an hour goes on; those before were being written.
-			hs.open, hs.writing = nil, append(hs.writing, p)
-		}
-		p = s.newPart(hs)
-		p.id, p.batch = id, flow.NewBatch(rows.Len())
-		hs.open = p
-	}
-	s.partID = max(s.partID, id)
+	p.expect = from + rows.Len()
 	p.batch.AppendRows(rows, 0, rows.Len())
 	p.bounds.add(boundsOf(rows, 0, rows.Len()))
 	p.flushed = p.batch.Len()
-	p.tails += int64(len(value))
-	s.clock++
-	p.used = s.clock
+}
+
+// reportTail says that a segment is damaged. Its part takes no more rows: the
+// keys of its segments no longer agree with the places of its rows.
+func (s *Store) reportTail(p *part, from int, err error) {
+	p.damaged = true
+	what := fmt.Sprintf("tail segment of part %d from row %d", p.id, from)
+	s.reportDamage(&DamageError{Hour: p.hour.hour, What: what, Err: err})
+}
+
+// loadPart returns the part that a segment belongs to.
+func (s *Store) loadPart(hs *hourState, id uint64) *part {
+	s.partID = max(s.partID, id)
+	if hs.open != nil && hs.open.id == id {
+		return hs.open
+	}
+	if hs.open != nil {
+		// Only the last part of an hour goes on; those before were being written.
+		hs.writing = append(hs.writing, hs.open)
+	}
+	hs.open = &part{hour: hs, id: id, batch: flow.NewBatch(0)}
+	return hs.open
 }
 
 // handOverFull has the parts written that do not go on taking rows. mu is held.
@@ -163,7 +179,7 @@ func (s *Store) handOverFull() {
 			continue
 		}
 		open++
-		if hs.open.batch.Len() >= s.opts.blockRows || open > s.opts.MaxOpenHours {
+		if p := hs.open; p.damaged || p.batch.Len() >= s.opts.blockRows || open > s.opts.MaxOpenHours {
 			s.handOver(hs.open)
 		}
 	}

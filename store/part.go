@@ -17,6 +17,9 @@ type part struct {
 	tails   int64  // bytes of its tail segments
 	used    uint64 // Store.clock at the last append
 	readers int    // snapshots that need the batch
+	expect  int    // while loading: the first row of the next segment
+	gap     bool   // while loading: the segment before was damaged
+	damaged bool   // a segment was damaged: takes no more rows
 
 	handed  bool
 	written bool          // a block on disk, or dropped with its hour
