@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/flow"
@@ -24,6 +25,9 @@ type scan struct {
 	root    node
 	window  Window
 	reverse bool // last block first
+
+	unneeded func(*store.Block) bool // a block can be left out whatever matches in it; nil: none
+	left     atomic.Bool             // one was
 
 	summary Summary // buckets and damage are guarded by mu while the scan runs
 	planned time.Duration
@@ -137,7 +141,7 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 			e, rows := newEvaluator(s.root, s.window), new(rowSet)
 			for t := range work {
 				if t.err = ctx.Err(); t.err == nil {
-					t.visit(&visit{evaluator: e, rows: rows, worker: i}, look)
+					t.visit(s, &visit{evaluator: e, rows: rows, worker: i}, look)
 				}
 				close(t.done)
 			}
@@ -265,7 +269,7 @@ func (s *Summary) add(t *tally) {
 
 // visit evaluates the task's block and, if rows match, looks at it. A mistake of
 // ours ends the query, not the collector that answers it.
-func (t *task[R]) visit(v *visit, look func(v *visit) (R, error)) {
+func (t *task[R]) visit(s *scan, v *visit, look func(v *visit) (R, error)) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.err = fmt.Errorf("look at block %d of bucket %v: panic: %v\n%s", t.block, t.bucket.Hour(), p, debug.Stack())
@@ -278,6 +282,11 @@ func (t *task[R]) visit(v *visit, look func(v *visit) (R, error)) {
 		return
 	}
 	if v.skip(blk) {
+		t.tally.skipped = 1
+		return
+	}
+	if s.unneeded != nil && s.unneeded(blk) {
+		s.left.Store(true)
 		t.tally.skipped = 1
 		return
 	}

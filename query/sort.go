@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"weir/flow"
+	"weir/store"
 )
 
 // A sortKey orders records: those without the key last, then by key, then by
@@ -42,8 +43,9 @@ type keyed struct {
 func (f *flows) sorted(ctx context.Context) error {
 	f.reverse = f.order.Descending && f.limit > 0 // the best are likely to be met first
 	best := &best{limit: f.limit}
+	f.unneeded = func(blk *store.Block) bool { return f.beaten(blk, best) }
 	look := func(v *visit) (keyed, error) {
-		keys, rows, err := f.keys(v)
+		keys, rows, err := f.keys(v, best)
 		if err != nil {
 			return keyed{}, err
 		}
@@ -54,7 +56,7 @@ func (f *flows) sorted(ctx context.Context) error {
 	if err := scanBlocks(ctx, f.scan, look, best.add); err != nil {
 		return err
 	}
-	f.summary.Limited = f.limit > 0 && f.summary.RowsMatched > uint64(f.limit)
+	f.summary.Limited = f.limit > 0 && f.summary.RowsMatched > uint64(f.limit) || f.left.Load()
 	var r flow.Record
 	for i, e := range best.ranked() {
 		if i&0xfff == 0xfff && ctx.Err() != nil {
@@ -69,27 +71,30 @@ func (f *flows) sorted(ctx context.Context) error {
 	return nil
 }
 
-// keys returns the keys of the rows of a visit, sorted, at most limit of them,
-// and the rows that they belong to.
-func (f *flows) keys(v *visit) ([]sortKey, []uint16, error) {
-	rows := v.selected(nil)
-	if err := v.byReceived(rows); err != nil {
-		return nil, nil, err
-	}
+// keys returns the keys of the rows of a visit that may be among the best,
+// sorted, and the rows that they belong to.
+func (f *flows) keys(v *visit, best *best) ([]sortKey, []uint16, error) {
 	value, defined, err := f.keyColumn(v)
 	if err != nil {
 		return nil, nil, err
 	}
+	keyOf := func(row int) sortKey {
+		if !defined(row) {
+			return sortKey{absent: true}
+		}
+		if f.order.Descending {
+			return sortKey{key: ^value(row)}
+		}
+		return sortKey{key: value(row)}
+	}
+	rows := f.promising(v, best, keyOf)
+	if err := v.byReceived(rows); err != nil {
+		return nil, nil, err
+	}
 	keys := make([]sortKey, len(rows))
 	for rank, row := range rows {
-		k := sortKey{absent: !defined(int(row)), place: v.place | uint64(rank)}
-		if !k.absent {
-			k.key = value(int(row))
-			if f.order.Descending {
-				k.key = ^k.key
-			}
-		}
-		keys[rank] = k
+		keys[rank] = keyOf(int(row))
+		keys[rank].place = v.place | uint64(rank)
 	}
 	slices.SortFunc(keys, sortKey.compare)
 	if f.limit > 0 && len(keys) > f.limit {
@@ -100,6 +105,45 @@ func (f *flows) keys(v *visit) ([]sortKey, []uint16, error) {
 		sorted[i] = rows[k.place&0xffff]
 	}
 	return keys, sorted, nil
+}
+
+// promising returns the rows of a visit without those that limit others of it,
+// or limit records of other blocks, stand before whatever the order of receipt.
+func (f *flows) promising(v *visit, best *best, keyOf func(row int) sortKey) []uint16 {
+	rows := v.selected(nil)
+	if f.limit == 0 {
+		return rows
+	}
+	if worst, full := best.worst(); full {
+		worst.place = ^uint64(0)
+		rows = slices.DeleteFunc(rows, func(row uint16) bool { return keyOf(int(row)).compare(worst) > 0 })
+	}
+	if len(rows) <= f.limit {
+		return rows
+	}
+	keys := make([]sortKey, len(rows))
+	for i, row := range rows {
+		keys[i] = keyOf(int(row))
+	}
+	slices.SortFunc(keys, sortKey.compare)
+	last := keys[f.limit-1]
+	return slices.DeleteFunc(rows, func(row uint16) bool { return keyOf(int(row)).compare(last) > 0 })
+}
+
+// beaten reports whether a block's header tells that none of its rows is among
+// the best.
+func (f *flows) beaten(blk *store.Block, best *best) bool {
+	field, ok := flow.ParseField(f.order.Key)
+	worst, full := best.worst()
+	if !ok || !full || worst.absent {
+		return false
+	}
+	s := blk.Stat(field)
+	first := s.MinNum
+	if f.order.Descending {
+		first = ^s.MaxNum
+	}
+	return s.Present == 0 || first > worst.key
 }
 
 // keyColumn returns the values that the order is by, and which rows have one.
@@ -145,6 +189,17 @@ func (e *entry) record(r *flow.Record) {
 		return
 	}
 	e.batch.Record(e.row, r)
+}
+
+// worst returns the last of the records that are kept, and whether there are as
+// many as there may be.
+func (b *best) worst() (sortKey, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit == 0 || len(b.entries) < b.limit {
+		return sortKey{}, false
+	}
+	return b.entries[0].sortKey, true
 }
 
 // worth returns how many of the sorted keys, from the first on, may be among

@@ -130,6 +130,16 @@ type acc struct {
 	estBytes, estPackets    uint64 // where intervals differ in the block
 }
 
+// addWhole adds rows to the one group that there is.
+func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error {
+	w.accs = resize(w.accs, 1)
+	clear(w.accs)
+	w.codes = resize(w.codes, v.columns.rows)
+	clear(w.codes)
+	c.sumByCode(w.accs, w.codes, rows)
+	return t.addAccs(v, w, c, func([]uint64, int) {})
+}
+
 // addByCode is the fast way for groups of one field whose values in this block
 // are few enough to be numbered: it sums by number, without hashing rows, and
 // adds what each number comes to. It reports whether it could be used.
@@ -148,13 +158,23 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	w.accs = resize(w.accs, n+1)
 	clear(w.accs)
 	c.sumByCode(w.accs, codes, rows)
+	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
+		if code < n {
+			put(key, code)
+		}
+	})
+}
+
+// addAccs adds what each number came to; put writes the key of a number.
+func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64, code int)) error {
+	n := len(w.accs)
 	p := &w.partial
-	p.size(t, n+1)
+	p.size(t, n)
 	if c.flows != nil {
-		p.flows = make([]uint64, n+1)
+		p.flows = make([]uint64, n)
 	}
 	if c.interval != nil {
-		p.estBytes, p.estPackets = make([]uint64, n+1), make([]uint64, n+1)
+		p.estBytes, p.estPackets = make([]uint64, n), make([]uint64, n)
 	}
 	at := 0
 	for code := range w.accs {
@@ -162,9 +182,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 		if a.records == 0 {
 			continue
 		}
-		if key := p.key(t, at); code < n {
-			put(key, code)
-		}
+		put(p.key(t, at), code)
 		p.records[at], p.bytes[at], p.packets[at] = a.records, a.bytes, a.packets
 		if p.flows != nil {
 			p.flows[at] = a.flows
@@ -176,7 +194,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	}
 	p.n = at
 	p.estimate(c.factor)
-	return true, t.table.add(p, v.worker*shardCount/len(t.workers))
+	return t.table.add(p, v.worker*shardCount/len(t.workers))
 }
 
 // sumByCode adds rows to the sums of their numbers.

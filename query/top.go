@@ -205,6 +205,9 @@ func (t *top) sameEnds(v *visit, g *grouper) (func(row int) bool, error) {
 
 // addGroups adds the given rows to the table.
 func (t *top) addGroups(v *visit, w *topWorker, c *counters, rows *rowSet) error {
+	if len(t.layout.groupers) == 0 && t.distinct == nil && c.span == nil {
+		return t.addWhole(v, w, c, rows)
+	}
 	if added, err := t.addByCode(v, w, c, rows); added || err != nil {
 		return err
 	}
