@@ -117,15 +117,29 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	sample := takeBytesSample(e.sampleBytes[:0], data)
 	e.sampleBytes = sample
 	var count [256]uint32
-	for _, b := range sample {
+	repeats := 0
+	last := sample[0]
+	for _, b := range sample[1:] {
 		count[b]++
+		if b == last {
+			repeats++
+		}
+		last = b
 	}
 	const huffTable = 40 // bytes, about
-	scale := float64(len(data)) / float64(len(sample))
-	huff := max(entropy(&count, len(sample)), float64(len(sample))/8)*scale + huffTable // a bit a symbol at least
+	raw, n := float64(len(data)), float64(len(sample))
+	scale := raw / n
+	bits := entropy(&count, len(sample))
+	huff := max(bits, n/8)*scale + huffTable // a bit a symbol at least
+	if bits > 0.75*n && float64(repeats) < n/32 {
+		// As good as random: zstd would find nothing.
+		if huff < 0.98*raw {
+			return codecHuff0
+		}
+		return codecRaw
+	}
 	e.packed = e.zstd.EncodeAll(sample, e.packed[:0])
 	packed := float64(len(e.packed)) * scale
-	raw := float64(len(data))
 	switch {
 	case huff < 0.98*raw && huff <= 1.03*packed:
 		return codecHuff0

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -45,6 +46,7 @@ type encoder struct {
 	bitmap      []byte
 	packed      []byte
 	dictBody    []byte
+	value       []byte
 	counts      []uint32
 	tally       []uint32
 	top         []uint64
@@ -96,8 +98,9 @@ func (e *encoder) encode(b *flow.Batch) *encodedBlock {
 	for f := range fieldOrder(out.header.columns) {
 		e.gather(b, f)
 		e.keepClock(f)
-		value := e.column(make([]byte, 8, 1024), f, out.header.columns)
-		sealColumn(value, 0)
+		e.value = e.column(grow(&e.value, 8), f, out.header.columns)
+		sealColumn(e.value, 0)
+		value := bytes.Clone(e.value)
 		out.stats[f] = e.stat(f)
 		out.stats[f].Size = len(value)
 		out.fields = append(out.fields, f)
