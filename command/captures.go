@@ -181,6 +181,7 @@ type framedCaptures struct {
 	left uint32 // bytes of the frame not read yet
 	err  error  // why the present file ended, if not well
 	done bool
+	bad  error // why nothing more can be read
 }
 
 func newFramedCaptures(r io.Reader) *framedCaptures {
@@ -211,14 +212,21 @@ func (c *framedCaptures) Next() (string, io.Reader, error) {
 
 // frame reads the head of the next frame.
 func (c *framedCaptures) frame() error {
+	if c.bad != nil {
+		return c.bad
+	}
+	c.kind, c.left = 0, 0
 	var head [5]byte
 	if _, err := io.ReadFull(c.in, head[:]); err != nil {
-		return gone(err)
+		c.bad = gone(err)
+		return c.bad
 	}
-	c.kind, c.left = head[0], binary.BigEndian.Uint32(head[1:])
-	if c.left > maxFrame {
-		return fmt.Errorf("a frame of %d bytes is over the bound", c.left)
+	size := binary.BigEndian.Uint32(head[1:])
+	if size > maxFrame {
+		c.bad = fmt.Errorf("a frame of %d bytes is over the bound", size)
+		return c.bad
 	}
+	c.kind, c.left = head[0], size
 	c.done = c.kind == frameEnd || c.kind == frameStop
 	return nil
 }

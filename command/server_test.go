@@ -422,6 +422,7 @@ func TestFramesCutOff(t *testing.T) {
 
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("n\x00\x00\x00\x01ad\x00\x00\x00\x02xye\x00\x00\x00\x00"))
+	f.Add([]byte("n\x00\x00\x00\x01an\xe1q\x83\x0b"))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		c := newFramedCaptures(bytes.NewReader(wire))
 		for {
