@@ -3,7 +3,9 @@ package query
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"weir/flow"
@@ -113,6 +115,7 @@ type seenQuery struct {
 	exact   int // peers of one address that are counted exactly
 	outer   int // buckets that are read at the same time
 	found   map[int]*seenTally
+	scratch sync.Pool // of *seenBlock
 	summary Summary
 }
 
@@ -325,10 +328,15 @@ func inOrder[T any](ctx context.Context, workers, n int, make1 func(i int) (T, e
 			}
 			go func() {
 				var m made
+				defer func() {
+					if r := recover(); r != nil { // a mistake of ours must not end the collector
+						m.err = fmt.Errorf("part %d of the answer: panic: %v\n%s", i, r, debug.Stack())
+					}
+					slot <- m
+				}()
 				if m.err = ctx.Err(); m.err == nil {
 					m.part, m.err = make1(i)
 				}
-				slot <- m
 			}()
 		}
 	}()

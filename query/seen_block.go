@@ -39,7 +39,12 @@ func (q *seenQuery) block(b *store.Bucket, number int) (*seenPart, error) {
 		p.summary.BlocksPruned++
 		return p, nil
 	}
-	s := &seenBlock{query: q, part: p, inside: q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll}
+	s, _ := q.scratch.Get().(*seenBlock) // columns are large: they serve one block after another
+	if s == nil {
+		s = &seenBlock{query: q}
+	}
+	defer q.scratch.Put(s)
+	s.part, s.inside, s.matched = p, q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
 	if err := s.read(blk); err != nil {
 		p.tallies = map[int]*seenTally{} // all of the block or nothing
 		return p, p.damage(err)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -235,6 +236,10 @@ func TestInOrder(t *testing.T) {
 		})
 		if !errors.Is(err, wrong) {
 			t.Errorf("%d workers: got %v, want the error", workers, err)
+		}
+		err = inOrder(context.Background(), workers, 3, func(i int) (int, error) { return []int{1, 2}[i], nil }, func(int, int) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), "panic") {
+			t.Errorf("%d workers: got %v, want an error of the panic", workers, err)
 		}
 	}
 }
