@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -60,6 +62,31 @@ func TestDocumentedStatuses(t *testing.T) {
 	for _, name := range names(commands()) {
 		if !strings.Contains(string(text), "`weir "+name) && name != "help" && name != "version" {
 			t.Errorf("README.md does not mention weir %s", name)
+		}
+	}
+}
+
+// What the documents refer to must be there.
+func TestDocumentedFiles(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)|\b(docs/[a-z-]+\.md)`)
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "../README.md", "../SECURITY.md", "../CHANGELOG.md", "../testdata/README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			target := filepath.Join(filepath.Dir(file), m[1])
+			if m[3] != "" {
+				target = filepath.Join("..", m[3])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s refers to %s: %v", file, m[1]+m[3], err)
+			}
 		}
 	}
 }
