@@ -20,6 +20,7 @@ type backend interface {
 	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
 	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)
 	Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error)
+	Names(ctx context.Context, req namesRequest) (*query.Names, error)
 	Buckets(ctx context.Context) ([]store.BucketInfo, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error

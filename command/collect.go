@@ -16,6 +16,7 @@ import (
 
 	"weir/collector"
 	"weir/index"
+	"weir/query"
 	"weir/retention"
 	"weir/store"
 )
@@ -72,22 +73,20 @@ type collectOptions struct {
 	dir    string
 	listen []collector.Listen
 	keep   time.Duration // 0: for ever
+	names  *query.Names  // of the configuration; nil: none
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
 
 func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
-	file := &config{}
-	if c.IsSet("config") {
-		if file, err = readConfig(c.String("config")); err != nil {
-			return o, err
-		}
-	}
-	if o.dir, err = dataDir(c, std); err != nil {
+	n, err := namingOf(c)
+	if err != nil {
 		return o, err
 	}
-	if !c.IsSet("data") && file.Data != "" {
-		o.dir = file.Data
+	file := n.config
+	o.names = n.names
+	if o.dir, err = dataDir(c, std); err != nil {
+		return o, err
 	}
 	urls := defaultListen()
 	if c.IsSet("listen") {
@@ -163,7 +162,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now}, log)
+	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}, log)
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weir/query"
 )
 
 // completeWord is the hidden first argument by which the shells' scripts ask
@@ -138,7 +140,7 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		list = groupBy
 	case "fields":
 		head, _ := cutLast(value, ",")
-		lead, value, list = lead+head, value[len(head):], fieldNames()
+		lead, value, list = lead+head, value[len(head):], append(fieldNames(), query.LabelFieldNames(false)...)
 	case "distinct":
 		list = fieldNames()
 	case "order":
@@ -147,7 +149,7 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		list = []string{"30m", "2h", "1d", "7d", "30d", "90d"}
 	case "listen":
 		list = defaultListen()
-	case "data", "config", "file", "keep", "write":
+	case "data", "config", "mmdb", "dir", "file", "keep", "write":
 		return []string{completeFiles}
 	}
 	return led(lead, withPrefix(list, value))
@@ -201,7 +203,7 @@ func led(lead string, list []string) []string {
 
 // filterAndFields are the words a filter is made of.
 func filterAndFields(int) []string {
-	return append(slices.Clone(filterWords), fieldNames()...)
+	return append(append(slices.Clone(filterWords), fieldNames()...), query.LabelFieldNames(true)...)
 }
 
 // writeCandidates writes one candidate a line.

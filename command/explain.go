@@ -23,7 +23,7 @@ and, then or. Where there is an archive, it also says what of it would be read: 
 the index finds, how many blocks remain. It reads no flows.
 
 ` + windowHelp,
-		flags: append([]cli.Flag{dataFlag(), explainOutputFlag(), exporterFlag(), filterFileFlag()}, windowFlags()...),
+		flags: append([]cli.Flag{dataFlag(), explainOutputFlag(), exporterFlag(), filterFileFlag()}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir explain 'src port 53 or port 443 and not host 192.0.2.1'", "how it binds"},
 			{"weir explain 'ip 192.0.2.7' --last 7d", "what would be read for it"},
@@ -65,7 +65,9 @@ func explainFlags(c *cli.Context, std *Std) (o explainOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.request.Exporter = c.String("exporter")
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
 	text, err := rawFilter(c, std, 0)
 	if err != nil {
 		return o, err
@@ -73,10 +75,10 @@ func explainFlags(c *cli.Context, std *Std) (o explainOptions, err error) {
 	if text == "" {
 		return o, usagef("name a filter to explain").withHint("try: weir explain 'port 53'")
 	}
-	if o.filter, err = parseFilter(text); err != nil {
+	if o.filter, err = parseFilter(c, text); err != nil {
 		return o, err
 	}
-	o.request.Filter = o.filter.Source()
+	o.request.Filter = o.filter.Resolved()
 	return o, nil
 }
 

@@ -59,9 +59,15 @@ func filterFileFlag() cli.Flag {
 	return &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "read the filter from `FILE` (- is standard input)"}
 }
 
-// dataDir returns the data directory that flag, environment or default name.
+// dataDir returns the data directory that flag, configuration, environment or
+// default name.
 func dataDir(c *cli.Context, std *Std) (string, error) {
 	if !c.IsSet("data") {
+		if n, err := namingOf(c); err != nil {
+			return "", err
+		} else if n.config.Data != "" {
+			return n.config.Data, nil
+		}
 		if dir := std.Getenv("WEIR_DATA"); dir != "" {
 			return dir, nil
 		}
@@ -131,17 +137,25 @@ func filterText(c *cli.Context, std *Std, first int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := parseFilter(text)
+	f, err := parseFilter(c, text)
 	if err != nil {
 		return "", err
 	}
-	return f.Source(), nil
+	return f.Resolved(), nil
 }
 
 // parseFilter parses a filter before anything is opened. The files that it
-// names are this process's: the daemon gets the filter with their content.
-func parseFilter(text string) (*query.Filter, error) {
-	f, err := query.Parse(text, query.ParseOptions{Include: func(name string) (io.ReadCloser, error) { return os.Open(name) }})
+// names are this process's: the daemon gets the filter with their content, and
+// with the addresses of what this process has names for.
+func parseFilter(c *cli.Context, text string) (*query.Filter, error) {
+	n, err := namingOf(c)
+	if err != nil {
+		return nil, err
+	}
+	f, err := query.Parse(text, query.ParseOptions{
+		Include: func(name string) (io.ReadCloser, error) { return os.Open(name) },
+		Names:   n.names, Unresolved: true,
+	})
 	var syntax *query.SyntaxError
 	if err != nil && !errors.As(err, &syntax) {
 		return nil, usagef("filter: %v", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/query"
 )
 
 // humanCount writes n for people: up to 9999 as it is, else with three digits
@@ -56,41 +57,7 @@ func humanMillis(ms uint64) string {
 }
 
 // protoName returns the usual name of an IP protocol, "" if it has none here.
-func protoName(proto uint64) string {
-	switch proto {
-	case 1:
-		return "icmp"
-	case 2:
-		return "igmp"
-	case 4:
-		return "ipip"
-	case 6:
-		return "tcp"
-	case 17:
-		return "udp"
-	case 41:
-		return "ipv6"
-	case 46:
-		return "rsvp"
-	case 47:
-		return "gre"
-	case 50:
-		return "esp"
-	case 51:
-		return "ah"
-	case 58:
-		return "icmp6"
-	case 89:
-		return "ospf"
-	case 103:
-		return "pim"
-	case 112:
-		return "vrrp"
-	case 132:
-		return "sctp"
-	}
-	return ""
-}
+func protoName(proto uint64) string { return query.ProtoName(proto) }
 
 // flagLetters are the TCP flags from bit 7 down: CWR, ECE, URG, ACK, PSH, RST,
 // SYN, FIN.

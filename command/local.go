@@ -22,24 +22,28 @@ type local struct {
 	sealer *index.Sealer     // nil: one is made when it is needed
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
+	names  *query.Names // of the collector's configuration; nil: none
 }
+
+// parse returns what the filters of questions may refer to.
+func (l *local) parse() query.ParseOptions { return query.ParseOptions{Names: l.names} }
 
 // Close closes the archive.
 func (l *local) Close() error { return l.store.Close() }
 
 // Flows implements backend.
 func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
-	return query.Flows(ctx, l.store, req, emit)
+	return query.FlowsWith(ctx, l.store, req, l.parse(), emit)
 }
 
 // Top implements backend.
 func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
-	return query.Top(ctx, l.store, req)
+	return query.TopWith(ctx, l.store, req, l.parse())
 }
 
 // Explain implements backend.
 func (l *local) Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error) {
-	return query.Explain(ctx, l.store, req)
+	return query.ExplainWith(ctx, l.store, req, l.parse())
 }
 
 // Buckets implements backend.

@@ -36,8 +36,8 @@ Sums are of what was exported. FILTER is as for weir query and narrows the flows
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(query.PeerOrders, ", "), DefaultText: "bytes"},
 			limitFlag("at most `N` peers; 0 is no limit", strconv.Itoa(defaultPeers)),
-			exporterFlag(), filterFileFlag(), timingFlag(),
-		}, windowFlags()...),
+			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir peers 192.0.2.7 --last 1d", "who this host exchanged most with"},
 			{"weir peers 192.0.2.7 'port 443' --by last -n 5 --last 90d", "its latest peers on one port"},
@@ -85,7 +85,9 @@ func peersFlags(c *cli.Context, std *Std) (o peersOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.request.Exporter = c.String("exporter")
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
 	o.request.Filter, err = filterText(c, std, 1)
 	return o, err
 }

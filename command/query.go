@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"weir/flow"
 	"weir/query"
 )
 
@@ -36,8 +37,8 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "fields", Usage: "the `FIELD`s to print, separated by commas"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
 			&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
-			exporterFlag(), filterFileFlag(), timingFlag(),
-		}, windowFlags()...),
+			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
 			{"weir query --from '2026-11-22 13:58' --to '2026-11-22 14:08' src ip 192.0.2.7", "what it sent around 14:03"},
@@ -66,6 +67,8 @@ type queryOptions struct {
 	count   bool
 	timing  bool
 	plain   bool
+	naming  *naming
+	names   bool
 }
 
 func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
@@ -89,7 +92,9 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.request.Order, err = order(c); err != nil {
 		return o, err
 	}
-	o.request.Exporter = c.String("exporter")
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
@@ -98,7 +103,14 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	}
 	o.count, o.timing, o.plain = c.Bool("count"), c.Bool("timing"), c.Bool("plain")
 	o.request.Fields = neededFields(o.format, o.columns)
-	return o, nil
+	if o.names = c.Bool("names"); o.names && o.request.Fields != nil {
+		o.request.Fields = append(o.request.Fields, flow.Exporter.String()) // which names interfaces
+	}
+	if o.names && isLayout(o.format) {
+		return o, usagef("-o %s has no names: --names goes with table, json and csv", o.format)
+	}
+	o.naming, err = namingOf(c)
+	return o, err
 }
 
 // queryFormat returns the checked value of --output, which for flows may be a
@@ -129,9 +141,16 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	defer wait.end()
 	out := newStream(wait.guard(std.Out, std.OutTerminal), nil)
 	defer out.Close()
-	w, err := newRecordWriter(o.format, out, o.columns, std.color())
+	named, err := shapeOf(ctx, o.naming, b, o.format, o.columns, o.names)
+	if err != nil {
+		return err
+	}
+	w, err := newRecordWriter(o.format, out, named.columns, std.color())
 	if err != nil {
 		return quietPipe(err)
+	}
+	if j, ok := w.(*jsonRecords); ok {
+		j.extra = named.extra
 	}
 	if l, ok := w.(*layoutRecords); ok {
 		l.layout.plain = o.plain

@@ -62,7 +62,7 @@ func askValue[Result any](ctx context.Context, r *remote, path string, req any) 
 
 // Series implements backend.
 func (l *local) Series(ctx context.Context, req query.SeriesRequest) (*query.SeriesResult, query.Summary, error) {
-	return query.Series(ctx, l.store, req)
+	return query.SeriesWith(ctx, l.store, req, l.parse())
 }
 
 // Seen implements backend.
@@ -72,12 +72,12 @@ func (l *local) Seen(ctx context.Context, req query.SeenRequest) (*query.SeenRes
 
 // Peers implements backend.
 func (l *local) Peers(ctx context.Context, req query.PeersRequest) (*query.PeersResult, query.Summary, error) {
-	return query.Peers(ctx, l.store, req)
+	return query.PeersWith(ctx, l.store, req, l.parse())
 }
 
 // Stats implements backend.
 func (l *local) Stats(ctx context.Context, req query.StatsRequest) (*query.StatsResult, query.Summary, error) {
-	return query.Stats(ctx, l.store, req)
+	return query.StatsWith(ctx, l.store, req, l.parse())
 }
 
 // Series implements backend.
@@ -153,7 +153,7 @@ func questionWords(name, flag string) []string {
 	case "series step":
 		return []string{"10s", "1m", "5m", "15m", "1h", "1d"}
 	case "series group":
-		return fieldNames()
+		return append(fieldNames(), query.LabelFieldNames(false)...)
 	case "series distinct":
 		return []string{"addr", "src_addr", "dst_addr"}
 	case "peers by":

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir/flow"
+	"weir/query"
 )
 
 // A recordWriter writes the flows of an answer in one of the output formats.
@@ -18,6 +19,10 @@ type recordWriter interface {
 type column struct {
 	name  string
 	field flow.Field // 0 for a worked-out column
+
+	// text returns the value's name, "" for none; nil: values have no names. A
+	// column without a field is nothing else.
+	text func(r *flow.Record) string
 }
 
 // durationColumn is end minus start, in seconds in tables, in ms elsewhere.
@@ -25,9 +30,9 @@ const durationColumn = "duration"
 
 // defaultColumns are those of a table when --fields says nothing.
 var defaultColumns = []column{
-	{"start", flow.Start}, {durationColumn, 0}, {"proto", flow.Proto},
-	{"src_addr", flow.SrcAddr}, {"src_port", flow.SrcPort}, {"dst_addr", flow.DstAddr}, {"dst_port", flow.DstPort},
-	{"tcp_flags", flow.TCPFlags}, {"packets", flow.Packets}, {"bytes", flow.Bytes}, {"exporter", flow.Exporter},
+	columnOf("start"), columnOf(durationColumn), columnOf("proto"),
+	columnOf("src_addr"), columnOf("src_port"), columnOf("dst_addr"), columnOf("dst_port"),
+	columnOf("tcp_flags"), columnOf("packets"), columnOf("bytes"), columnOf("exporter"),
 }
 
 // allColumns are the columns of CSV when --fields says nothing: every field, in
@@ -35,14 +40,14 @@ var defaultColumns = []column{
 func allColumns() []column {
 	list := make([]column, 0, len(flow.JSONFields))
 	for _, f := range flow.JSONFields {
-		list = append(list, column{columnName(f), f})
+		list = append(list, columnOf(columnName(f)))
 	}
 	return list
 }
 
 // parseColumns parses a list of names as --fields takes it.
 func parseColumns(text string) ([]column, error) {
-	known := append(fieldNames(), durationColumn)
+	known := append(append(fieldNames(), durationColumn), query.LabelFieldNames(false)...)
 	var list []column
 	for _, name := range strings.Split(text, ",") {
 		name = strings.TrimSpace(name)
@@ -75,6 +80,10 @@ func neededFields(format string, columns []column) []string {
 	}
 	var set flow.FieldSet
 	for _, c := range columns {
+		if f, ok := query.ParseLabelField(c.name); ok {
+			set.Add(f.Field)
+			continue
+		}
 		switch c.field {
 		case 0:
 			set.Add(flow.Start)
@@ -98,14 +107,20 @@ func neededFields(format string, columns []column) []string {
 }
 
 func columnOf(name string) column {
-	if name == durationColumn {
-		return column{name: name}
-	}
 	if name == columnName(flow.MPLSLabel1) {
-		return column{name, flow.MPLSLabel1}
+		return column{name: name, field: flow.MPLSLabel1}
 	}
-	f, _ := flow.ParseField(name)
-	return column{name, f}
+	f, _ := flow.ParseField(name) // 0 for worked-out columns
+	return column{name: name, field: f}
+}
+
+// named returns the name of the record's value, and false if it has none.
+func (c column) named(r *flow.Record) (string, bool) {
+	if c.text == nil {
+		return "", false
+	}
+	name := c.text(r)
+	return name, name != ""
 }
 
 // has reports whether the record has a value in the column.
@@ -113,11 +128,17 @@ func (c column) has(r *flow.Record) bool {
 	if c.field != 0 {
 		return r.Has(c.field)
 	}
+	if c.text != nil {
+		return c.text(r) != ""
+	}
 	return r.Has(flow.Start) && r.Has(flow.End) && r.Num(flow.End) >= r.Num(flow.Start)
 }
 
 // machine appends the value as programs read it.
 func (c column) machine(dst []byte, r *flow.Record) []byte {
+	if name, ok := c.named(r); ok {
+		return appendCSVText(dst, name)
+	}
 	switch c.field {
 	case 0:
 		return flow.AppendNum(dst, flow.Bytes, duration(r))
@@ -129,6 +150,9 @@ func (c column) machine(dst []byte, r *flow.Record) []byte {
 
 // human returns the value as people read it.
 func (c column) human(r *flow.Record) string {
+	if name, ok := c.named(r); ok {
+		return name
+	}
 	switch c.field {
 	case 0:
 		return humanMillis(duration(r))
@@ -184,6 +208,7 @@ func newRecordWriter(format string, out io.Writer, columns []column, color bool)
 type jsonRecords struct {
 	out     io.Writer
 	columns []column // nil for all fields
+	extra   []column // after all fields
 	fields  []flow.Field
 	line    []byte
 }
@@ -191,22 +216,30 @@ type jsonRecords struct {
 func (w *jsonRecords) record(r *flow.Record) error {
 	if w.columns == nil {
 		w.line = r.AppendJSON(w.line[:0])
+		if len(w.extra) > 0 {
+			w.line = append(w.members(w.line[:len(w.line)-1], w.extra, r), '}')
+		}
 	} else {
-		w.line = w.object(w.line[:0], r)
+		w.line = append(w.members(append(w.line[:0], '{'), w.columns, r), '}')
 	}
 	_, err := w.out.Write(append(w.line, '\n'))
 	return err
 }
 
-// object appends an object of the chosen columns, in their order.
-func (w *jsonRecords) object(dst []byte, r *flow.Record) []byte {
-	dst = append(dst, '{')
-	for _, c := range w.columns {
+// members appends the columns that the record has to an object that has begun,
+// in their order.
+func (w *jsonRecords) members(dst []byte, columns []column, r *flow.Record) []byte {
+	for _, c := range columns {
 		if !c.has(r) {
 			continue
 		}
-		if len(dst) > 1 {
+		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
+		}
+		if name, ok := c.named(r); ok {
+			dst = append(dst, `"`+c.name+`":`...)
+			dst = append(dst, marshal(name)...)
+			continue
 		}
 		if c.field == 0 {
 			dst = append(dst, `"`+c.name+`":`...)
@@ -217,13 +250,13 @@ func (w *jsonRecords) object(dst []byte, r *flow.Record) []byte {
 		member := r.AppendJSONFields(nil, w.fields)
 		dst = append(dst, member[1:len(member)-1]...)
 	}
-	return append(dst, '}')
+	return dst
 }
 
 func (w *jsonRecords) finish() error { return nil }
 
 // csvRecords writes RFC 4180 with a header, which is there even without rows.
-// Names and values are free of commas, quotes and line ends, so none is quoted.
+// Only names of organisations and the like can hold what has to be quoted.
 type csvRecords struct {
 	out     io.Writer
 	columns []column
@@ -259,6 +292,14 @@ func (w *csvRecords) record(r *flow.Record) error {
 
 func (w *csvRecords) finish() error { return nil }
 
+// appendCSVText appends text, quoted where it must be.
+func appendCSVText(dst []byte, text string) []byte {
+	if !strings.ContainsAny(text, ",\"\r\n") {
+		return append(dst, text...)
+	}
+	return append(append(append(dst, '"'), strings.ReplaceAll(text, `"`, `""`)...), '"')
+}
+
 // newCSV returns a writer that ends lines as RFC 4180 does, with CR LF.
 func newCSV(out io.Writer) *csv.Writer {
 	w := csv.NewWriter(out)
@@ -275,7 +316,7 @@ type tableRecords struct {
 func newTableRecords(out io.Writer, columns []column, color bool) *tableRecords {
 	heads := make([]tableColumn, len(columns))
 	for i, c := range columns {
-		heads[i] = tableColumn{name: c.name, right: c.field == 0 || !c.field.IsAddr() && c.field.Kind() == flow.KindNumber &&
+		heads[i] = tableColumn{name: c.name, right: c.name == durationColumn || c.field != 0 && c.text == nil && !c.field.IsAddr() && c.field.Kind() == flow.KindNumber &&
 			c.field != flow.Proto && c.field != flow.TCPFlags}
 	}
 	return &tableRecords{table: newTable(out, heads, color), columns: columns}

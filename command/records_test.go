@@ -110,7 +110,7 @@ func TestRecordCSV(t *testing.T) {
 			t.Errorf("%s: got %q and %q, want %q and nothing", name, rows[1][i], rows[2][i], want)
 		}
 	}
-	if got := writeRecords(t, formatCSV, []column{{"ttl", flow.TTL}}, new(flow.Record)); got != "ttl\r\n\"\"\r\n" {
+	if got := writeRecords(t, formatCSV, []column{columnOf("ttl")}, new(flow.Record)); got != "ttl\r\n\"\"\r\n" {
 		t.Errorf("one column without a value: got %q", got)
 	}
 	header := writeRecords(t, formatCSV, nil)

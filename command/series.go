@@ -63,7 +63,7 @@ for both ends.
 			&cli.BoolFlag{Name: "spread", Usage: "divide a flow over the time it lasted"},
 			&cli.BoolFlag{Name: "estimate", Usage: "multiply by the sampling interval"},
 			exporterFlag(), filterFileFlag(), timingFlag(),
-		}, windowFlags()...),
+		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir series 'dst ip 192.0.2.7' --by packets --last 6h", "when did the flood start and stop"},
 			{"weir series --group proto --by bps --spread --last 1d -o png > day.png", "a day's traffic by protocol, for a ticket"},
@@ -123,8 +123,17 @@ func seriesFlags(c *cli.Context, std *Std) (o seriesOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.request.Exporter = c.String("exporter")
-	o.request.Filter, err = filterText(c, std, 0)
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
+	if o.request.Filter, err = filterText(c, std, 0); err != nil {
+		return o, err
+	}
+	n, err := namingOf(c)
+	if err != nil {
+		return o, err
+	}
+	o.request.Labels, err = n.tables(o.request.Group)
 	return o, err
 }
 
@@ -173,6 +182,9 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 		if c.IsSet("group") || c.IsSet("limit") {
 			return usagef("-n counts groups, and --group is not given").withHint("try: --group src_addr")
 		}
+		return nil
+	}
+	if _, ok := query.ParseLabelField(o.request.Group); ok {
 		return nil
 	}
 	name, _, _ := strings.Cut(o.request.Group, "/")

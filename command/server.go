@@ -101,6 +101,9 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathExplain, func(ctx context.Context, req query.ExplainRequest) (any, error) {
 		return s.backend.Explain(ctx, req)
 	})
+	handle(mux, s, pathNames, func(ctx context.Context, req namesRequest) (any, error) {
+		return s.backend.Names(ctx, req)
+	})
 	handle(mux, s, pathBuckets, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Buckets(ctx)
 	})

@@ -31,7 +31,7 @@ sampled, standard error says so and estimates the whole, and json and csv have t
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
 			exporterFlag(), filterFileFlag(), timingFlag(),
-		}, windowFlags()...),
+		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},
 			{"weir stats 'dst ip 192.0.2.7' --per hour --last 2d -o csv", "the hours of one host, for a spreadsheet"},
@@ -71,7 +71,9 @@ func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.request.Exporter = c.String("exporter")
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
 	o.request.Filter, err = filterText(c, std, 0)
 	return o, err
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,10 +34,10 @@ Fields: ` + fieldList(),
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `SUM`: " + strings.Join(groupBy, ", ") + "; with :asc the smallest first", DefaultText: "bytes"},
 			&cli.StringFlag{Name: "distinct", Usage: "count the different values of `FIELD` in each group"},
-			exporterFlag(),
+			namesFlag(), exporterFlag(),
 			limitFlag("at most `N` rows; 0 is no limit", strconv.Itoa(defaultTop)),
 			filterFileFlag(), timingFlag(),
-		}, windowFlags()...),
+		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir top src_addr --last 1d", "who sends most"},
 			{"weir top dst_addr,dst_port 'src net 192.0.2.0/24' --by flows -n 20 --last 2h", "where a network connects to"},
@@ -47,7 +48,7 @@ Fields: ` + fieldList(),
 		},
 		words: func(n int) []string {
 			if n == 0 {
-				return fieldNames()
+				return append(append(fieldNames(), sideFields...), query.LabelFieldNames(true)...)
 			}
 			return filterAndFields(n)
 		},
@@ -67,6 +68,8 @@ type topOptions struct {
 	request query.TopRequest
 	format  string
 	timing  bool
+	naming  *naming
+	names   bool
 }
 
 func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
@@ -96,8 +99,18 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.request.Exporter, o.timing = c.String("exporter"), c.Bool("timing")
-	o.request.Filter, err = filterText(c, std, 1)
+	o.timing = c.Bool("timing")
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
+	if o.request.Filter, err = filterText(c, std, 1); err != nil {
+		return o, err
+	}
+	if o.naming, err = namingOf(c); err != nil {
+		return o, err
+	}
+	o.names = c.Bool("names")
+	o.request.Labels, err = o.naming.tables(append(slices.Clone(o.request.Fields), o.request.Distinct)...)
 	return o, err
 }
 
@@ -135,7 +148,7 @@ func groupFields(text string) ([]string, error) {
 
 // knownField refuses the name of a field that is none.
 func knownField(flag, name string) error {
-	known := append(fieldNames(), sideFields...)
+	known := append(append(fieldNames(), sideFields...), query.LabelFieldNames(true)...)
 	if _, ok := flow.ParseField(name); ok {
 		return nil // a single label of the MPLS stack
 	}
@@ -158,7 +171,13 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 	}
 	out := newStream(std.Out, nil)
 	defer out.Close()
-	err = writeTop(out, o.format, result, std.color())
+	var name keyNamer
+	if o.names {
+		if name, err = newKeyNamer(ctx, o.naming, b, result.Fields); err != nil {
+			return err
+		}
+	}
+	err = writeTop(out, o.format, result, name, std.color())
 	if closeErr := out.Close(); err == nil {
 		err = closeErr
 	}

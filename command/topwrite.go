@@ -29,17 +29,17 @@ func sumNames(fields []string) []string {
 func sumsOf(s query.Sums) [3]uint64 { return [3]uint64{s.Bytes, s.Packets, s.Flows} }
 
 // writeTop writes the groups in a format.
-func writeTop(out *streamWriter, format string, r *query.TopResult, color bool) error {
+func writeTop(out *streamWriter, format string, r *query.TopResult, name keyNamer, color bool) error {
 	switch format {
 	case formatJSON:
-		return topJSON(out, r)
+		return topJSON(out, r, name)
 	case formatCSV:
-		return topCSV(out, r)
+		return topCSV(out, r, name)
 	}
-	return topTable(out, r, color)
+	return topTable(out, r, name, color)
 }
 
-func topTable(out *streamWriter, r *query.TopResult, color bool) error {
+func topTable(out *streamWriter, r *query.TopResult, name keyNamer, color bool) error {
 	var columns []tableColumn
 	for _, name := range r.Fields {
 		columns = append(columns, tableColumn{name: name})
@@ -53,8 +53,8 @@ func topTable(out *streamWriter, r *query.TopResult, color bool) error {
 	t := newTable(out, columns, color)
 	for _, row := range r.Rows {
 		var cells []string
-		for _, v := range row.Key {
-			cells = append(cells, humanKey(v))
+		for i, v := range row.Key {
+			cells = append(cells, name.or(row.Key, i, humanKey(v)))
 		}
 		if r.Distinct != "" {
 			cells = append(cells, humanCount(row.Distinct))
@@ -98,7 +98,7 @@ func humanKey(v query.Value) string {
 	return v.String()
 }
 
-func topCSV(out *streamWriter, r *query.TopResult) error {
+func topCSV(out *streamWriter, r *query.TopResult, name keyNamer) error {
 	w := newCSV(out)
 	head := slices.Clone(r.Fields)
 	if r.Distinct != "" {
@@ -115,8 +115,8 @@ func topCSV(out *streamWriter, r *query.TopResult) error {
 	whole := sumsOf(r.Total)
 	for _, row := range r.Rows {
 		var cells []string
-		for _, v := range row.Key {
-			cells = append(cells, v.String())
+		for i, v := range row.Key {
+			cells = append(cells, name.or(row.Key, i, v.String()))
 		}
 		if r.Distinct != "" {
 			cells = append(cells, strconv.FormatUint(row.Distinct, 10))
@@ -143,13 +143,17 @@ func share(part, whole uint64) string {
 	return strconv.FormatFloat(float64(part)/float64(whole), 'f', 6, 64)
 }
 
-func topJSON(out *streamWriter, r *query.TopResult) error {
+func topJSON(out *streamWriter, r *query.TopResult, name keyNamer) error {
 	names, whole := sumNames(r.Fields), sumsOf(r.Total)
 	var line []byte
 	for _, row := range r.Rows {
 		line = append(line[:0], '{')
 		for i, v := range row.Key {
-			line = fmt.Appendf(line, `"%s":%s,`, r.Fields[i], marshal(v))
+			value := marshal(v)
+			if text := name.or(row.Key, i, ""); text != "" {
+				value = marshal(text)
+			}
+			line = fmt.Appendf(line, `"%s":%s,`, r.Fields[i], value)
 		}
 		if r.Distinct != "" {
 			line = fmt.Appendf(line, `"distinct":%d,`, row.Distinct)

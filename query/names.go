@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -45,6 +46,35 @@ var serviceNames = map[string]uint64{
 	"https-alt": 8443, "elasticsearch": 9200, "git": 9418, "memcached": 11211, "mongodb": 27017,
 	"traceroute": 33434, "wireguard": 51820,
 }
+
+// usualPorts and usualProtos are the names that an answer gives where the tables
+// above have several for one number.
+var (
+	usualPorts = map[uint64]string{
+		53: "dns", 67: "dhcp", 80: "http", 445: "smb", 500: "ike", 514: "syslog", 853: "dot", 3389: "rdp",
+	}
+	usualProtos = map[uint64]string{4: "ipip", 9: "igp", 58: "icmp6", 89: "ospf", 112: "vrrp"}
+
+	portNames  = reversed(serviceNames, usualPorts)
+	protoTexts = reversed(protoNames, usualProtos)
+)
+
+// reversed returns the names of numbers.
+func reversed(table map[string]uint64, usual map[uint64]string) map[uint64]string {
+	names := maps.Clone(usual)
+	for name, n := range table {
+		if _, ok := usual[n]; !ok {
+			names[n] = name
+		}
+	}
+	return names
+}
+
+// ServiceName returns the name of a well-known port, "" if it has none.
+func ServiceName(port uint64) string { return portNames[port] }
+
+// ProtoName returns the name of an IP protocol, "" if it has none.
+func ProtoName(proto uint64) string { return protoTexts[proto] }
 
 // forwardingNames are nfdump's names of forwarding status values (IPFIX element
 // 89: status in the top two bits, reason below).
