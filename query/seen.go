@@ -92,10 +92,15 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 		return nil, q.summary, err
 	}
 	q.outer = len(buckets)
+	report := progressOf(ctx)
 	err = inOrder(ctx, workers(), len(buckets),
 		func(i int) (*seenPart, error) { return q.bucket(ctx, buckets[i]) },
-		func(_ int, p *seenPart) error {
+		func(i int, p *seenPart) error {
 			q.take(p)
+			if report != nil {
+				pruned := q.summary.BucketsPruned
+				report(Progress{Buckets: pruned + i + 1, Total: pruned + len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
+			}
 			return nil
 		})
 	if err != nil {

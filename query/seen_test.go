@@ -153,6 +153,26 @@ func TestSeenIsCancelled(t *testing.T) {
 	}
 }
 
+func TestSeenReportsProgress(t *testing.T) {
+	rng := newRand(t)
+	s := questionStore(t, rng, randomRecords(rng, 300))
+	var last Progress
+	ctx := WithProgress(context.Background(), func(p Progress) {
+		if p.Buckets < last.Buckets || p.Rows < last.Rows {
+			t.Errorf("progress goes back from %+v to %+v", last, p)
+		}
+		last = p
+	})
+	_, summary, err := Seen(ctx, s, SeenRequest{Addrs: []string{"10.0.0.1", "10.0.0.2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Progress{summary.BucketsConsidered, summary.BucketsConsidered, summary.RowsScanned, summary.RowsMatched}
+	if last != want {
+		t.Errorf("got %+v at the end, want %+v", last, want)
+	}
+}
+
 func TestGallopAddr(t *testing.T) {
 	rng := newRand(t)
 	for range 1000 {
