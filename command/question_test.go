@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"errors"
+	"image/png"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -119,5 +121,31 @@ UTC             00    03    06    09    12    15    18    21     records
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", &out, want)
+	}
+}
+
+// Pictures go to standard output whole, and a series honours its filter.
+func TestSeriesPictures(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	if _, errs, status := weir(t, data, "import", "../testdata/beacon-then-exfiltration.pcap"); status != exitOK {
+		t.Fatalf("import: status %d, %s", status, errs)
+	}
+	for _, filter := range []string{"any", "dst ip 203.0.113.200", "ip 198.51.100.250"} {
+		out, errs, status := weir(t, data, "series", filter, "-o", "png", "--group", "proto", "--spread")
+		if status != exitOK {
+			t.Fatalf("%s: status %d, %s", filter, status, errs)
+		}
+		if _, err := png.Decode(strings.NewReader(out)); err != nil {
+			t.Errorf("%s: %v", filter, err)
+		}
+		out, _, _ = weir(t, data, "series", filter, "-o", "svg", "--step", "1m")
+		if !strings.Contains(out, "<title>"+filter+": bytes</title>") || !strings.HasSuffix(out, "</svg>\n") {
+			t.Errorf("%s: got %.200q", filter, out)
+		}
+	}
+	all, _, _ := weir(t, data, "series", "-o", "csv", "--step", "1h")
+	one, _, _ := weir(t, data, "series", "-o", "csv", "--step", "1h", "dst ip 203.0.113.200")
+	if all == one || strings.Count(one, "\n") != 2 {
+		t.Errorf("a filter changes nothing:\n%s\n%s", all, one)
 	}
 }
