@@ -37,22 +37,22 @@ func leftOut() []string {
 	return missing
 }
 
-// tell prints a line to standard error and, where go test would swallow that,
-// to the standard error of go test itself if it is a terminal or a pipe. (A
-// file would be overwritten: its offset is go test's own.)
+// tell prints a line to the standard error of go test, if that is a terminal or
+// a pipe, because go test swallows what a package that passes prints. (A file
+// would be overwritten: its offset is go test's own.) Else, and under go test
+// -v, which swallows nothing, it prints to this process's own.
 func tell(line string) {
+	if !verbose() {
+		out, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), os.O_WRONLY, 0)
+		if err == nil {
+			defer out.Close()
+			if info, err := out.Stat(); err == nil && !info.Mode().IsRegular() {
+				fmt.Fprintln(out, line)
+				return
+			}
+		}
+	}
 	fmt.Fprintln(os.Stderr, line)
-	if verbose() {
-		return
-	}
-	out, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), os.O_WRONLY, 0)
-	if err != nil {
-		return // not Linux; go test -v shows the reasons
-	}
-	defer out.Close()
-	if info, err := out.Stat(); err == nil && !info.Mode().IsRegular() {
-		fmt.Fprintln(out, line)
-	}
 }
 
 // verbose reports whether this test runs under go test -v, which shows all.
