@@ -28,7 +28,7 @@ const (
 )
 
 func dataFlag() cli.Flag {
-	return &cli.StringFlag{Name: "data", Usage: "the archive's `DIR`ectory, or WEIR_DATA in the environment", DefaultText: defaultData}
+	return &cli.StringFlag{Name: "data", Usage: "the archive is in `DIR`; also WEIR_DATA in the environment", DefaultText: defaultData}
 }
 
 func outputFlag() cli.Flag {
@@ -48,7 +48,7 @@ func windowFlags() []cli.Flag {
 }
 
 func exporterFlag() cli.Flag {
-	return &cli.StringFlag{Name: "exporter", Usage: "only what `ADDR`ess or prefix exported"}
+	return &cli.StringFlag{Name: "exporter", Usage: "only what `ADDR` exported, an address or prefix"}
 }
 
 func timingFlag() cli.Flag {
@@ -234,13 +234,13 @@ func fieldList() string {
 	var b strings.Builder
 	line := len("Fields: ")
 	for i, name := range fieldNames() {
-		if i > 0 {
-			b.WriteByte(' ')
-			line++
-		}
-		if line+len(name) > width {
+		switch {
+		case line+1+len(name) > width:
 			b.WriteString("\n        ")
 			line = 8
+		case i > 0:
+			b.WriteByte(' ')
+			line++
 		}
 		b.WriteString(name)
 		line += len(name)
