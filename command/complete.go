@@ -143,6 +143,8 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		lead, value, list = lead+head, value[len(head):], append(fieldNames(), query.LabelFieldNames(false)...)
 	case "distinct":
 		list = fieldNames()
+	case "split-by":
+		list = splitFields
 	case "order":
 		list = orderWords()
 	case "last", "retention":

@@ -34,7 +34,9 @@ Fields: ` + fieldList(),
 				Usage: "`FORMAT` of the answer: table, json (one object a line), csv, or nfdump's " + strings.Join(layoutNames(), ", ") + " and fmt:TOKENS"},
 			limitFlag("at most `N` flows; 0 is no limit", "0"),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
-			&cli.StringFlag{Name: "fields", Usage: "the `FIELD`s to print, separated by commas"},
+			&cli.StringFlag{Name: "fields", Usage: "print these `FIELDS`, separated by commas"},
+			&cli.StringFlag{Name: "split-by", Usage: "write a file for each organisation, of the flows of its own hosts, into --dir: `FIELD` is org"},
+			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
 			&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
 			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
@@ -45,6 +47,7 @@ Fields: ` + fieldList(),
 			{"weir query 'proto udp and dst port 53 and not dst ip 192.0.2.53' --last 1d -o csv", "who asks other resolvers, for a spreadsheet"},
 			{"weir query 'net 2001:db8::/32' --last 7d --order -bytes -n 20", "the twenty largest flows of a network"},
 			{"weir query 'port in [ 22 3389 ]' --fields start,src_addr,dst_addr,bytes -o json", "chosen fields, one JSON object a line"},
+			{"weir query 'flags S and dst port 445' --last 1d --split-by org --dir alarms -o csv", "a file for each organisation that is concerned"},
 			{"weir query 'as 786' --last 1h -o 'fmt:%ts %sap -> %dap %byt'", "a layout of nfdump's tokens"},
 		},
 		words: filterAndFields,
@@ -69,6 +72,8 @@ type queryOptions struct {
 	plain   bool
 	naming  *naming
 	names   bool
+	splitBy string // "" or one of splitFields
+	dirOut  string // of the files of splitBy
 }
 
 func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
@@ -109,8 +114,27 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.names && isLayout(o.format) {
 		return o, usagef("-o %s has no names: --names goes with table, json and csv", o.format)
 	}
+	if err := o.split(c); err != nil {
+		return o, err
+	}
 	o.naming, err = namingOf(c)
 	return o, err
+}
+
+// split reads the options of an answer in several files.
+func (o *queryOptions) split(c *cli.Context) error {
+	o.splitBy, o.dirOut = c.String("split-by"), c.String("dir")
+	switch {
+	case o.splitBy == "" && !c.IsSet("split-by") && !c.IsSet("dir"):
+		return nil
+	case o.splitBy == "":
+		return usagef("--dir is where --split-by writes its files").withHint("try: --split-by org --dir out -o csv")
+	case o.dirOut == "":
+		return usagef("--split-by writes files").withHint("name a directory for them with --dir DIR")
+	case o.format != formatCSV && o.format != formatJSON || o.count:
+		return usagef("--split-by writes csv or json").withHint("add -o csv or -o json")
+	}
+	return oneOf("--split-by", o.splitBy, splitFields)
 }
 
 // queryFormat returns the checked value of --output, which for flows may be a
@@ -134,6 +158,9 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 		return err
 	}
 	defer b.Close()
+	if o.splitBy != "" {
+		return runSplit(ctx, std, b, o)
+	}
 	if o.count {
 		return runCount(ctx, std, b, o)
 	}

@@ -40,7 +40,7 @@ type ParseOptions struct {
 type Filter struct {
 	root   node
 	source string
-	named  bool // a name was resolved, or left
+	named  bool // a name was resolved
 }
 
 // Parse parses a filter. Empty text matches every record. An error is a
@@ -98,7 +98,7 @@ type parser struct {
 	depth   int
 	leaves  int
 	negated bool // what is read stands behind an odd number of nots
-	named   bool // a condition is about a name
+	named   bool // a condition is about a name that is known
 }
 
 func (p *parser) filter() (node, error) {

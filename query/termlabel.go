@@ -57,11 +57,11 @@ func (p *parser) labelled(q qualifier, word string) (node, error) {
 
 // labelCondition reads the rest of a condition on names of a kind.
 func (p *parser) labelCondition(kind LabelKind, subject string, q qualifier) (node, error) {
-	p.named = true
 	table, err := p.options.Names.Table(kind)
 	if err != nil {
 		return nil, err
 	}
+	p.named = p.named || table != nil
 	if table == nil && !p.options.Unresolved {
 		return nil, p.reject(q.start, fmt.Sprintf("there are no names for %s here: it needs %s", subject, kind.what()))
 	}
@@ -199,7 +199,6 @@ func (p *parser) exporterItem(list *exporterList) (err error) {
 		}
 		if named := p.options.Names != nil && len(p.options.Names.Exporters) > 0; !named && p.options.Unresolved && !isAddrText(t) {
 			p.advance()
-			p.named = true
 			list.names = append(list.names, t.text)
 			return nil
 		}
