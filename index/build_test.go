@@ -102,9 +102,9 @@ func (s fakeBlocks) randRanges(rng *rand.Rand, f flow.Field) []ValueRange {
 
 func TestLookupEqualsBruteForce(t *testing.T) {
 	rng := newRand(t)
-	rounds := 150
+	rounds := 50
 	if testing.Short() {
-		rounds = 30
+		rounds = 15
 	}
 	for range rounds {
 		src := randDicts(rng, 1+rng.IntN(1<<rng.IntN(8)))
@@ -144,7 +144,7 @@ func TestAbsentValueReadsOnePage(t *testing.T) {
 
 func TestBudgetChangesNothing(t *testing.T) {
 	rng := newRand(t)
-	for range 20 {
+	for range 6 {
 		src := randDicts(rng, 1+rng.IntN(40))
 		want := buildPages(t, src, runBudget)
 		for _, budget := range []int{0, 100, 5000} {

@@ -25,9 +25,9 @@ type crashReport struct {
 
 // TestKill9 kills a process that appends, seals and drops, again and again on
 // one directory, and looks each time whether everything it vouched for is there
-// once. 20 rounds; 4 with -short.
+// once. 12 rounds; 4 with -short.
 func TestKill9(t *testing.T) {
-	rounds := 20
+	rounds := 12
 	if testing.Short() {
 		rounds = 4
 	}

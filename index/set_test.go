@@ -26,7 +26,7 @@ func randSet(rng *rand.Rand) (*Set, map[uint32]bool) {
 
 func TestSetAlgebra(t *testing.T) {
 	rng := newRand(t)
-	for range 50 {
+	for range 15 {
 		a, inA := randSet(rng)
 		b, inB := randSet(rng)
 		kept := a.Clone()

@@ -198,9 +198,9 @@ func compareOne(t *testing.T, b *store.Bucket, f flow.Field, col [][]*flow.Addr,
 
 func TestAnswersEqualBruteForce(t *testing.T) {
 	rng := newRand(t)
-	rounds := 12
+	rounds := 5
 	if testing.Short() {
-		rounds = 3
+		rounds = 2
 	}
 	for round := range rounds {
 		s := openStore(t, "archive", store.NewMemFS())
