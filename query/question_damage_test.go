@@ -1,0 +1,99 @@
+package query
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"weir/flow"
+	"weir/index"
+	"weir/store"
+)
+
+// Damage costs seen and stats the block that it is in, not the answer, and they
+// name it.
+func TestQuestionsOverDamage(t *testing.T) {
+	rng := newRand(t)
+	records := randomRecords(rng, 4000)
+	dir := filepath.Join(t.TempDir(), "data")
+	s, err := store.Open(dir, store.Options{FlushEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := flow.NewBatch(len(records))
+	for _, r := range records {
+		batch.AppendRecord(r)
+	}
+	if err := s.Append(batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range s.Buckets() {
+		if err := index.Seal(context.Background(), s, b.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	missing := 0
+	for _, table := range largeTables(t, dir) {
+		for percent := 10; percent < 95; percent += 30 {
+			copied := filepath.Join(t.TempDir(), "data")
+			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			spoil(t, filepath.Join(copied, filepath.Base(table)), percent)
+			missing += askSpoilt(t, copied, records)
+		}
+	}
+	if missing == 0 {
+		t.Error("no damage was ever met")
+	}
+}
+
+// askSpoilt asks a damaged archive and returns how many answers lack something.
+func askSpoilt(t *testing.T, dir string, records []*flow.Record) (missing int) {
+	t.Helper()
+	s, err := store.Open(dir, store.Options{FlushEvery: -1})
+	if err != nil {
+		return 1 // said when opening
+	}
+	defer s.Close()
+	var req SeenRequest
+	for _, a := range questionAddrs() {
+		req.Addrs = append(req.Addrs, a.String())
+	}
+	seen, summary, err := Seen(context.Background(), s, req)
+	if err != nil {
+		t.Errorf("seen over damage fails: %v", err)
+		return 1
+	}
+	short := false
+	for _, e := range seen.Addrs {
+		a, _ := flow.ParseAddr(e.Addr)
+		want := naiveSeen(records, a)
+		if e.Records > want.Records {
+			t.Errorf("%s: got %d records, there are %d", e.Addr, e.Records, want.Records)
+		}
+		short = short || e.Records < want.Records
+	}
+	if short && len(summary.Damaged) == 0 {
+		t.Error("seen lacks records and names no damage")
+	}
+	stats, summary, err := Stats(context.Background(), s, StatsRequest{})
+	switch {
+	case err != nil:
+		t.Errorf("stats over damage fails: %v", err)
+	case stats.Total.Records > uint64(len(records)):
+		t.Errorf("stats: got %d records, there are %d", stats.Total.Records, len(records))
+	case stats.Total.Records < uint64(len(records)):
+		if missing++; len(summary.Damaged) == 0 {
+			t.Error("stats lacks records and names no damage")
+		}
+	}
+	if short {
+		missing++
+	}
+	return missing
+}
