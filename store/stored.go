@@ -63,9 +63,17 @@ func (s *storedBlock) dict(f flow.Field) (dict *Dict, err error) {
 			return err
 		}
 		dict.postings = isPosting(f)
+		if isParent(f) {
+			s.coded[f] = coded{dict.codes, dict.n + 1}
+		}
 		return nil
 	})
 	return dict, err
+}
+
+// isParent reports whether other columns may follow from f.
+func isParent(f flow.Field) bool {
+	return f == flow.Exporter || f == flow.SrcAddr || f == flow.DstAddr
 }
 
 func isPosting(f flow.Field) bool {
