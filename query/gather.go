@@ -39,6 +39,9 @@ func (v *visit) byReceived(rows []uint16) error {
 // fields are read.
 func (v *visit) gather(rows []uint16, fields flow.FieldSet) (*flow.Batch, error) {
 	b := flow.NewBatch(len(rows))
+	if len(rows) == 0 {
+		return b, nil // no column has to be read
+	}
 	b.Grow(len(rows))
 	for f := range fields.All {
 		if !v.exists(f) {

@@ -29,6 +29,11 @@ type scan struct {
 	unneeded func(*store.Block) bool // a block can be left out whatever matches in it; nil: none
 	left     atomic.Bool             // one was
 
+	samples bool   // the summary says what was sampled
+	dedup   *dedup // folds what several exporters saw; nil: nothing is folded
+
+	last func(context.Context) error // called when all blocks have been looked at, while they can be read; nil: nothing
+
 	summary Summary // buckets and damage are guarded by mu while the scan runs
 	planned time.Duration
 	buckets int // in the store
@@ -63,6 +68,7 @@ func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) 
 // looks at it. All of it is void after the visit.
 type visit struct {
 	*evaluator
+	bucket  *store.Bucket
 	rows    *rowSet
 	matched int // rows in the set, at least one
 	worker  int // which worker, from 0
@@ -91,6 +97,8 @@ type tally struct {
 	read, skipped     int
 	scanned, matched  uint64
 	evaluate, collect time.Duration
+	folded            uint64
+	sampling          Sampling
 }
 
 // errEnough is returned by an emit function to end a scan early.
@@ -136,7 +144,7 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 			return true
 		})
 	})
-	for i := range workers() {
+	for i := range s.workers() {
 		wg.Go(func() {
 			e, rows := newEvaluator(s.root, s.window), new(rowSet)
 			for t := range work {
@@ -148,6 +156,9 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 		})
 	}
 	err = consume(ctx, s, ordered, emit)
+	if err == nil && s.last != nil {
+		err = s.last(ctx)
+	}
 	cancel()
 	wg.Wait()
 	s.finish()
@@ -155,6 +166,16 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 		return nil
 	}
 	return err
+}
+
+// workers returns how many blocks the scan looks at side by side. Which records
+// are folded depends on those before them, so that dedup takes one block after
+// the other.
+func (s *scan) workers() int {
+	if s.dedup != nil {
+		return 1
+	}
+	return workers()
 }
 
 // consume waits for the tasks in order and emits their results.
@@ -198,7 +219,8 @@ func (s *scan) progress() Progress {
 // produce plans the buckets and hands out the blocks to be looked at.
 func produce[R any](ctx context.Context, s *scan, view *store.View, hand func(*task[R]) bool) {
 	buckets := view.Buckets()
-	if s.reverse {
+	reverse := s.reverse && s.dedup == nil
+	if reverse {
 		buckets = slices.Clone(buckets)
 		slices.Reverse(buckets)
 	}
@@ -216,7 +238,7 @@ func produce[R any](ctx context.Context, s *scan, view *store.View, hand func(*t
 		p := planBucketOf(days, b, s.root, s.window)
 		blocks := p.candidates()
 		s.plannedBucket(&p, len(blocks), time.Since(start))
-		if s.reverse {
+		if reverse {
 			slices.Reverse(blocks)
 		}
 		for _, block := range blocks {
@@ -263,6 +285,8 @@ func (s *Summary) add(t *tally) {
 	s.BlocksPruned += t.skipped
 	s.RowsScanned += t.scanned
 	s.RowsMatched += t.matched
+	s.Folded += t.folded
+	s.Sampling.add(&t.sampling)
 	s.Timing.Evaluate += t.evaluate
 	s.Timing.Collect += t.collect
 }
@@ -285,7 +309,7 @@ func (t *task[R]) visit(s *scan, v *visit, look func(v *visit) (R, error)) {
 		t.tally.skipped = 1
 		return
 	}
-	if s.unneeded != nil && s.unneeded(blk) {
+	if s.unneeded != nil && s.dedup == nil && s.unneeded(blk) {
 		s.left.Store(true)
 		t.tally.skipped = 1
 		return
@@ -297,9 +321,28 @@ func (t *task[R]) visit(s *scan, v *visit, look func(v *visit) (R, error)) {
 	if t.err != nil || v.matched == 0 {
 		return
 	}
-	t.tally.matched = uint64(v.matched)
-	v.place = place(blk.Hour(), t.block)
+	if t.err = t.count(s, v); t.err != nil || v.matched == 0 {
+		return
+	}
+	v.bucket, v.place = t.bucket, place(blk.Hour(), t.block)
 	t.result, t.err = look(v)
 	t.some = t.err == nil
 	t.tally.collect = time.Since(evaluated)
+}
+
+// count folds rows of the visit, if the scan does, and tallies the others.
+func (t *task[R]) count(s *scan, v *visit) (err error) {
+	if s.dedup != nil {
+		folded, err := s.dedup.fold(v, t.bucket.Hour())
+		if err != nil {
+			return err
+		}
+		v.matched -= folded
+		t.tally.folded = uint64(folded)
+	}
+	t.tally.matched = uint64(v.matched)
+	if s.samples {
+		t.tally.sampling, err = v.sampling()
+	}
+	return err
 }

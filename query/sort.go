@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"unsafe"
@@ -33,10 +34,15 @@ func (a sortKey) compare(b sortKey) int {
 	return cmp.Compare(a.place, b.place)
 }
 
-// A keyed is records of one block with their keys, sorted by them.
+// A keyed is rows of one block with their keys, sorted by them, and with their
+// records unless there is a limit: then few of them will be in the answer, and
+// their records are read in the end.
 type keyed struct {
-	keys  []sortKey
-	batch *flow.Batch
+	bucket *store.Bucket
+	block  int
+	keys   []sortKey
+	rows   []uint16
+	batch  *flow.Batch
 }
 
 // sorted emits records in an order other than of receipt.
@@ -44,14 +50,15 @@ func (f *flows) sorted(ctx context.Context) error {
 	f.reverse = f.order.Descending && f.limit > 0 // the best are likely to be met first
 	best := &best{limit: f.limit}
 	f.unneeded = func(blk *store.Block) bool { return f.beaten(blk, best) }
-	look := func(v *visit) (keyed, error) {
-		keys, rows, err := f.keys(v, best)
-		if err != nil {
-			return keyed{}, err
+	look := func(v *visit) (k keyed, err error) {
+		k.bucket, k.block = v.bucket, v.blk.Number()
+		if k.keys, k.rows, err = f.keys(v, best); err == nil && f.limit == 0 {
+			k.batch, err = v.gather(k.rows, f.fields)
 		}
-		keys = keys[:best.worth(keys)]
-		batch, err := v.gather(rows[:len(keys)], f.fields)
-		return keyed{keys, batch}, err
+		return k, err
+	}
+	if f.limit > 0 {
+		f.last = func(ctx context.Context) error { return f.materialise(ctx, best.entries) }
 	}
 	if err := scanBlocks(ctx, f.scan, look, best.add); err != nil {
 		return err
@@ -62,11 +69,74 @@ func (f *flows) sorted(ctx context.Context) error {
 		if i&0xfff == 0xfff && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		e.record(&r)
+		if e.batch == nil {
+			continue // its block is damaged; the summary says so
+		}
+		e.batch.Record(e.at, &r)
 		if err := f.emit(&r); err != nil {
 			return err
 		}
 		f.summary.Emitted++
+	}
+	return nil
+}
+
+// materialise reads the records of entries, block by block, several at once.
+func (f *flows) materialise(ctx context.Context, entries []entry) error {
+	type source struct {
+		bucket *store.Bucket
+		block  int
+	}
+	blocks := map[source][]*entry{}
+	for i := range entries {
+		e := &entries[i]
+		blocks[source{e.bucket, e.block}] = append(blocks[source{e.bucket, e.block}], e)
+	}
+	work := make(chan source, len(blocks))
+	for s := range blocks {
+		work <- s
+	}
+	close(work)
+	errs := make([]error, workers())
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			v := &visit{evaluator: newEvaluator(constNode(true), Window{})}
+			for s := range work {
+				if errs[i] = ctx.Err(); errs[i] != nil {
+					return
+				}
+				err := f.fillEntries(v, s.bucket, s.block, blocks[s])
+				if store.IsDamage(err) {
+					f.damaged(err)
+				} else if err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// fillEntries reads the records of entries of one block.
+func (f *flows) fillEntries(v *visit, bucket *store.Bucket, block int, entries []*entry) error {
+	blk, err := bucket.Block(block)
+	if err != nil {
+		return err
+	}
+	v.open(blk)
+	rows := make([]uint16, len(entries))
+	for i, e := range entries {
+		rows[i] = e.row
+	}
+	batch, err := v.gather(rows, f.fields)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		e.batch, e.at = batch, i
 	}
 	return nil
 }
@@ -169,26 +239,19 @@ type best struct {
 	limit int
 	bytes int64
 
-	mu      sync.Mutex // guards entries, which add changes and worth looks at
+	mu      sync.Mutex // guards entries, which add changes and worst looks at
 	entries []entry
 }
 
-// An entry is a record that is kept: a row of a batch or, where there is a
-// limit, a copy, so that no batch is kept for the sake of one row.
+// An entry is a record that is kept: a row of a block and, when that has been
+// read, of a batch.
 type entry struct {
 	sortKey
-	batch *flow.Batch
-	row   int
-	copy  *flow.Record
-}
-
-// record sets r to the entry's record.
-func (e *entry) record(r *flow.Record) {
-	if e.copy != nil {
-		*r = *e.copy
-		return
-	}
-	e.batch.Record(e.row, r)
+	bucket *store.Bucket
+	block  int
+	row    uint16
+	batch  *flow.Batch
+	at     int
 }
 
 // worst returns the last of the records that are kept, and whether there are as
@@ -202,42 +265,27 @@ func (b *best) worst() (sortKey, bool) {
 	return b.entries[0].sortKey, true
 }
 
-// worth returns how many of the sorted keys, from the first on, may be among
-// the best.
-func (b *best) worth(keys []sortKey) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.limit == 0 || len(b.entries) < b.limit {
-		return len(keys)
-	}
-	n, _ := slices.BinarySearchFunc(keys, b.entries[0].sortKey, sortKey.compare)
-	return n
-}
-
-// add keeps the records of one block that are among the best so far.
+// add keeps the rows of one block that are among the best so far.
 func (b *best) add(k keyed) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.limit == 0 {
+	if k.batch != nil {
 		b.bytes += batchBytes(k.batch)
-		for i, key := range k.keys {
-			b.entries = append(b.entries, entry{sortKey: key, batch: k.batch, row: i})
-		}
-		return b.check()
 	}
 	for i, key := range k.keys {
-		var copied *flow.Record
+		e := entry{sortKey: key, bucket: k.bucket, block: k.block, row: k.rows[i], batch: k.batch, at: i}
 		switch {
+		case b.limit == 0:
+			b.entries = append(b.entries, e)
 		case len(b.entries) < b.limit:
-			copied = new(flow.Record)
 			b.bytes += recordBytes
+			heap.Push(b, e)
 		case key.compare(b.entries[0].sortKey) >= 0:
 			return b.check()
 		default:
-			copied = heap.Pop(b).(entry).copy
+			b.entries[0] = e
+			heap.Fix(b, 0)
 		}
-		k.batch.Record(i, copied)
-		heap.Push(b, entry{sortKey: key, copy: copied})
 	}
 	return b.check()
 }
