@@ -247,3 +247,37 @@ func TestDayMarksDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestDamageCostsTheSummaryOnly puts a page that is none in the index of one
+// hour: the day has no summary then, and everything else goes on.
+func TestDamageCostsTheSummaryOnly(t *testing.T) {
+	w := newDayWorld(t)
+	for hour := range 6 {
+		w.write(hour, 200)
+	}
+	z, err := w.s.BeginSeal(w.first + 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Add(appendKey(nil, flow.SrcAddr, flow.Addr{}), []byte("no page at all")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	// The first hour without and with a summary, which fails, and again without.
+	if got := w.seal(); got != 6 || !strings.Contains(w.log.String(), "left without a summary") {
+		t.Errorf("sealed %d times, want 6; log:\n%s", got, w.log.String())
+	}
+	if got := w.verify(1); got != -1 {
+		t.Errorf("a summary of %d hours out of a damaged index", got)
+	}
+	if got := w.seal(); got != 0 {
+		t.Errorf("sealed %d times with nothing new", got)
+	}
+	w.write(2, 10)
+	if got := w.seal(); got != 2 || w.verify(10) != 6 {
+		t.Errorf("sealed %d times when the damaged hour was indexed again, want that and the first", got)
+	}
+	checkAll(t, w.s)
+}

@@ -164,12 +164,18 @@ func (r *Sealer) sealAll(ctx context.Context, due func(store.BucketInfo) bool) e
 // seal seals one hour, logs how that went and remembers a failure.
 func (r *Sealer) seal(ctx context.Context, h store.Hour) error {
 	start := time.Now()
-	err := seal(ctx, r.store, h, r.beginsDay(h))
+	day := r.beginsDay(h)
+	err := seal(ctx, r.store, h, day)
+	damaged := day && store.IsDamage(err)
+	if damaged { // maybe in another hour, which must not keep this one open
+		r.o.Logger.Error("day is left without a summary", "bucket", h.String(), "err", err)
+		err = seal(ctx, r.store, h, false)
+	}
 	info, exists := r.info(h)
 	switch {
 	case err == nil:
 		delete(r.failed, h)
-		r.touch(h)
+		r.days[dayOf(h)] = dayState{touched: true, damaged: damaged}
 		r.o.Logger.Info("bucket sealed", "bucket", h.String(), "records", info.Rows, "blocks", info.Blocks,
 			"bytes", info.Bytes, "took", time.Since(start).Round(time.Millisecond))
 		return nil

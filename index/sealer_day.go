@@ -16,14 +16,10 @@ const recentDay = 6 * time.Hour
 // A dayState is what a Sealer knows of a day.
 type dayState struct {
 	touched bool      // an hour was sealed since the last summary
+	damaged bool      // no summary can be made until another hour is sealed
 	read    bool      // marks is what the bucket has
 	first   hourMark  // of the bucket that the summary is in, when it was read
 	marks   *dayMarks // nil: there is no summary
-}
-
-// touch notes that hour h was sealed.
-func (r *Sealer) touch(h store.Hour) {
-	r.days[dayOf(h)] = dayState{touched: true}
 }
 
 // beginsDay reports whether h is the first bucket of a day that is over.
@@ -79,7 +75,9 @@ func (r *Sealer) summariseDay(ctx context.Context, day []store.BucketInfo, now t
 	if err := r.seal(ctx, first.Hour); err != nil {
 		return err
 	}
-	r.days[dayOf(first.Hour)] = dayState{} // to be read
+	if !r.days[dayOf(first.Hour)].damaged {
+		r.days[dayOf(first.Hour)] = dayState{} // to be read
+	}
 	return nil
 }
 
@@ -87,7 +85,7 @@ func (r *Sealer) summariseDay(ctx context.Context, day []store.BucketInfo, now t
 // summary's head if need be.
 func (r *Sealer) dayState(first store.BucketInfo) (dayState, error) {
 	state := r.days[dayOf(first.Hour)]
-	if state.read && state.first == markOf(first) {
+	if state.damaged || state.read && state.first == markOf(first) {
 		return state, nil
 	}
 	marks, err := readMarks(r.store, first.Hour)
@@ -119,6 +117,9 @@ func readMarks(s *store.Store, h store.Hour) (marks *dayMarks, err error) {
 
 // needed reports whether the day's summary is to be made, or made again.
 func (s *dayState) needed(day []store.BucketInfo, now time.Time) bool {
+	if s.damaged {
+		return false
+	}
 	var marks dayMarks
 	sealed, gone := true, false
 	for _, b := range day {
