@@ -203,7 +203,7 @@ func (d *decoder) against(f flow.Field, c *column, dst []uint64, parents parentS
 		return errShort
 	}
 	other := flow.Field(c.body[0])
-	if other == f || other != againstField(f, flow.SetOf(other)) {
+	if !other.Valid() || other != againstField(f, flow.SetOf(other)) {
 		return errValue
 	}
 	times, err := parents.times(other)
