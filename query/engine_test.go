@@ -264,7 +264,7 @@ func TestTopIsASum(t *testing.T) {
 		a := newArchive(t, rng, 20+rng.IntN(900))
 		m := &filterMaker{rng, a.records}
 		for range 40 {
-			req := TopRequest{Filter: m.filter(1), Window: m.window(), Times: rng.IntN(2) == 0, Estimate: rng.IntN(2) == 0}
+			req := TopRequest{Filter: m.filter(1), Window: m.window(), Times: rng.IntN(2) == 0, Raw: rng.IntN(2) == 0}
 			for range rng.IntN(4) {
 				field := topFields[rng.IntN(len(topFields))]
 				if !twoEnds(field) || !slices.ContainsFunc(req.Fields, twoEnds) {
@@ -421,7 +421,7 @@ func (a *archive) checkTop(t *testing.T, req TopRequest) {
 		if req.By == "distinct" {
 			return uint64(len(g.distinct))
 		}
-		return g.sums.by(req.By, req.Estimate)
+		return g.sums.by(req.By, req.Raw)
 	}
 	var ranks []uint64
 	for _, g := range groups {

@@ -43,6 +43,9 @@ func FlowsWith(ctx context.Context, s *store.Store, req FlowsRequest, o ParseOpt
 	if req.Limit < 0 {
 		return Summary{}, &RequestError{Part: "limit", Text: fmt.Sprint(req.Limit), Expected: "a number of records, 0 for all"}
 	}
+	if req.Dedup {
+		sc.dedup = newDedup()
+	}
 	f := &flows{scan: sc, fields: fields, limit: req.Limit, order: order, emit: emit}
 	if order == (Order{Key: "received"}) {
 		err = f.stream(ctx)

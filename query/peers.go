@@ -18,6 +18,8 @@ type PeersRequest struct {
 	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
 	By       string `json:"by,omitempty"`       // one of PeerOrders; "": bytes
 	Limit    int    `json:"limit,omitempty"`    // how many peers are answered; 0: all
+	Raw      bool   `json:"raw,omitempty"`      // count what was exported instead of the estimates
+	Dedup    bool   `json:"dedup,omitempty"`    // as in FlowsRequest
 }
 
 // PeerOrders are what an answer's peers can be ordered by: the largest or
@@ -35,8 +37,9 @@ type PeersResult struct {
 
 // A Peer is what one address exchanged with the one asked for. Out is from that
 // address to the peer and in is back; a record that carries reverse counters
-// (RFC 5103) counts them in the other direction. Counters are as exported;
-// estimates have each record multiplied by its sampling interval.
+// (RFC 5103) counts them in the other direction. Counters are estimates, which
+// have each record multiplied by its sampling interval, unless the request is
+// raw; those of Raw are as exported.
 type Peer struct {
 	Addr       string     `json:"peer"`
 	Flows      uint64     `json:"flows"`
@@ -44,12 +47,25 @@ type Peer struct {
 	BytesIn    uint64     `json:"bytes_in"`
 	PacketsOut uint64     `json:"packets_out"`
 	PacketsIn  uint64     `json:"packets_in"`
-	Estimated  uint64     `json:"estimated_bytes"`   // both ways
+	Raw        PeerRaw    `json:"raw"`
 	Sampled    uint64     `json:"sampled,omitempty"` // records with a sampling interval above 1
 	First      uint64     `json:"first_ms"`          // the earliest start
 	Last       uint64     `json:"last_ms"`           // the latest end
 	Ports      []PeerPort `json:"ports,omitempty"`   // the most used first
 	MorePorts  bool       `json:"more_ports,omitempty"`
+}
+
+// A PeerRaw is the counters of a Peer as they were exported.
+type PeerRaw struct {
+	BytesOut   uint64 `json:"bytes_out"`
+	BytesIn    uint64 `json:"bytes_in"`
+	PacketsOut uint64 `json:"packets_out"`
+	PacketsIn  uint64 `json:"packets_in"`
+}
+
+// IsEstimate reports whether the counters differ from what was exported.
+func (p *Peer) IsEstimate() bool {
+	return p.Raw != PeerRaw{p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn}
 }
 
 // A PeerPort is the lower port of both ends, which is nearly always the
@@ -84,6 +100,7 @@ func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOpt
 	if err != nil {
 		return nil, Summary{}, err
 	}
+	sc.sums(req.Dedup)
 	ends := []addrRange{{me, me}}
 	sc.root = and(or(&addrNode{flow.SrcAddr, ends}, &addrNode{flow.DstAddr, ends}), sc.root)
 	sums := perWorker(func() *peerSum { return newPeerSum(me) })
@@ -103,7 +120,7 @@ func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOpt
 			return nil, sc.summary, err
 		}
 	}
-	result := sums[0].result(by, req.Limit)
+	result := sums[0].result(by, req.Limit, req.Raw)
 	sc.summary.Emitted = uint64(len(result.Peers))
 	sc.summary.Limited = len(result.Peers) < result.Count
 	return result, sc.summary, nil
@@ -237,7 +254,7 @@ func (a *peerSum) merge(b *peerSum) error {
 }
 
 // result returns the answer in the given order.
-func (a *peerSum) result(by string, limit int) *PeersResult {
+func (a *peerSum) result(by string, limit int, raw bool) *PeersResult {
 	r := &PeersResult{Addr: a.me.String(), By: by, Count: len(a.peers), Peers: make([]Peer, 0, len(a.peers))}
 	var all peerTally
 	order := make([]flow.Addr, 0, len(a.peers))
@@ -247,12 +264,12 @@ func (a *peerSum) result(by string, limit int) *PeersResult {
 		all.in.join(t.in)
 	}
 	slices.SortFunc(order, func(x, y flow.Addr) int {
-		return cmp.Or(cmp.Compare(a.peers[y].rank(by), a.peers[x].rank(by)), x.Compare(y))
+		return cmp.Or(cmp.Compare(a.peers[y].rank(by, raw), a.peers[x].rank(by, raw)), x.Compare(y))
 	})
 	for _, addr := range order[:limited(len(order), limit)] {
-		r.Peers = append(r.Peers, a.peers[addr].peer(addr.String()))
+		r.Peers = append(r.Peers, a.peers[addr].peer(addr.String(), raw))
 	}
-	r.Total = all.peer("")
+	r.Total = all.peer("", raw)
 	return r
 }
 
@@ -272,10 +289,12 @@ func (t *peerTally) both() Sums {
 }
 
 // rank returns what a peer is ordered by, the highest first.
-func (t *peerTally) rank(by string) uint64 {
-	switch s := t.both(); by {
+func (t *peerTally) rank(by string, raw bool) uint64 {
+	s := t.both()
+	bytes, packets := s.Counted(raw)
+	switch by {
 	case "packets":
-		return s.Packets
+		return packets
 	case "flows":
 		return s.Flows
 	case "first":
@@ -283,18 +302,20 @@ func (t *peerTally) rank(by string) uint64 {
 	case "last":
 		return s.Last
 	default:
-		return s.Bytes
+		return bytes
 	}
 }
 
 // peer returns the tally as an answer.
-func (t *peerTally) peer(addr string) Peer {
+func (t *peerTally) peer(addr string, raw bool) Peer {
 	slices.SortStableFunc(t.ports, func(a, b PeerPort) int {
 		return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
 	})
 	both := t.both()
+	bytesOut, packetsOut := t.out.Counted(raw)
+	bytesIn, packetsIn := t.in.Counted(raw)
 	return Peer{
-		Addr: addr, Flows: both.Flows, BytesOut: t.out.Bytes, BytesIn: t.in.Bytes, PacketsOut: t.out.Packets, PacketsIn: t.in.Packets,
-		Estimated: both.EstimatedBytes, Sampled: both.Sampled, First: both.First, Last: both.Last, Ports: t.ports, MorePorts: t.morePorts,
+		Addr: addr, Flows: both.Flows, BytesOut: bytesOut, BytesIn: bytesIn, PacketsOut: packetsOut, PacketsIn: packetsIn,
+		Raw: PeerRaw{t.out.Bytes, t.in.Bytes, t.out.Packets, t.in.Packets}, Sampled: both.Sampled, First: both.First, Last: both.Last, Ports: t.ports, MorePorts: t.morePorts,
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // naivePeers joins the records of an address by the other end.
-func naivePeers(records []*flow.Record, me flow.Addr) map[string]Peer {
+func naivePeers(records []*flow.Record, me flow.Addr, raw bool) map[string]Peer {
 	peers := map[string]Peer{}
 	for _, r := range records {
 		sent := r.Has(flow.SrcAddr) && r.Addr(flow.SrcAddr) == me
@@ -30,16 +30,21 @@ func naivePeers(records []*flow.Record, me flow.Addr) map[string]Peer {
 		p.Addr = name
 		p.Flows += s.Flows
 		p.Sampled += s.Sampled
-		there, back := &p.BytesOut, &p.BytesIn
-		packetsThere, packetsBack := &p.PacketsOut, &p.PacketsIn
-		if !sent {
-			there, back, packetsThere, packetsBack = back, there, packetsBack, packetsThere
+		add := func(out, in, packetsOut, packetsIn *uint64, n uint64) {
+			if !sent {
+				out, in, packetsOut, packetsIn = in, out, packetsIn, packetsOut
+			}
+			*out += n * s.Bytes
+			*packetsOut += n * s.Packets
+			*in += n * r.Num(flow.ReverseBytes)
+			*packetsIn += n * r.Num(flow.ReversePackets)
 		}
-		*there += s.Bytes
-		*packetsThere += s.Packets
-		*back += r.Num(flow.ReverseBytes)
-		*packetsBack += r.Num(flow.ReversePackets)
-		p.Estimated += s.EstimatedBytes + r.Num(flow.ReverseBytes)*max(r.Num(flow.SamplingInterval), 1)
+		n := max(r.Num(flow.SamplingInterval), 1)
+		if raw {
+			n = 1
+		}
+		add(&p.BytesOut, &p.BytesIn, &p.PacketsOut, &p.PacketsIn, n)
+		add(&p.Raw.BytesOut, &p.Raw.BytesIn, &p.Raw.PacketsOut, &p.Raw.PacketsIn, 1)
 		p.First, p.Last = min(p.First, s.First), max(p.Last, s.Last)
 		peers[name] = p
 	}
@@ -53,12 +58,12 @@ func TestPeersAgainstNaive(t *testing.T) {
 	for range 60 * *roundsFlag {
 		me := questionAddrs()[rng.IntN(12)]
 		req := PeersRequest{Addr: me.String(), Filter: randomFilter(rng), Window: randomWindow(rng),
-			By: append(PeerOrders, "")[rng.IntN(len(PeerOrders)+1)], Limit: rng.IntN(8)}
+			By: append(PeerOrders, "")[rng.IntN(len(PeerOrders)+1)], Limit: rng.IntN(8), Raw: rng.IntN(2) == 0}
 		got, summary, err := Peers(context.Background(), s, req)
 		if err != nil {
 			t.Fatalf("%+v: %v", req, err)
 		}
-		want := naivePeers(matching(t, records, req.Filter, req.Window), me)
+		want := naivePeers(matching(t, records, req.Filter, req.Window), me, req.Raw)
 		if got.Count != len(want) || len(got.Peers) != limited(len(want), req.Limit) || summary.Limited != (len(got.Peers) < len(want)) {
 			t.Errorf("%+v: got %d of %d peers (limited %v), want %d in all", req, len(got.Peers), got.Count, summary.Limited, len(want))
 		}
@@ -124,9 +129,9 @@ func TestPeersJoinsDirectionsAndPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Peer{
-		{Addr: "192.0.2.7", Flows: 4, BytesOut: 200, BytesIn: 200, PacketsOut: 4, PacketsIn: 4, Estimated: 400, First: questionBase - 1000, Last: questionBase,
+		{Addr: "192.0.2.7", Flows: 4, BytesOut: 200, BytesIn: 200, PacketsOut: 4, PacketsIn: 4, Raw: PeerRaw{200, 200, 4, 4}, First: questionBase - 1000, Last: questionBase,
 			Ports: []PeerPort{{6, 443, false, 3}, {6, 22, true, 1}}},
-		{Addr: "10.0.0.1", Flows: 1, BytesOut: 100, PacketsOut: 2, Estimated: 100, First: questionBase - 1000, Last: questionBase,
+		{Addr: "10.0.0.1", Flows: 1, BytesOut: 100, PacketsOut: 2, Raw: PeerRaw{BytesOut: 100, PacketsOut: 2}, First: questionBase - 1000, Last: questionBase,
 			Ports: []PeerPort{{6, 7, true, 1}}},
 	}
 	if !reflect.DeepEqual(got.Peers, want) {

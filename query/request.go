@@ -21,6 +21,7 @@ type FlowsRequest struct {
 	Exporter string `json:"exporter,omitempty"` // address, prefix or name that the exporter must have; "": any
 	Limit    int    `json:"limit,omitempty"`    // number of records at most; 0: no limit
 	Order    string `json:"order,omitempty"`    // see ParseOrder; "": received
+	Dedup    bool   `json:"dedup,omitempty"`    // leave out what another exporter has reported: see Summary.Folded
 
 	// Fields are the fields that the answer's records need, by name; the others
 	// are not read and are absent. None: all.
@@ -45,7 +46,8 @@ type TopRequest struct {
 	Limit    int    `json:"limit,omitempty"`     // number of groups at most; 0: all
 	Distinct string `json:"distinct,omitempty"`  // count the different values of this field in each group
 	Times    bool   `json:"times,omitempty"`     // also the first start and the last end of each group
-	Estimate bool   `json:"estimate,omitempty"`  // By means the estimates, where records were sampled
+	Raw      bool   `json:"raw,omitempty"`       // By means what was exported, not the estimates
+	Dedup    bool   `json:"dedup,omitempty"`     // as in FlowsRequest
 	MaxBytes int64  `json:"max_bytes,omitempty"` // memory for groups; 0: DefaultTopBytes
 
 	Labels LabelTables `json:"labels,omitempty"` // names that go before ParseOptions.Names
@@ -113,12 +115,15 @@ type Summary struct {
 	BlocksPruned      int `json:"blocks_pruned"`      // of them, left out by time, header or index
 	BlocksRead        int `json:"blocks_read"`        // of them, evaluated
 
-	RowsScanned uint64 `json:"rows_scanned"` // in the blocks read
-	RowsMatched uint64 `json:"rows_matched"` // of them, matched filter and window
-	Emitted     uint64 `json:"emitted"`      // records or groups in the answer
+	RowsScanned uint64 `json:"rows_scanned"`     // in the blocks read
+	RowsMatched uint64 `json:"rows_matched"`     // of them, matched filter and window and were not folded
+	Folded      uint64 `json:"folded,omitempty"` // matched, but are of a flow that another exporter reported before, if the request asked for that
+	Emitted     uint64 `json:"emitted"`          // records or groups in the answer
 
 	Damaged []string `json:"damaged,omitempty"` // parts of the store that could not be read: the answer lacks them
 	Limited bool     `json:"limited,omitempty"` // Limit left something out, or stopped the search
+
+	Sampling Sampling `json:"sampling,omitzero"` // of the records that sums are of; not for records
 
 	Elapsed time.Duration `json:"elapsed_ns"`
 	Timing  Timing        `json:"timing"`

@@ -22,6 +22,9 @@ type SeriesRequest struct {
 	Spread   bool   `json:"spread,omitempty"`   // a flow counts over the time it lasted, not where it began
 	Distinct string `json:"distinct,omitempty"` // an address field, or addr for both ends, whose values are counted in every step
 
+	Raw   bool `json:"raw,omitempty"`   // By means what was exported, not the estimates
+	Dedup bool `json:"dedup,omitempty"` // as in FlowsRequest
+
 	Labels LabelTables `json:"labels,omitempty"` // as in TopRequest
 }
 
@@ -183,6 +186,7 @@ func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest, o Pa
 	if err != nil {
 		return nil, err
 	}
+	sc.sums(req.Dedup)
 	q := &seriesQuery{scan: sc, req: req}
 	if q.req.By, err = seriesOrder(req.By); err != nil {
 		return nil, err
@@ -267,7 +271,8 @@ func (q *seriesQuery) largest(ctx context.Context, s *store.Store, o ParseOption
 		return nil, &RequestError{Part: "limit", Text: fmt.Sprint(q.req.Limit), Expected: fmt.Sprintf("a number of groups up to %d", maxSeriesGroups)}
 	}
 	top, _, err := TopWith(ctx, s, TopRequest{Fields: []string{q.req.Group}, Filter: q.req.Filter, Window: q.req.Window,
-		Exporter: q.req.Exporter, By: q.req.By, Limit: limit, Labels: q.req.Labels}, o)
+		Exporter: q.req.Exporter, By: q.req.By, Raw: q.req.Raw, Dedup: q.req.Dedup,
+		Limit: limit, Labels: q.req.Labels}, o)
 	if err != nil {
 		return nil, err
 	}

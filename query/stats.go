@@ -16,6 +16,7 @@ type StatsRequest struct {
 	Window   `json:"window,omitzero"`
 	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
 	Hourly   bool   `json:"hourly,omitempty"`   // with the totals of every hour
+	Dedup    bool   `json:"dedup,omitempty"`    // as in FlowsRequest
 }
 
 // A StatsResult is the answer to a StatsRequest.
@@ -65,6 +66,7 @@ func StatsWith(ctx context.Context, s *store.Store, req StatsRequest, o ParseOpt
 	if err != nil {
 		return nil, Summary{}, err
 	}
+	sc.sums(req.Dedup)
 	sums := perWorker(func() *statsSum { return newStatsSum(req.Hourly) })
 	err = sumBlocks(ctx, sc, statsFields, func(worker int) *cells { return &sums[worker].cells }, func(v *visit) error {
 		each(v.rows, sums[v.worker].row)

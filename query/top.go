@@ -72,6 +72,7 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	if err != nil {
 		return nil, err
 	}
+	sc.sums(req.Dedup)
 	groupers, err := parseGroupers(req.Fields, req.Labels, o.Names)
 	if err != nil {
 		return nil, err
@@ -318,15 +319,12 @@ func (t *top) rank(s *shard, g int) uint64 {
 		return s.distinct[g]
 	}
 	sums := t.groupSums(s, g)
-	return sums.by(t.by, t.request.Estimate)
+	return sums.by(t.by, t.request.Raw)
 }
 
 // by returns one of the rankings of sums.
-func (s *Sums) by(ranking string, estimate bool) uint64 {
-	bytes, packets := s.Bytes, s.Packets
-	if estimate {
-		bytes, packets = s.EstimatedBytes, s.EstimatedPackets
-	}
+func (s *Sums) by(ranking string, raw bool) uint64 {
+	bytes, packets := s.Counted(raw)
 	switch ranking {
 	case "packets":
 		return packets
@@ -352,7 +350,7 @@ func (t *top) row(e *ranked, total *Sums) TopRow {
 	}
 	switch t.by {
 	case "bytes", "packets", "flows", "records":
-		if whole := total.by(t.by, t.request.Estimate); whole > 0 {
+		if whole := total.by(t.by, t.request.Raw); whole > 0 {
 			r.Share = float64(e.value) / float64(whole)
 		}
 	}

@@ -1,0 +1,198 @@
+package query
+
+import (
+	"fmt"
+	"unsafe"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// A flow that crosses several exporters is exported by each. With Dedup a
+// request counts it once: of records that agree in the five-tuple, are of
+// different exporters and overlap in time, the first stays and the others are
+// folded into it, that is, left out.
+//
+//   - First is by the archive's order, which is that of receipt: hours, blocks
+//     as they were written, and the rows of a block by receipt.
+//   - The five-tuple is source and destination address, protocol, and the two
+//     ports or, of ICMP and ICMPv6, type and code. What both records lack is
+//     equal. A record without an address, a protocol or an exporter is never
+//     folded and nothing is folded into it.
+//   - Exporters differ if their addresses do. The records of one exporter, of
+//     whatever observation domain, are never folded into each other.
+//   - The times are flow.Span; they overlap if no one ends before the other
+//     begins. Touching is overlapping.
+//   - Only records that stay can have others folded into them. So a chain of
+//     overlaps does not swallow what does not overlap itself.
+//   - Only records that match the filter and the window are compared.
+//
+// Memory holds the records that stay, until they have ended more than
+// dedupHorizon before the hour, in which the record at hand was received. A
+// record that comes in so late that its flow began an hour before the hour in
+// which it came is not compared with what had ended by then.
+
+// dedupHorizon is how long before an hour of receipt flows are kept to be
+// compared with what was received in it, in ms.
+const dedupHorizon = 3600_000
+
+// MaxDedupBytes bounds the memory of the records that are kept for Dedup. About
+// seven million records fit.
+const MaxDedupBytes = 1 << 30
+
+// A DedupTooLargeError says that more records would have to be compared than
+// memory is given to.
+type DedupTooLargeError struct {
+	Records int        // that were kept
+	Hour    store.Hour // at which memory was used up
+}
+
+// Error says what to do instead.
+func (e *DedupTooLargeError) Error() string {
+	return fmt.Sprintf("finding flows seen twice would have to keep more than %d records around %v, over the bound of %d MiB: "+
+		"give a narrower filter, or leave out --dedup", e.Records, e.Hour, int64(MaxDedupBytes)>>20)
+}
+
+// A dedupKey is the five-tuple of a flow.
+type dedupKey struct {
+	src, dst flow.Addr
+	ports    uint32 // source and destination port, or ICMP type and code
+	proto    uint8
+	has      uint8 // which of the two of ports are known, and whether they are ICMP's
+}
+
+// A dedupSpan is a record that stays.
+type dedupSpan struct {
+	from, to uint64 // ms
+	exporter uint32 // its number
+	next     int32  // of the same key; -1: none
+}
+
+// dedupEntryBytes is what a record that stays takes at most: its span, and its
+// place in a map that may have just grown.
+const dedupEntryBytes = int64(unsafe.Sizeof(dedupSpan{})) + 2*int64(unsafe.Sizeof(dedupKey{})+5)
+
+// A dedup folds records in the archive's order. It belongs to one goroutine.
+type dedup struct {
+	most      int // records that are kept
+	cells     cells
+	rows      []uint16
+	hour      store.Hour
+	exporters map[flow.Addr]uint32
+	first     map[dedupKey]int32 // the latest of the spans of a key
+	spans     []dedupSpan
+}
+
+func newDedup() *dedup {
+	return &dedup{most: int(MaxDedupBytes / dedupEntryBytes), exporters: map[flow.Addr]uint32{}, first: map[dedupKey]int32{}}
+}
+
+// dedupFields are what a dedup reads.
+var dedupFields = spanFields.Union(flow.SetOf(flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.DstPort, flow.Proto,
+	flow.ICMPType, flow.ICMPCode, flow.Exporter))
+
+// sums prepares a scan whose rows are summed.
+func (s *scan) sums(fold bool) {
+	s.samples = true
+	if fold {
+		s.dedup = newDedup()
+	}
+}
+
+// fold takes those rows out of the visit that an earlier record stands for, and
+// returns their number.
+func (d *dedup) fold(v *visit, hour store.Hour) (folded int, err error) {
+	if err := d.cells.load(&v.columns, dedupFields); err != nil {
+		return 0, err
+	}
+	if hour != d.hour {
+		d.hour = hour
+		d.expire(hour.StartMS() - min(hour.StartMS(), dedupHorizon))
+	}
+	d.rows = v.selected(d.rows)
+	if err := v.byReceived(d.rows); err != nil {
+		return 0, err
+	}
+	for _, row := range d.rows {
+		if d.seen(int(row)) {
+			v.rows[row>>6] &^= 1 << (row & 63)
+			folded++
+		}
+		if len(d.spans) > d.most {
+			return folded, &DedupTooLargeError{d.most, hour}
+		}
+	}
+	return folded, nil
+}
+
+// seen reports whether a row of the loaded block is of a flow that another
+// exporter has been kept for, and else keeps it.
+func (d *dedup) seen(row int) bool {
+	c := &d.cells
+	if !c.has(flow.SrcAddr, row) || !c.has(flow.DstAddr, row) || !c.has(flow.Proto, row) || !c.has(flow.Exporter, row) {
+		return false
+	}
+	key := d.key(row)
+	exporter := d.exporter(c.addr(flow.Exporter, row))
+	from, to := c.span(row)
+	at, ok := d.first[key]
+	if !ok {
+		at = -1
+	}
+	for i := at; i >= 0; i = d.spans[i].next {
+		if s := &d.spans[i]; s.exporter != exporter && s.from <= to && from <= s.to {
+			return true
+		}
+	}
+	d.first[key] = int32(len(d.spans))
+	d.spans = append(d.spans, dedupSpan{from, to, exporter, at})
+	return false
+}
+
+// key returns the five-tuple of a row.
+func (d *dedup) key(row int) dedupKey {
+	c := &d.cells
+	k := dedupKey{src: c.addr(flow.SrcAddr, row), dst: c.addr(flow.DstAddr, row), proto: uint8(c.num(flow.Proto, row))}
+	first, second := flow.SrcPort, flow.DstPort
+	if k.proto == 1 || k.proto == 58 {
+		first, second, k.has = flow.ICMPType, flow.ICMPCode, 4
+	}
+	if c.has(first, row) {
+		k.has |= 1
+	}
+	if c.has(second, row) {
+		k.has |= 2
+	}
+	k.ports = uint32(c.num(first, row))<<16 | uint32(c.num(second, row))
+	return k
+}
+
+// exporter returns the number of an exporter.
+func (d *dedup) exporter(a flow.Addr) uint32 {
+	n, ok := d.exporters[a]
+	if !ok {
+		n = uint32(len(d.exporters))
+		d.exporters[a] = n
+	}
+	return n
+}
+
+// expire forgets the records that ended before a time. It makes the table anew,
+// since a map does not shrink.
+func (d *dedup) expire(before uint64) {
+	old, spans := d.first, make([]dedupSpan, 0, len(d.spans)/2)
+	d.first = map[dedupKey]int32{}
+	for key, at := range old {
+		last := int32(-1)
+		for i := at; i >= 0; i = d.spans[i].next {
+			if s := d.spans[i]; s.to >= before {
+				s.next, last = last, int32(len(spans))
+				spans = append(spans, s)
+			}
+		}
+		if last >= 0 {
+			d.first[key] = last
+		}
+	}
+	d.spans = spans
+}
