@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,15 +30,16 @@ func peersCommand() *command {
 Joins the flows from and to ADDR by the address at the other end: bytes and packets out (sent by ADDR) and in, flows,
 the first start and the last end, and the ports. Of the two ports of a flow the lower one counts, which is nearly
 always the server's; one of ADDR itself is marked "own". A record that counts both directions (RFC 5103) is divided.
-Sums are of what was exported. FILTER is as for weir query and narrows the flows.
+Sampled records are multiplied by their interval; --raw sums what was exported. FILTER is as for weir query and
+narrows the flows.
 
 ` + windowHelp,
-		flags: append([]cli.Flag{
+		flags: slices.Concat([]cli.Flag{
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(query.PeerOrders, ", "), DefaultText: "bytes"},
 			limitFlag("at most `N` peers; 0 is no limit", strconv.Itoa(defaultPeers)),
 			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
-		}, append(namingFlags(), windowFlags()...)...),
+		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir peers 192.0.2.7 --last 1d", "who this host exchanged most with"},
 			{"weir peers 192.0.2.7 'port 443' --by last -n 5 --last 90d", "its latest peers on one port"},
@@ -85,6 +87,7 @@ func peersFlags(c *cli.Context, std *Std) (o peersOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
+	o.request.Raw, o.request.Dedup = c.Bool("raw"), c.Bool("dedup")
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
 	}
@@ -109,24 +112,16 @@ func runPeers(ctx context.Context, std *Std, o peersOptions) error {
 		func(ctx context.Context, b backend) (*query.PeersResult, query.Summary, error) {
 			return b.Peers(ctx, o.request)
 		},
-		func(out *streamWriter, r *query.PeersResult, _ query.Summary) error {
+		func(out *streamWriter, r *query.PeersResult, s query.Summary) error {
 			if err := writePeers(out, o.format, r, std.color()); err != nil {
 				return err
 			}
-			notePeers(std, r)
+			if len(r.Peers) < r.Count {
+				fmt.Fprintf(std.Err, "weir: %d of %d peers; -n 0 prints all\n", len(r.Peers), r.Count)
+			}
+			noteSums(std, s, o.request.Raw)
 			return nil
 		})
-}
-
-// notePeers says what the rows do not: how many there are, and sampling.
-func notePeers(std *Std, r *query.PeersResult) {
-	if len(r.Peers) < r.Count {
-		fmt.Fprintf(std.Err, "weir: %d of %d peers; -n 0 prints all\n", len(r.Peers), r.Count)
-	}
-	if r.Total.Sampled > 0 {
-		fmt.Fprintf(std.Err, "weir: %s records are sampled: sums are as exported, the whole is estimated at %s bytes\n",
-			humanCount(r.Total.Sampled), humanCount(r.Total.Estimated))
-	}
 }
 
 // writePeers writes the peers in a format.
@@ -134,8 +129,8 @@ func writePeers(out *streamWriter, format string, r *query.PeersResult, color bo
 	switch format {
 	case formatJSON:
 		for _, p := range r.Peers {
-			if _, err := fmt.Fprintf(out, `{"addr":"%s","peer":"%s","flows":%d,"bytes_out":%d,"bytes_in":%d,"packets_out":%d,"packets_in":%d,"estimated_bytes":%d,"first":"%s","last":"%s","ports":%s,"more_ports":%v}`+"\n",
-				r.Addr, p.Addr, p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Estimated, rfc3339(p.First), rfc3339(p.Last),
+			if _, err := fmt.Fprintf(out, `{"addr":"%s","peer":"%s","flows":%d,"bytes_out":%d,"bytes_in":%d,"packets_out":%d,"packets_in":%d,"exported_bytes_out":%d,"exported_bytes_in":%d,"first":"%s","last":"%s","ports":%s,"more_ports":%v}`+"\n",
+				r.Addr, p.Addr, p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn, rfc3339(p.First), rfc3339(p.Last),
 				jsonPorts(p.Ports), p.MorePorts); err != nil {
 				return err
 			}
@@ -161,12 +156,12 @@ func jsonPorts(ports []query.PeerPort) []byte {
 
 func peersCSV(out *streamWriter, r *query.PeersResult) error {
 	w := newCSV(out)
-	if err := w.Write([]string{"addr", "peer", "flows", "bytes_out", "bytes_in", "packets_out", "packets_in", "estimated_bytes", "first", "last", "ports"}); err != nil {
+	if err := w.Write([]string{"addr", "peer", "flows", "bytes_out", "bytes_in", "packets_out", "packets_in", "exported_bytes_out", "exported_bytes_in", "first", "last", "ports"}); err != nil {
 		return err
 	}
 	for _, p := range r.Peers {
 		cells := []string{r.Addr, p.Addr}
-		for _, n := range []uint64{p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Estimated} {
+		for _, n := range []uint64{p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn} {
 			cells = append(cells, strconv.FormatUint(n, 10))
 		}
 		if err := w.Write(append(cells, rfc3339(p.First), rfc3339(p.Last), portList(p.Ports, p.MorePorts, len(p.Ports)))); err != nil {

@@ -44,15 +44,14 @@ start to its end, in proportion, and flows counts those that were active in each
 window and reach into it are in no step without --spread; standard error says how many there are.
 
 Steps are aligned to full minutes, hours and days UTC. Without --step they are chosen so that there are at most 120.
-Sums are of what was exported; --estimate multiplies each record by its sampling interval in plots and tables (json and
-csv have both).
+Sampled records are multiplied by their interval; --raw sums what was exported (json and csv have both).
 
 --group FIELD gives the largest values of a field, an address with prefix lengths as in src_addr/24/48, a series each
 and sums the rest as "other". --distinct FIELD counts the different addresses in each step: src_addr, dst_addr, or addr
 for both ends.
 
 ` + windowHelp,
-		flags: append([]cli.Flag{
+		flags: slices.Concat([]cli.Flag{
 			dataFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: " + strings.Join(seriesFormats, ", "), DefaultText: "plot on a terminal, else table"},
 			&cli.StringFlag{Name: "step", Usage: "length of a step, a `SPAN`: 1m, 1h, 1d", DefaultText: "chosen"},
@@ -61,9 +60,8 @@ for both ends.
 			limitFlag("at most `N` groups beside the others", strconv.Itoa(defaultGroups)),
 			&cli.StringFlag{Name: "distinct", Usage: "count the different addresses of `FIELD` in each step"},
 			&cli.BoolFlag{Name: "spread", Usage: "divide a flow over the time it lasted"},
-			&cli.BoolFlag{Name: "estimate", Usage: "multiply by the sampling interval"},
 			exporterFlag(), filterFileFlag(), timingFlag(),
-		}, append(namingFlags(), windowFlags()...)...),
+		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir series 'dst ip 192.0.2.7' --by packets --last 6h", "when did the flood start and stop"},
 			{"weir series --group proto --by bps --spread --last 1d -o png > day.png", "a day's traffic by protocol, for a ticket"},
@@ -87,10 +85,9 @@ var seriesSums = []string{"bytes", "packets", "flows", "bps", "pps", "distinct"}
 // seriesOptions are the options of weir series.
 type seriesOptions struct {
 	place
-	request  query.SeriesRequest
-	format   string
-	by       string // one of seriesSums
-	estimate bool
+	request query.SeriesRequest
+	format  string
+	by      string // one of seriesSums
 }
 
 func seriesFlags(c *cli.Context, std *Std) (o seriesOptions, err error) {
@@ -119,7 +116,7 @@ func seriesFlags(c *cli.Context, std *Std) (o seriesOptions, err error) {
 		}
 		o.request.Step = uint64(step.Milliseconds())
 	}
-	o.request.Spread, o.estimate = c.Bool("spread"), c.Bool("estimate")
+	o.request.Spread, o.request.Raw, o.request.Dedup = c.Bool("spread"), c.Bool("raw"), c.Bool("dedup")
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
@@ -210,25 +207,20 @@ func runSeries(ctx context.Context, std *Std, o seriesOptions) error {
 
 // noteSeries says what the points do not.
 func noteSeries(std *Std, o seriesOptions, r *query.SeriesResult, s query.Summary) {
+	before, _ := r.Before.Counted(o.request.Raw)
 	if n := r.Before.Flows; n > 0 {
 		fmt.Fprintf(std.Err, "weir: %s flows (%s bytes) started before the window and reach into it: they are in no step%s\n",
-			humanCount(n), humanCount(r.Before.Bytes), map[bool]string{false: "; --spread divides them by time"}[o.request.Spread])
+			humanCount(n), humanCount(before), map[bool]string{false: "; --spread divides them by time"}[o.request.Spread])
 	}
 	if n := r.After.Flows; n > 0 {
 		fmt.Fprintf(std.Err, "weir: %s flows are dated later than the records' receipt and are in no step\n", humanCount(n))
 	}
-	if r.Sampled > 0 && !o.estimate {
-		fmt.Fprintf(std.Err, "weir: %s of %s records are sampled: sums are as exported; --estimate multiplies by the interval\n",
-			humanCount(r.Sampled), humanCount(s.RowsMatched))
-	}
+	noteSums(std, s, o.request.Raw)
 }
 
 // value returns what is drawn of a point.
 func (o *seriesOptions) value(p query.SeriesPoint, step uint64) float64 {
-	bytes, packets := p.Bytes, p.Packets
-	if o.estimate {
-		bytes, packets = p.EstimatedBytes, p.EstimatedPackets
-	}
+	bytes, packets := p.Counted(o.request.Raw)
 	seconds := float64(step) / 1000
 	switch o.by {
 	case "packets":
@@ -262,9 +254,9 @@ func (o *seriesOptions) unit() string {
 func writeSeries(out *streamWriter, o seriesOptions, r *query.SeriesResult, std *Std) error {
 	switch o.format {
 	case formatJSON:
-		return seriesJSON(out, r)
+		return seriesJSON(out, r, o.request.Raw)
 	case formatCSV:
-		return seriesCSV(out, r)
+		return seriesCSV(out, r, o.request.Raw)
 	case formatTable:
 		return seriesTable(out, o, r, std.color())
 	}
@@ -312,7 +304,7 @@ func (o *seriesOptions) plot(r *query.SeriesResult) *plot {
 		notes = append(notes, "flows spread over the time they lasted")
 	}
 	if r.Sampled > 0 {
-		notes = append(notes, map[bool]string{true: "estimated from samples", false: "sampled: counters as exported"}[o.estimate])
+		notes = append(notes, map[bool]string{false: "estimated from samples", true: "sampled: counters as exported"}[o.request.Raw])
 	}
 	p.note = strings.Join(notes, "; ")
 	for _, g := range r.Series {

@@ -10,9 +10,10 @@ import (
 )
 
 // seriesPoints are the numbers of a point in the order of their columns.
-func seriesPoints(r *query.SeriesResult, p query.SeriesPoint) (names []string, values []uint64) {
-	names = []string{"flows", "packets", "bytes", "estimated_packets", "estimated_bytes"}
-	values = []uint64{p.Flows, p.Packets, p.Bytes, p.EstimatedPackets, p.EstimatedBytes}
+func seriesPoints(r *query.SeriesResult, p query.SeriesPoint, raw bool) (names []string, values []uint64) {
+	bytes, packets := p.Counted(raw)
+	names = []string{"flows", "packets", "bytes", "exported_packets", "exported_bytes"}
+	values = []uint64{p.Flows, packets, bytes, p.Packets, p.Bytes}
 	if r.Distinct != "" {
 		names, values = append(names, "distinct"), append(values, p.Distinct)
 	}
@@ -33,14 +34,14 @@ func eachPoint(r *query.SeriesResult, fn func(start uint64, g query.SeriesGroup,
 
 // seriesJSON writes an object for each point: the step's start and length, the
 // group under its field's name, whether it is that of the others, and the sums.
-func seriesJSON(out *streamWriter, r *query.SeriesResult) error {
+func seriesJSON(out *streamWriter, r *query.SeriesResult, raw bool) error {
 	var line []byte
 	return eachPoint(r, func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error {
 		line = fmt.Appendf(line[:0], `{"start":"%s","step_ms":%d`, rfc3339(start), r.Step)
 		if r.Group != "" {
 			line = fmt.Appendf(line, `,%s:%s,"other":%v`, marshal(r.Group), groupJSON(r.Group, g), g.Other)
 		}
-		names, values := seriesPoints(r, p)
+		names, values := seriesPoints(r, p, raw)
 		for i, name := range names {
 			line = fmt.Appendf(line, `,"%s":%d`, name, values[i])
 		}
@@ -63,13 +64,13 @@ func groupJSON(field string, g query.SeriesGroup) []byte {
 }
 
 // seriesCSV writes a row for each point. The value of the others is "other".
-func seriesCSV(out *streamWriter, r *query.SeriesResult) error {
+func seriesCSV(out *streamWriter, r *query.SeriesResult, raw bool) error {
 	w := newCSV(out)
 	head := []string{"start"}
 	if r.Group != "" {
 		head = append(head, r.Group)
 	}
-	names, _ := seriesPoints(r, query.SeriesPoint{})
+	names, _ := seriesPoints(r, query.SeriesPoint{}, raw)
 	if err := w.Write(append(head, names...)); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func seriesCSV(out *streamWriter, r *query.SeriesResult) error {
 			}
 			cells = append(cells, value)
 		}
-		_, values := seriesPoints(r, p)
+		_, values := seriesPoints(r, p, raw)
 		for _, v := range values {
 			cells = append(cells, strconv.FormatUint(v, 10))
 		}
@@ -110,10 +111,7 @@ func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, colo
 	}
 	t := newTable(out, columns, color)
 	err := eachPoint(r, func(start uint64, _ query.SeriesGroup, p query.SeriesPoint) error {
-		bytes, packets := p.Bytes, p.Packets
-		if o.estimate {
-			bytes, packets = p.EstimatedBytes, p.EstimatedPackets
-		}
+		bytes, packets := p.Counted(o.request.Raw)
 		rate := uint64(8 * float64(bytes) / (float64(r.Step) / 1000))
 		cells := []string{stepTime(start, r.Step), humanCount(p.Flows), humanCount(packets), humanCount(bytes), humanCount(rate)}
 		if r.Distinct != "" {

@@ -20,18 +20,18 @@ func statsCommand() *command {
 		args:  "[FILTER]",
 		about: `
 Adds up the flows that match FILTER (as for weir query), in all and by protocol family, by exporter and by the protocol
-of export; with --per hour also by the UTC hour in which they start. Sums are of what was exported; where flows were
-sampled, standard error says so and estimates the whole, and json and csv have the estimates beside the sums.
+of export; with --per hour also by the UTC hour in which they start. Sampled records are multiplied by their interval;
+--raw sums what was exported, and json and csv have both.
 
--o nfdump prints the lines of nfdump -I, but for its sequence failures, which are no property of flows.
+-o nfdump prints the lines of nfdump -I, of what was exported, but for its sequence failures, which are no property of flows.
 
 ` + windowHelp,
-		flags: append([]cli.Flag{
+		flags: slices.Concat([]cli.Flag{
 			dataFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
 			exporterFlag(), filterFileFlag(), timingFlag(),
-		}, append(namingFlags(), windowFlags()...)...),
+		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},
 			{"weir stats 'dst ip 192.0.2.7' --per hour --last 2d -o csv", "the hours of one host, for a spreadsheet"},
@@ -53,6 +53,7 @@ type statsOptions struct {
 	place
 	request query.StatsRequest
 	format  string
+	raw     bool
 }
 
 func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
@@ -71,6 +72,7 @@ func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
+	o.raw, o.request.Dedup = c.Bool("raw"), c.Bool("dedup")
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
 	}
@@ -92,28 +94,29 @@ func runStats(ctx context.Context, std *Std, o statsOptions) error {
 		func(ctx context.Context, b backend) (*query.StatsResult, query.Summary, error) {
 			return b.Stats(ctx, o.request)
 		},
-		func(out *streamWriter, r *query.StatsResult, _ query.Summary) error {
-			defer noteSampled(std, r.Total)
-			return writeStats(out, o.format, r, std.color())
+		func(out *streamWriter, r *query.StatsResult, s query.Summary) error {
+			defer noteSums(std, s, o.raw || o.format == formatNfdump)
+			return writeStats(out, o, r, std.color())
 		})
 }
 
 // writeStats writes the totals in a format.
-func writeStats(out *streamWriter, format string, r *query.StatsResult, color bool) error {
-	switch format {
+func writeStats(out *streamWriter, o statsOptions, r *query.StatsResult, color bool) error {
+	switch o.format {
 	case formatNfdump:
 		return statsNfdump(out, r)
 	case formatJSON:
 		return eachStat(r, func(group string, row query.StatsRow) error {
-			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"estimated_packets":%d,"estimated_bytes":%d,"first":%s,"last":%s}`+"\n",
-				marshal(group), statKey(row), row.Records, row.Flows, row.Packets, row.Bytes, row.EstimatedPackets, row.EstimatedBytes,
+			bytes, packets := row.Counted(o.raw)
+			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"exported_packets":%d,"exported_bytes":%d,"first":%s,"last":%s}`+"\n",
+				marshal(group), statKey(row), row.Records, row.Flows, packets, bytes, row.Packets, row.Bytes,
 				jsonTime(row.Sums, row.First), jsonTime(row.Sums, row.Last))
 			return err
 		})
 	case formatCSV:
-		return statsCSV(out, r)
+		return statsCSV(out, r, o.raw)
 	}
-	return statsTable(out, r, color)
+	return statsTable(out, r, o.raw, color)
 }
 
 // statKey writes the key of a row as JSON: null where records have none, and of
@@ -151,14 +154,15 @@ func eachStat(r *query.StatsResult, fn func(group string, row query.StatsRow) er
 	return nil
 }
 
-func statsCSV(out *streamWriter, r *query.StatsResult) error {
+func statsCSV(out *streamWriter, r *query.StatsResult, raw bool) error {
 	w := newCSV(out)
-	if err := w.Write([]string{"group", "key", "records", "flows", "packets", "bytes", "estimated_packets", "estimated_bytes", "first", "last"}); err != nil {
+	if err := w.Write([]string{"group", "key", "records", "flows", "packets", "bytes", "exported_packets", "exported_bytes", "first", "last"}); err != nil {
 		return err
 	}
 	err := eachStat(r, func(group string, row query.StatsRow) error {
 		cells := []string{group, row.Key}
-		for _, n := range []uint64{row.Records, row.Flows, row.Packets, row.Bytes, row.EstimatedPackets, row.EstimatedBytes} {
+		bytes, packets := row.Counted(raw)
+		for _, n := range []uint64{row.Records, row.Flows, packets, bytes, row.Packets, row.Bytes} {
 			cells = append(cells, fmt.Sprint(n))
 		}
 		times := []string{"", ""}
@@ -174,18 +178,20 @@ func statsCSV(out *streamWriter, r *query.StatsResult) error {
 	return w.Error()
 }
 
-func statsTable(out *streamWriter, r *query.StatsResult, color bool) error {
+func statsTable(out *streamWriter, r *query.StatsResult, raw, color bool) error {
 	columns := []tableColumn{{name: "group"}, {name: "key"}}
 	for _, name := range []string{"flows", "share", "packets", "share", "bytes", "share"} {
 		columns = append(columns, tableColumn{name: name, right: true})
 	}
 	t := newTable(out, append(columns, tableColumn{name: "first"}, tableColumn{name: "last"}), color)
+	allBytes, allPackets := r.Total.Counted(raw)
 	err := eachStat(r, func(group string, row query.StatsRow) error {
 		cells := []string{group, row.Key}
 		if row.Key == "" && group != "total" {
 			cells[1] = "-"
 		}
-		for _, n := range [][2]uint64{{row.Flows, r.Total.Flows}, {row.Packets, r.Total.Packets}, {row.Bytes, r.Total.Bytes}} {
+		bytes, packets := row.Counted(raw)
+		for _, n := range [][2]uint64{{row.Flows, r.Total.Flows}, {packets, allPackets}, {bytes, allBytes}} {
 			cells = append(cells, humanCount(n[0]), humanShare(n[0], n[1]))
 		}
 		if row.Records == 0 {
