@@ -45,7 +45,10 @@ A configuration file has the same keys as the flags, and flags go before it:
 
     data: /srv/weir
     listen: [netflow://:2055, sflow://:6343]
-    retention: 90d`,
+    retention: 90d
+
+It may also say whose networks are (networks), what exporters are called (exporters) and which file knows countries and
+names of AS (mmdb); docs/operations.md has an example of every key.`,
 		flags: []cli.Flag{
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},

@@ -25,6 +25,9 @@ Flows come in the order of their receipt and appear as they are found. In tables
 1,230,000) and durations are in seconds; json and csv hold every field exactly, absent ones left out or empty.
 Bytes and packets are as exported: not multiplied by the sampling interval, which has a field of its own.
 
+Organisations (org), countries and names of AS are fields too: src_org, dst_org, src_country, src_asname and so on. They
+come from the collector's configuration, or from --config and --mmdb. --split-by org writes a file for each organisation.
+
 ` + windowHelp + `
 
 Fields: ` + fieldList(),
@@ -39,7 +42,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
 			&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
-			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+			dedupFlag(), namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
 		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
@@ -106,6 +109,7 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.request.Filter, err = filterText(c, std, 0); err != nil {
 		return o, err
 	}
+	o.request.Dedup = c.Bool("dedup")
 	o.count, o.timing, o.plain = c.Bool("count"), c.Bool("timing"), c.Bool("plain")
 	o.request.Fields = neededFields(o.format, o.columns)
 	if o.names = c.Bool("names"); o.names && o.request.Fields != nil {
@@ -193,6 +197,7 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	if err != nil {
 		return quietPipe(err)
 	}
+	noteFolded(std, summary)
 	if o.timing {
 		noteTiming(std, summary)
 	}
@@ -205,27 +210,29 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	defer wait.end()
 	result, summary, err := b.Top(wait.watched(ctx), query.TopRequest{
 		Filter: o.request.Filter, Window: o.request.Window, Exporter: o.request.Exporter, By: "flows",
+		Dedup: o.request.Dedup,
 	})
 	wait.end()
 	if err != nil {
 		return err
 	}
-	if err := writeCount(std, o.format, result); err != nil {
+	if err := writeCount(std, o.format, result, summary); err != nil {
 		return err
 	}
+	noteFolded(std, summary)
 	if o.timing {
 		noteTiming(std, summary)
 	}
 	return conclude(ctx, std, b, o.request.Window, summary)
 }
 
-func writeCount(std *Std, format string, result *query.TopResult) error {
+func writeCount(std *Std, format string, result *query.TopResult, s query.Summary) error {
 	var err error
 	switch t := result.Total; format {
 	case formatJSON:
-		_, err = fmt.Fprintf(std.Out, `{"records":%d,"flows":%d,"packets":%d,"bytes":%d}`+"\n", t.Records, t.Flows, t.Packets, t.Bytes)
+		_, err = fmt.Fprintf(std.Out, `{"records":%d,"flows":%d,"packets":%d,"bytes":%d,"folded":%d}`+"\n", t.Records, t.Flows, t.Packets, t.Bytes, s.Folded)
 	case formatCSV:
-		_, err = fmt.Fprintf(std.Out, "records,flows,packets,bytes\r\n%d,%d,%d,%d\r\n", t.Records, t.Flows, t.Packets, t.Bytes)
+		_, err = fmt.Fprintf(std.Out, "records,flows,packets,bytes,folded\r\n%d,%d,%d,%d,%d\r\n", t.Records, t.Flows, t.Packets, t.Bytes, s.Folded)
 	default:
 		_, err = fmt.Fprintf(std.Out, "%d\n", t.Records)
 	}

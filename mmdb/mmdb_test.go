@@ -10,21 +10,8 @@ import (
 	"testing"
 
 	"weir/flow"
+	"weir/mmdb/mmdbtest"
 )
-
-// write writes a file of prefixes and records.
-func write(t testing.TB, entries ...any) string {
-	t.Helper()
-	w := newDBWriter()
-	for i := 0; i < len(entries); i += 2 {
-		w.insert(mustPrefix(t, entries[i].(string)), entries[i+1])
-	}
-	name := filepath.Join(t.TempDir(), "test.mmdb")
-	if err := os.WriteFile(name, w.bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
 
 func open(t testing.TB, name string) *File {
 	t.Helper()
@@ -46,10 +33,10 @@ func addr(t testing.TB, text string) flow.Addr {
 }
 
 func TestFind(t *testing.T) {
-	countries := open(t, write(t, "192.0.2.0/24", country("CH"), "192.0.2.128/25", country("DE"), "2001:db8::/32", country("FR"),
+	countries := open(t, mmdbtest.Write(t, "192.0.2.0/24", mmdbtest.Country("CH"), "192.0.2.128/25", mmdbtest.Country("DE"), "2001:db8::/32", mmdbtest.Country("FR"),
 		"198.51.100.0/24", map[string]any{"registered_country": map[string]any{"iso_code": "US"}}))
-	names := open(t, write(t, "192.0.2.0/24", as(64496, "Example Network, north"), "2001:db8::/33", as(64497, "Ex")))
-	other := open(t, write(t, "192.0.2.0/24", map[string]any{"country": "AT", "as_name": "Other"}))
+	names := open(t, mmdbtest.Write(t, "192.0.2.0/24", mmdbtest.AS(64496, "Example Network, north"), "2001:db8::/33", mmdbtest.AS(64497, "Ex")))
+	other := open(t, mmdbtest.Write(t, "192.0.2.0/24", map[string]any{"country": "AT", "as_name": "Other"}))
 	tests := []struct {
 		file *File
 		kind Kind
@@ -78,8 +65,8 @@ func TestFind(t *testing.T) {
 }
 
 func TestAllIsFind(t *testing.T) {
-	f := open(t, write(t, "10.0.0.0/8", country("CH"), "10.1.0.0/16", country("DE"), "10.1.2.3/32", country("FR"), "2001:db8::/32", country("FR"),
-		"2001:db8:1::/48", country("CH")))
+	f := open(t, mmdbtest.Write(t, "10.0.0.0/8", mmdbtest.Country("CH"), "10.1.0.0/16", mmdbtest.Country("DE"), "10.1.2.3/32", mmdbtest.Country("FR"), "2001:db8::/32", mmdbtest.Country("FR"),
+		"2001:db8:1::/48", mmdbtest.Country("CH")))
 	var all []flow.Prefix
 	err := f.All(Country, func(p flow.Prefix, text string) {
 		for _, a := range []flow.Addr{p.First, p.Last} {
@@ -119,7 +106,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("Open(%s): %v", name, err)
 		}
 	}
-	if _, err := Open(write(t, "192.0.2.0/24", map[string]any{"city": "Bern"})); !errors.Is(err, ErrKnowsNothing) {
+	if _, err := Open(mmdbtest.Write(t, "192.0.2.0/24", map[string]any{"city": "Bern"})); !errors.Is(err, ErrKnowsNothing) {
 		t.Errorf("a file of cities: %v", err)
 	}
 }
@@ -127,10 +114,8 @@ func TestOpenRefuses(t *testing.T) {
 // TestDamage checks that bytes that are wrong or missing are an error or another
 // answer, and no more than that.
 func TestDamage(t *testing.T) {
-	w := newDBWriter()
-	w.insert(mustPrefix(t, "192.0.2.0/24"), country("CH"))
-	w.insert(mustPrefix(t, "2001:db8::/32"), as(1, "a"))
-	whole, rng := w.bytes(), rand.New(rand.NewPCG(1, 2))
+	whole := mmdbtest.Bytes("192.0.2.0/24", mmdbtest.Country("CH"), "2001:db8::/32", mmdbtest.AS(1, "a"))
+	rng := rand.New(rand.NewPCG(1, 2))
 	name := filepath.Join(t.TempDir(), "damaged.mmdb")
 	for range 1500 {
 		data := bytes.Clone(whole)

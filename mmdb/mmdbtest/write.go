@@ -1,21 +1,57 @@
-package mmdb
-
-import (
-	"bytes"
-	"encoding/binary"
-	"net/netip"
-	"slices"
-	"testing"
-)
-
-// This is the least that writes files in the MaxMind DB format, version 2.0
-// (https://maxmind.github.io/MaxMind-DB/): an IPv6 tree with records of 24 bits,
-// IPv4 under ::/96.
+// Package mmdbtest writes files in the MaxMind DB format for tests, since none
+// may be bundled. It is the least that the format's version 2.0
+// (https://maxmind.github.io/MaxMind-DB/) allows: an IPv6 tree with records of
+// 24 bits, IPv4 under ::/96.
 //
 //	search tree        6 bytes a node: where bit 0 leads, where bit 1 leads
 //	16 zero bytes
 //	data section       maps and strings
 //	"\xab\xcd\xefMaxMind.com" and a map of metadata
+package mmdbtest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// Bytes returns a file that says of prefixes, which alternate with records, what
+// the records say. A more specific prefix comes after the one that it is in.
+func Bytes(entries ...any) []byte {
+	w := &dbWriter{nodes: []treeNode{{}}}
+	for i := 0; i < len(entries); i += 2 {
+		w.insert(netip.MustParsePrefix(entries[i].(string)), entries[i+1])
+	}
+	return w.bytes()
+}
+
+// Write writes such a file into a directory of the test's own and returns its
+// name.
+func Write(t testing.TB, entries ...any) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "test.mmdb")
+	if err := os.WriteFile(name, Bytes(entries...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Country is a record as MaxMind's files of countries have it.
+func Country(code string) any {
+	return map[string]any{
+		"continent": map[string]any{"code": "EU"},
+		"country":   map[string]any{"iso_code": code, "names": map[string]any{"en": "Country " + code}},
+	}
+}
+
+// AS is a record as MaxMind's files of AS have it.
+func AS(number uint32, name string) any {
+	return map[string]any{"autonomous_system_number": number, "autonomous_system_organization": name}
+}
 
 // A treeNode leads somewhere for each bit: to a node (positive), to data at
 // offset -n-1 (negative), or nowhere (0, the root, to which nothing leads).
@@ -25,8 +61,6 @@ type dbWriter struct {
 	nodes []treeNode
 	data  bytes.Buffer
 }
-
-func newDBWriter() *dbWriter { return &dbWriter{nodes: []treeNode{{}}} }
 
 // insert says what a prefix leads to; more specific prefixes must come later.
 func (w *dbWriter) insert(p netip.Prefix, record any) {
@@ -135,26 +169,4 @@ func (w *dbWriter) bytes() []byte {
 		"build_epoch": uint64(1_795_305_600), "description": map[string]any{"en": "a test"},
 	})
 	return b.Bytes()
-}
-
-// country is a record as MaxMind's files of countries have it.
-func country(code string) map[string]any {
-	return map[string]any{
-		"continent": map[string]any{"code": "EU"},
-		"country":   map[string]any{"iso_code": code, "names": map[string]any{"en": "Country " + code}},
-	}
-}
-
-// as is a record as MaxMind's files of AS have it.
-func as(number uint32, name string) map[string]any {
-	return map[string]any{"autonomous_system_number": number, "autonomous_system_organization": name}
-}
-
-func mustPrefix(t testing.TB, text string) netip.Prefix {
-	t.Helper()
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
