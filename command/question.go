@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -112,46 +110,6 @@ type place struct {
 func placeOf(c *cli.Context, std *Std) (place, error) {
 	dir, err := dataDir(c, std)
 	return place{dir, c.Bool("timing")}, err
-}
-
-// sumFlags are the flags of questions that sum bytes and packets.
-func sumFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "raw", Usage: "bytes and packets as exported, not multiplied by the sampling interval"},
-		&cli.BoolFlag{Name: "dedup", Usage: "count a flow once that several exporters report"},
-	}
-}
-
-// noteSums says what the numbers of an answer are made of.
-func noteSums(std *Std, s query.Summary, raw bool) {
-	how := "bytes and packets are estimates, multiplied by the interval; --raw gives what was exported"
-	if raw {
-		how = "bytes and packets are as exported"
-	}
-	if n := s.Sampling.Sampled; n > 0 {
-		fmt.Fprintf(std.Err, "weir: %s of %s records are sampled%s: %s\n", humanCount(n), humanCount(s.RowsMatched), intervalList(s.Sampling), how)
-	}
-	if n := s.Sampling.Unknown; n > 0 {
-		fmt.Fprintf(std.Err, "weir: %s of %s records do not say their sampling interval and count as exported\n", humanCount(n), humanCount(s.RowsMatched))
-	}
-	if s.Folded > 0 {
-		fmt.Fprintf(std.Err, "weir: %s records were left out as reported by another exporter too\n", humanCount(s.Folded))
-	}
-}
-
-// intervalList writes the sampling intervals of an answer: " (1 in 100, 1000)".
-func intervalList(s query.Sampling) string {
-	if len(s.Intervals) == 0 {
-		return ""
-	}
-	var words []string
-	for _, n := range s.Intervals {
-		words = append(words, strconv.FormatUint(n, 10))
-	}
-	if s.More {
-		words = append(words, "...")
-	}
-	return " (1 in " + strings.Join(words, ", ") + ")"
 }
 
 // question puts one question to the archive and writes its answer.

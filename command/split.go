@@ -233,6 +233,7 @@ func runSplit(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if err := writeSplit(std, files, named.namer.organisations()); err != nil {
 		return quietPipe(err)
 	}
+	noteFolded(std, summary)
 	if o.timing {
 		noteTiming(std, summary)
 	}

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,20 +23,21 @@ func topCommand() *command {
 		about: `
 Sums bytes, packets and flows for each value of FIELD, or each combination of several, and prints the largest with
 their share of the whole. An address may have prefix lengths behind it: src_addr/24/48. addr, port, as, mask, vlan and
-if stand for both ends of a flow. Sums are of what was exported; where flows were sampled, standard error says so and
-estimates the whole. FILTER is as for weir query.
+if stand for both ends of a flow. Bytes and packets of sampled records are multiplied by their interval, as are the rates
+and shares made of them; --raw sums what was exported, and json and csv have both. Flows are records. With --dedup a
+flow that several exporters report counts once. FILTER is as for weir query.
 
 ` + windowHelp + `
 
 Fields: ` + fieldList(),
-		flags: append([]cli.Flag{
+		flags: slices.Concat([]cli.Flag{
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `SUM`: " + strings.Join(groupBy, ", ") + "; with :asc the smallest first", DefaultText: "bytes"},
 			&cli.StringFlag{Name: "distinct", Usage: "count the different values of `FIELD` in each group"},
 			namesFlag(), exporterFlag(),
 			limitFlag("at most `N` rows; 0 is no limit", strconv.Itoa(defaultTop)),
 			filterFileFlag(), timingFlag(),
-		}, append(namingFlags(), windowFlags()...)...),
+		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir top src_addr --last 1d", "who sends most"},
 			{"weir top dst_addr,dst_port 'src net 192.0.2.0/24' --by flows -n 20 --last 2h", "where a network connects to"},
@@ -100,6 +100,7 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 		return o, err
 	}
 	o.timing = c.Bool("timing")
+	o.request.Raw, o.request.Dedup = c.Bool("raw"), c.Bool("dedup")
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
 	}
@@ -177,25 +178,16 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 			return err
 		}
 	}
-	err = writeTop(out, o.format, result, name, std.color())
+	err = writeTop(out, o, result, name, std.color())
 	if closeErr := out.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
 		return quietPipe(err)
 	}
-	noteSampled(std, result.Total)
+	noteSums(std, summary, o.request.Raw)
 	if o.timing {
 		noteTiming(std, summary)
 	}
 	return conclude(ctx, std, b, o.request.Window, summary)
-}
-
-// noteSampled says what sums do not: that they are of a sample.
-func noteSampled(std *Std, t query.Sums) {
-	if t.Sampled == 0 {
-		return
-	}
-	fmt.Fprintf(std.Err, "weir: %s of %s records are sampled: sums are as exported, the whole is estimated at %s bytes, %s packets\n",
-		humanCount(t.Sampled), humanCount(t.Records), humanCount(t.EstimatedBytes), humanCount(t.EstimatedPackets))
 }

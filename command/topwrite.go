@@ -25,21 +25,29 @@ func sumNames(fields []string) []string {
 	return list
 }
 
-// sumsOf returns the sums of a group in the order of topSums.
-func sumsOf(s query.Sums) [3]uint64 { return [3]uint64{s.Bytes, s.Packets, s.Flows} }
+// exportedSums are the columns of what was exported, beside those of topSums in
+// formats for programs.
+var exportedSums = []string{"exported_bytes", "exported_packets"}
 
-// writeTop writes the groups in a format.
-func writeTop(out *streamWriter, format string, r *query.TopResult, name keyNamer, color bool) error {
-	switch format {
-	case formatJSON:
-		return topJSON(out, r, name)
-	case formatCSV:
-		return topCSV(out, r, name)
-	}
-	return topTable(out, r, name, color)
+// sumsOf returns the sums of a group in the order of topSums.
+func sumsOf(s query.Sums, raw bool) [3]uint64 {
+	bytes, packets := s.Counted(raw)
+	return [3]uint64{bytes, packets, s.Flows}
 }
 
-func topTable(out *streamWriter, r *query.TopResult, name keyNamer, color bool) error {
+// writeTop writes the groups in a format.
+func writeTop(out *streamWriter, o topOptions, r *query.TopResult, name keyNamer, color bool) error {
+	raw := o.request.Raw
+	switch o.format {
+	case formatJSON:
+		return topJSON(out, r, name, raw)
+	case formatCSV:
+		return topCSV(out, r, name, raw)
+	}
+	return topTable(out, r, name, raw, color)
+}
+
+func topTable(out *streamWriter, r *query.TopResult, name keyNamer, raw, color bool) error {
 	var columns []tableColumn
 	for _, name := range r.Fields {
 		columns = append(columns, tableColumn{name: name})
@@ -59,14 +67,14 @@ func topTable(out *streamWriter, r *query.TopResult, name keyNamer, color bool) 
 		if r.Distinct != "" {
 			cells = append(cells, humanCount(row.Distinct))
 		}
-		if err := t.row(append(cells, shareCells(row.Sums, r.Total)...)); err != nil {
+		if err := t.row(append(cells, shareCells(row.Sums, r.Total, raw)...)); err != nil {
 			return err
 		}
 	}
 	if len(r.Rows) > 0 && len(r.Fields) > 0 {
 		cells := make([]string, len(columns)-2*len(topSums))
 		cells[0] = fmt.Sprintf("all %d", r.Groups)
-		if err := t.row(append(cells, shareCells(r.Total, r.Total)...)); err != nil {
+		if err := t.row(append(cells, shareCells(r.Total, r.Total, raw)...)); err != nil {
 			return err
 		}
 	}
@@ -74,10 +82,10 @@ func topTable(out *streamWriter, r *query.TopResult, name keyNamer, color bool) 
 }
 
 // shareCells returns each sum with its share of the whole.
-func shareCells(row, total query.Sums) []string {
+func shareCells(row, total query.Sums, raw bool) []string {
 	var cells []string
-	whole := sumsOf(total)
-	for i, n := range sumsOf(row) {
+	whole := sumsOf(total, raw)
+	for i, n := range sumsOf(row, raw) {
 		cells = append(cells, humanCount(n), humanShare(n, whole[i]))
 	}
 	return cells
@@ -98,7 +106,7 @@ func humanKey(v query.Value) string {
 	return v.String()
 }
 
-func topCSV(out *streamWriter, r *query.TopResult, name keyNamer) error {
+func topCSV(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) error {
 	w := newCSV(out)
 	head := slices.Clone(r.Fields)
 	if r.Distinct != "" {
@@ -109,10 +117,11 @@ func topCSV(out *streamWriter, r *query.TopResult, name keyNamer) error {
 	for _, name := range names {
 		head = append(head, name+"_share")
 	}
+	head = append(head, exportedSums...)
 	if err := w.Write(head); err != nil {
 		return err
 	}
-	whole := sumsOf(r.Total)
+	whole := sumsOf(r.Total, raw)
 	for _, row := range r.Rows {
 		var cells []string
 		for i, v := range row.Key {
@@ -121,12 +130,13 @@ func topCSV(out *streamWriter, r *query.TopResult, name keyNamer) error {
 		if r.Distinct != "" {
 			cells = append(cells, strconv.FormatUint(row.Distinct, 10))
 		}
-		for _, n := range sumsOf(row.Sums) {
+		for _, n := range sumsOf(row.Sums, raw) {
 			cells = append(cells, strconv.FormatUint(n, 10))
 		}
-		for i, n := range sumsOf(row.Sums) {
+		for i, n := range sumsOf(row.Sums, raw) {
 			cells = append(cells, share(n, whole[i]))
 		}
+		cells = append(cells, strconv.FormatUint(row.Bytes, 10), strconv.FormatUint(row.Packets, 10))
 		if err := w.Write(cells); err != nil {
 			return err
 		}
@@ -143,8 +153,8 @@ func share(part, whole uint64) string {
 	return strconv.FormatFloat(float64(part)/float64(whole), 'f', 6, 64)
 }
 
-func topJSON(out *streamWriter, r *query.TopResult, name keyNamer) error {
-	names, whole := sumNames(r.Fields), sumsOf(r.Total)
+func topJSON(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) error {
+	names, whole := sumNames(r.Fields), sumsOf(r.Total, raw)
 	var line []byte
 	for _, row := range r.Rows {
 		line = append(line[:0], '{')
@@ -158,13 +168,13 @@ func topJSON(out *streamWriter, r *query.TopResult, name keyNamer) error {
 		if r.Distinct != "" {
 			line = fmt.Appendf(line, `"distinct":%d,`, row.Distinct)
 		}
-		for i, n := range sumsOf(row.Sums) {
+		for i, n := range sumsOf(row.Sums, raw) {
 			line = fmt.Appendf(line, `"%s":%d,`, names[i], n)
 		}
-		for i, n := range sumsOf(row.Sums) {
+		for i, n := range sumsOf(row.Sums, raw) {
 			line = fmt.Appendf(line, `"%s_share":%s,`, names[i], share(n, whole[i]))
 		}
-		line[len(line)-1] = '}'
+		line = fmt.Appendf(line, `"%s":%d,"%s":%d}`, exportedSums[0], row.Bytes, exportedSums[1], row.Packets)
 		if _, err := out.Write(append(line, '\n')); err != nil {
 			return err
 		}
