@@ -57,8 +57,8 @@ func lockError(dir string, err error) error {
 	return fmt.Errorf("%w: %s: stop that process, or let it answer (%v)", ErrInUse, dir, err)
 }
 
-// heldLock is the directory's lock as Pebble wants it: we hold it ourselves, so
-// that identity is checked under it and Pebble's own open does not take another.
+// pebbleOptions sets Pebble up for few, large, compressed values that are written
+// once and dropped by range.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
 		FS:                          &lockedFS{FS: s.opts.FS},

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -184,6 +183,3 @@ func (s *Store) handOverFull() {
 		}
 	}
 }
-
-// ErrNoBucket is returned by BeginSeal for an hour that has no rows.
-var ErrNoBucket = errors.New("no such bucket")

@@ -19,7 +19,8 @@ type Options struct {
 	FlushEvery time.Duration
 
 	// MaxOpenHours bounds the hours with rows in memory at a time. One more makes
-	// the least recently used one a short block. Default 4, about 20 MB each.
+	// the least recently used one a short block. Default 4, about 20 MB each; up
+	// to four parts more are being encoded, and two kept for reuse.
 	MaxOpenHours int
 
 	// CacheSize is the size of Pebble's block cache in bytes. Default 64 MB; the

@@ -9,8 +9,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// ErrSealing is returned when a bucket is being sealed already.
-var ErrSealing = errors.New("bucket is being sealed already")
+// What BeginSeal, and Commit, can say about a bucket.
+var (
+	// ErrSealing: the bucket is being sealed already.
+	ErrSealing = errors.New("bucket is being sealed already")
+	// ErrNoBucket: the bucket has no rows, or was dropped meanwhile.
+	ErrNoBucket = errors.New("no such bucket")
+)
 
 // A Sealing closes one bucket for writing: its blocks are copied as they are
 // into sorted tables of their own, with the index entries given to Add beside
