@@ -138,6 +138,7 @@ var namedQuestions = [][]string{
 	{"top", "exporter,in_if,dst_port", "--names", "-o", "json", "-n", "0"},
 	{"series", "--group", "src_org", "--step", "10m", "-o", "csv"},
 	{"peers", "10.0.0.1", "org '../etc/passwd' or exporter border-1", "-o", "csv"},
+	{"peers", "10.0.0.1", "--names"},
 	{"stats", "asname 'Example, Net' and not org in [uni-a]", "-o", "csv"},
 }
 

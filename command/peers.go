@@ -61,6 +61,7 @@ type peersOptions struct {
 	place
 	request query.PeersRequest
 	format  string
+	names   bool
 }
 
 func peersFlags(c *cli.Context, std *Std) (o peersOptions, err error) {
@@ -91,6 +92,7 @@ func peersFlags(c *cli.Context, std *Std) (o peersOptions, err error) {
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
 	}
+	o.names = c.Bool("names")
 	o.request.Filter, err = filterText(c, std, 1)
 	return o, err
 }
@@ -113,7 +115,7 @@ func runPeers(ctx context.Context, std *Std, o peersOptions) error {
 			return b.Peers(ctx, o.request)
 		},
 		func(out *streamWriter, r *query.PeersResult, s query.Summary) error {
-			if err := writePeers(out, o.format, r, std.color()); err != nil {
+			if err := writePeers(out, o.format, r, o.names, std.color()); err != nil {
 				return err
 			}
 			if len(r.Peers) < r.Count {
@@ -125,7 +127,7 @@ func runPeers(ctx context.Context, std *Std, o peersOptions) error {
 }
 
 // writePeers writes the peers in a format.
-func writePeers(out *streamWriter, format string, r *query.PeersResult, color bool) error {
+func writePeers(out *streamWriter, format string, r *query.PeersResult, names, color bool) error {
 	switch format {
 	case formatJSON:
 		for _, p := range r.Peers {
@@ -137,9 +139,9 @@ func writePeers(out *streamWriter, format string, r *query.PeersResult, color bo
 		}
 		return nil
 	case formatCSV:
-		return peersCSV(out, r)
+		return peersCSV(out, r, names)
 	}
-	return peersTable(out, r, color)
+	return peersTable(out, r, names, color)
 }
 
 // jsonPorts writes ports as a list.
@@ -154,7 +156,7 @@ func jsonPorts(ports []query.PeerPort) []byte {
 	return append(dst, ']')
 }
 
-func peersCSV(out *streamWriter, r *query.PeersResult) error {
+func peersCSV(out *streamWriter, r *query.PeersResult, names bool) error {
 	w := newCSV(out)
 	if err := w.Write([]string{"addr", "peer", "flows", "bytes_out", "bytes_in", "packets_out", "packets_in", "exported_bytes_out", "exported_bytes_in", "first", "last", "ports"}); err != nil {
 		return err
@@ -164,7 +166,7 @@ func peersCSV(out *streamWriter, r *query.PeersResult) error {
 		for _, n := range []uint64{p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn} {
 			cells = append(cells, strconv.FormatUint(n, 10))
 		}
-		if err := w.Write(append(cells, rfc3339(p.First), rfc3339(p.Last), portList(p.Ports, p.MorePorts, len(p.Ports)))); err != nil {
+		if err := w.Write(append(cells, rfc3339(p.First), rfc3339(p.Last), portList(p.Ports, p.MorePorts, len(p.Ports), names))); err != nil {
 			return err
 		}
 	}
@@ -172,8 +174,9 @@ func peersCSV(out *streamWriter, r *query.PeersResult) error {
 	return w.Error()
 }
 
-// portList writes the first so many ports; an ellipsis stands for the rest.
-func portList(ports []query.PeerPort, more bool, most int) string {
+// portList writes the first so many ports, with names those of services; an
+// ellipsis stands for the rest.
+func portList(ports []query.PeerPort, more bool, most int, names bool) string {
 	var words []string
 	for i, p := range ports {
 		if i == most {
@@ -181,6 +184,9 @@ func portList(ports []query.PeerPort, more bool, most int) string {
 			break
 		}
 		word := portName(p.Proto, p.Port)
+		if service := query.ServiceName(uint64(p.Port)); names && service != "" {
+			word = protoName(uint64(p.Proto)) + "/" + service
+		}
 		if p.Mine {
 			word = "own " + word
 		}
@@ -192,7 +198,7 @@ func portList(ports []query.PeerPort, more bool, most int) string {
 	return strings.Join(words, ", ")
 }
 
-func peersTable(out *streamWriter, r *query.PeersResult, color bool) error {
+func peersTable(out *streamWriter, r *query.PeersResult, names, color bool) error {
 	columns := []tableColumn{{name: "peer"}}
 	for _, name := range []string{"bytes out", "bytes in", "packets out", "packets in", "flows"} {
 		columns = append(columns, tableColumn{name: name, right: true})
@@ -203,7 +209,7 @@ func peersTable(out *streamWriter, r *query.PeersResult, color bool) error {
 		for _, n := range []uint64{p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Flows} {
 			cells = append(cells, humanCount(n))
 		}
-		return t.row(append(cells, humanTime(p.First), humanTime(p.Last), portList(p.Ports, p.MorePorts, tablePorts)))
+		return t.row(append(cells, humanTime(p.First), humanTime(p.Last), portList(p.Ports, p.MorePorts, tablePorts, names)))
 	}
 	for _, p := range r.Peers {
 		if err := row(p.Addr, p); err != nil {

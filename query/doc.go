@@ -12,5 +12,6 @@
 // true.
 //
 // The package opens nothing and prints nothing; names of files, exporters and
-// organisations in a filter are resolved by functions that the caller hands in.
+// organisations in a filter are resolved by what the caller hands in
+// ([ParseOptions]).
 package query
