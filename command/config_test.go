@@ -54,6 +54,8 @@ func TestParseConfigRefuses(t *testing.T) {
 func FuzzParseConfig(f *testing.F) {
 	f.Add("data: x\nlisten: [a, b]\nretention: 3d\n")
 	f.Add("a: &a [*a]\n")
+	f.Add(exampleNames)
+	f.Add("networks: &n\n  - {name: a, prefixes: [192.0.2.0/24, 2001:db8::/32]}\n  - *n\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := parseConfig("weir.yaml", []byte(text)); err != nil && exitStatus(err) != exitUsage {
 			t.Errorf("%q: %v", text, err)
