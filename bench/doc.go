@@ -6,7 +6,8 @@
 // the same records and the same bytes on every machine and with every release
 // of Go: all randomness comes from a splitmix64 sequence and all arithmetic is
 // in integers. [WriteCapture] writes the datagrams to a pcap file, [Send] sends
-// them over UDP at the simulated pace, [Replay] sends a capture that exists.
+// them over UDP at the simulated pace, and a [Sender] sends any payload from any
+// exporter's address.
 //
 // The traffic has Zipf-distributed hosts on both sides, a request and a
 // response flow for each conversation, long flows split by the active timeout,
