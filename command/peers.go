@@ -131,8 +131,8 @@ func writePeers(out *streamWriter, format string, r *query.PeersResult, names, c
 	switch format {
 	case formatJSON:
 		for _, p := range r.Peers {
-			if _, err := fmt.Fprintf(out, `{"addr":"%s","peer":"%s","flows":%d,"bytes_out":%d,"bytes_in":%d,"packets_out":%d,"packets_in":%d,"exported_bytes_out":%d,"exported_bytes_in":%d,"first":"%s","last":"%s","ports":%s,"more_ports":%v}`+"\n",
-				r.Addr, p.Addr, p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn, rfc3339(p.First), rfc3339(p.Last),
+			if _, err := fmt.Fprintf(out, `{"addr":"%s","peer":"%s","flows":%d,"bytes_out":%d,"bytes_in":%d,"packets_out":%d,"packets_in":%d,"exported_bytes_out":%d,"exported_bytes_in":%d,"estimated":%v,"first":"%s","last":"%s","ports":%s,"more_ports":%v}`+"\n",
+				r.Addr, p.Addr, p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn, p.IsEstimate(), rfc3339(p.First), rfc3339(p.Last),
 				jsonPorts(p.Ports), p.MorePorts); err != nil {
 				return err
 			}

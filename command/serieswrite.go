@@ -45,6 +45,7 @@ func seriesJSON(out *streamWriter, r *query.SeriesResult, raw bool) error {
 		for i, name := range names {
 			line = fmt.Appendf(line, `,"%s":%d`, name, values[i])
 		}
+		line = fmt.Appendf(line, `,"estimated":%v`, p.IsEstimate(raw))
 		_, err := out.Write(append(line, '}', '\n'))
 		return err
 	})

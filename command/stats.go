@@ -96,27 +96,37 @@ func runStats(ctx context.Context, std *Std, o statsOptions) error {
 		},
 		func(out *streamWriter, r *query.StatsResult, s query.Summary) error {
 			defer noteSums(std, s, o.raw || o.format == formatNfdump)
-			return writeStats(out, o, r, std.color())
+			return writeStats(out, o, r, s, std.color())
 		})
 }
 
 // writeStats writes the totals in a format.
-func writeStats(out *streamWriter, o statsOptions, r *query.StatsResult, color bool) error {
+func writeStats(out *streamWriter, o statsOptions, r *query.StatsResult, s query.Summary, color bool) error {
 	switch o.format {
 	case formatNfdump:
 		return statsNfdump(out, r)
 	case formatJSON:
 		return eachStat(r, func(group string, row query.StatsRow) error {
 			bytes, packets := row.Counted(o.raw)
-			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"exported_packets":%d,"exported_bytes":%d,"first":%s,"last":%s}`+"\n",
-				marshal(group), statKey(row), row.Records, row.Flows, packets, bytes, row.Packets, row.Bytes,
-				jsonTime(row.Sums, row.First), jsonTime(row.Sums, row.Last))
+			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"exported_packets":%d,"exported_bytes":%d,"estimated":%v,"first":%s,"last":%s%s}`+"\n",
+				marshal(group), statKey(row), row.Records, row.Flows, packets, bytes, row.Packets, row.Bytes, row.IsEstimate(o.raw),
+				jsonTime(row.Sums, row.First), jsonTime(row.Sums, row.Last), statSummary(group, s))
 			return err
 		})
 	case formatCSV:
 		return statsCSV(out, r, o.raw)
 	}
 	return statsTable(out, r, o.raw, color)
+}
+
+// statSummary writes what the total has beside the sums that every row has: of
+// how many records it is that were sampled, of how many that do not say, and how
+// many were folded.
+func statSummary(group string, s query.Summary) string {
+	if group != "total" {
+		return ""
+	}
+	return fmt.Sprintf(`,"sampled":%d,"interval_unknown":%d,"folded":%d`, s.Sampling.Sampled, s.Sampling.Unknown, s.Folded)
 }
 
 // statKey writes the key of a row as JSON: null where records have none, and of

@@ -174,7 +174,7 @@ func topJSON(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) err
 		for i, n := range sumsOf(row.Sums, raw) {
 			line = fmt.Appendf(line, `"%s_share":%s,`, names[i], share(n, whole[i]))
 		}
-		line = fmt.Appendf(line, `"%s":%d,"%s":%d}`, exportedSums[0], row.Bytes, exportedSums[1], row.Packets)
+		line = fmt.Appendf(line, `"%s":%d,"%s":%d,"estimated":%v}`, exportedSums[0], row.Bytes, exportedSums[1], row.Packets, row.IsEstimate(raw))
 		if _, err := out.Write(append(line, '\n')); err != nil {
 			return err
 		}
