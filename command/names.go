@@ -159,3 +159,18 @@ func newKeyNamer(ctx context.Context, n *naming, b backend, fields []string) (ke
 		return m.fieldName(v.Field, v.Num, from)
 	}, nil
 }
+
+// nameExporters puts names in place of the addresses of exporters.
+func nameExporters(ctx context.Context, n *naming, b backend, rows []query.StatsRow) error {
+	m, err := newNamer(ctx, n, b, nil, true)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		a, err := flow.ParseAddr(rows[i].Key)
+		if name := m.exporters[a]; err == nil && name != "" {
+			rows[i].Key = name
+		}
+	}
+	return nil
+}

@@ -139,6 +139,7 @@ var namedQuestions = [][]string{
 	{"series", "--group", "src_org", "--step", "10m", "-o", "csv"},
 	{"peers", "10.0.0.1", "org '../etc/passwd' or exporter border-1", "-o", "csv"},
 	{"peers", "10.0.0.1", "--names"},
+	{"stats", "--names", "-o", "csv"},
 	{"stats", "asname 'Example, Net' and not org in [uni-a]", "-o", "csv"},
 }
 

@@ -30,7 +30,7 @@ of export; with --per hour also by the UTC hour in which they start. Sampled rec
 			dataFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
-			exporterFlag(), filterFileFlag(), timingFlag(),
+			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},
@@ -54,6 +54,7 @@ type statsOptions struct {
 	request query.StatsRequest
 	format  string
 	raw     bool
+	naming  *naming // for the names of exporters; nil: addresses are shown
 }
 
 func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
@@ -76,6 +77,11 @@ func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
 	}
+	if c.Bool("names") {
+		if o.naming, err = namingOf(c); err != nil {
+			return o, err
+		}
+	}
 	o.request.Filter, err = filterText(c, std, 0)
 	return o, err
 }
@@ -92,7 +98,11 @@ func formatOf(c *cli.Context, formats []string) (string, error) {
 func runStats(ctx context.Context, std *Std, o statsOptions) error {
 	return question(ctx, std, o.place, o.request.Window,
 		func(ctx context.Context, b backend) (*query.StatsResult, query.Summary, error) {
-			return b.Stats(ctx, o.request)
+			r, s, err := b.Stats(ctx, o.request)
+			if err == nil && o.naming != nil {
+				err = nameExporters(ctx, o.naming, b, r.Exporters)
+			}
+			return r, s, err
 		},
 		func(out *streamWriter, r *query.StatsResult, s query.Summary) error {
 			defer noteSums(std, s, o.raw || o.format == formatNfdump)
