@@ -52,6 +52,13 @@ func runBuckets(ctx context.Context, std *Std, dir, format string) error {
 	if len(list) == 0 {
 		fmt.Fprintln(std.Err, "weir: the archive is empty; weir collect or weir import fills it")
 	}
+	report, err := b.Retention(ctx)
+	if err != nil {
+		return err
+	}
+	if line := report.Line(); line != "" && report.Collecting {
+		fmt.Fprintln(std.Err, "weir: "+line)
+	}
 	out := newStream(std.Out, nil)
 	defer out.Close()
 	switch format {

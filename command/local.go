@@ -99,14 +99,18 @@ func (l *local) Retention(context.Context) (*retentionReport, error) {
 	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
 }
 
-// ConfirmRetention implements backend.
-func (l *local) ConfirmRetention(context.Context) (*retentionReport, error) {
+// ConfirmRetention implements backend. In a collector, what was held back goes
+// at once.
+func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) {
 	keeper, known, err := l.watcher()
 	if err != nil {
 		return nil, err
 	}
 	if err := keeper.Confirm(); err != nil {
 		return nil, err
+	}
+	if l.keeper != nil {
+		keeper.Tick(ctx)
 	}
 	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
 }

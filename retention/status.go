@@ -67,6 +67,6 @@ func (s Status) Line() string {
 	if !s.Held {
 		return ""
 	}
-	return fmt.Sprintf("retention is held (%d hours due): %s; if the clock is right, run: %s",
+	return fmt.Sprintf("retention is held (hours due: %d): %s; if the clock is right, run: %s",
 		len(s.Expired), s.Reason, confirmCommand)
 }
