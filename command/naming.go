@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weir/collector"
+	"weir/command/mmdb"
 	"weir/flow"
-	"weir/mmdb"
 	"weir/query"
 )
 

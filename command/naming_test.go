@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"weir/command/mmdb/mmdbtest"
 	"weir/flow"
-	"weir/mmdb/mmdbtest"
 	"weir/store"
 )
 

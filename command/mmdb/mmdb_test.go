@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"weir/command/mmdb/mmdbtest"
 	"weir/flow"
-	"weir/mmdb/mmdbtest"
 )
 
 func open(t testing.TB, name string) *File {
