@@ -171,7 +171,10 @@ func (d *command) build(std *Std, run *runner) *cli.Command {
 			if d.prepare == nil {
 				return nil
 			}
-			*run, err = d.prepare(c, std)
+			if *run, err = d.prepare(c, std); err != nil {
+				return err
+			}
+			*run, err = withTimeout(c, *run)
 			return err
 		},
 	}

@@ -20,6 +20,7 @@ const (
 	exitUsage       = 2
 	exitStore       = 3
 	exitIncomplete  = 4
+	exitTimeout     = 124 // as timeout(1) has it
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
 )
 
@@ -33,6 +34,7 @@ var exitStatuses = []struct {
 	{exitUsage, "wrong usage: an unknown command or flag, a value or filter that does not parse"},
 	{exitStore, "the data directory cannot be used: missing, in use, not weir's, or of a newer weir"},
 	{exitIncomplete, "answered, but damaged data had to be left out; standard error names it"},
+	{exitTimeout, "given up after --timeout; what was printed so far is right but not all"},
 	{exitInterrupted, "interrupted by Ctrl-C; what was printed so far is right but not all"},
 }
 
@@ -78,6 +80,7 @@ func exitStatus(err error) int {
 		answered   *remoteError
 		unusable   *storeError
 		incomplete *incompleteError
+		timeout    *timeoutError
 	)
 	switch {
 	case err == nil, errors.Is(err, errQuiet):
@@ -91,6 +94,8 @@ func exitStatus(err error) int {
 		return exitStore
 	case errors.As(err, &incomplete):
 		return exitIncomplete
+	case errors.As(err, &timeout):
+		return exitTimeout
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}

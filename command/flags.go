@@ -39,11 +39,13 @@ func limitFlag(about, def string) cli.Flag {
 	return &cli.StringFlag{Name: "limit", Aliases: []string{"n"}, Usage: about, DefaultText: def}
 }
 
+// windowFlags are what all questions about a span of time have.
 func windowFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "last", Usage: "the last `SPAN` of time: 30m, 2h, 7d"},
 		&cli.StringFlag{Name: "from", Usage: "start of the window, a `TIME`"},
 		&cli.StringFlag{Name: "to", Usage: "end of the window, a `TIME`"},
+		timeoutFlag(),
 	}
 }
 

@@ -152,7 +152,7 @@ func handle[Request any](mux *http.ServeMux, s *server, path string, answer func
 			return
 		}
 		defer release()
-		out.end(answer(out.watched(r.Context()), req))
+		out.end(answer(query.WithDedupBytes(out.watched(r.Context()), s.memory), req))
 	})
 }
 
@@ -184,7 +184,15 @@ func (s *server) flows(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	summary, err := s.backend.Flows(out.watched(r.Context()), req, out.flow)
+	if req.Dedup { // which keeps records
+		select {
+		case s.sums <- struct{}{}:
+			defer func() { <-s.sums }()
+		case <-r.Context().Done():
+			return
+		}
+	}
+	summary, err := s.backend.Flows(query.WithDedupBytes(out.watched(r.Context()), s.memory), req, out.flow)
 	out.end(summary, err)
 }
 

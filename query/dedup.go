@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"fmt"
 	"unsafe"
 
@@ -50,7 +51,23 @@ type DedupTooLargeError struct {
 // Error says what to do instead.
 func (e *DedupTooLargeError) Error() string {
 	return fmt.Sprintf("finding flows seen twice would have to keep more than %d records around %v, over the bound of %d MiB: "+
-		"give a narrower filter, or leave out --dedup", e.Records, e.Hour, int64(MaxDedupBytes)>>20)
+		"give a narrower filter, or leave out --dedup", e.Records, e.Hour, int64(e.Records)*dedupEntryBytes>>20)
+}
+
+// dedupBytes is the key of WithDedupBytes.
+type dedupBytes struct{}
+
+// WithDedupBytes returns a context with which Dedup takes less memory than
+// MaxDedupBytes. A collector that answers questions needs its own.
+func WithDedupBytes(ctx context.Context, bytes int64) context.Context {
+	return context.WithValue(ctx, dedupBytes{}, bytes)
+}
+
+// bound takes over the bound of WithDedupBytes.
+func (d *dedup) bound(ctx context.Context) {
+	if n, ok := ctx.Value(dedupBytes{}).(int64); ok && n > 0 {
+		d.most = min(d.most, int(n/dedupEntryBytes))
+	}
 }
 
 // A dedupKey is the five-tuple of a flow.

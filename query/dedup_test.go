@@ -236,9 +236,9 @@ func TestDedupKeepsNoMoreThanItNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	sc.dedup = newDedup()
-	sc.dedup.most = 1
+	ctx := WithDedupBytes(context.Background(), dedupEntryBytes)
 	var large *DedupTooLargeError
-	if err := scanBlocks(context.Background(), sc, look, drop); !errors.As(err, &large) || !strings.Contains(err.Error(), "narrower filter") {
+	if err := scanBlocks(ctx, sc, look, drop); !errors.As(err, &large) || !strings.Contains(err.Error(), "narrower filter") {
 		t.Errorf("got %v, want a DedupTooLargeError", err)
 	}
 }

@@ -122,6 +122,9 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 	}
 	defer view.Close()
 	s.buckets = len(view.Buckets())
+	if s.dedup != nil {
+		s.dedup.bound(ctx)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait() // before the view closes
