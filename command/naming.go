@@ -87,6 +87,8 @@ func (n *naming) file(kind query.LabelKind) (*mmdb.File, mmdb.Kind) {
 		what = mmdb.Country
 	case query.KindASName:
 		what = mmdb.ASName
+	case query.KindASN:
+		what = mmdb.ASN
 	default:
 		return nil, 0
 	}

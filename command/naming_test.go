@@ -135,6 +135,7 @@ var namedQuestions = [][]string{
 	{"top", "src_org,dst_org", "--distinct", "src_country", "-o", "csv", "-n", "0"},
 	{"top", "country,proto", "not geo [CH, de]", "-o", "csv"},
 	{"top", "dst_asname", "--by", "flows"},
+	{"top", "src_asn,dst_asn", "asn in [64496 64497]", "--by", "flows", "-o", "json"},
 	{"top", "exporter,in_if,dst_port", "--names", "-o", "json", "-n", "0"},
 	{"series", "--group", "src_org", "--step", "10m", "-o", "csv"},
 	{"peers", "10.0.0.1", "org '../etc/passwd' or exporter border-1", "-o", "csv"},

@@ -25,7 +25,7 @@ Flows come in the order of their receipt and appear as they are found. In tables
 1,230,000) and durations are in seconds; json and csv hold every field exactly, absent ones left out or empty.
 Bytes and packets are as exported: not multiplied by the sampling interval, which has a field of its own.
 
-Organisations (org), countries and names of AS are fields too: src_org, dst_org, src_country, src_asname and so on. They
+Organisations (org), countries and AS are fields too: src_org, dst_org, src_country, src_asname, src_asn and so on. They
 come from the collector's configuration, or from --config and --mmdb. --split-by org writes a file for each organisation.
 
 ` + windowHelp + `

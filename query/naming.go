@@ -16,10 +16,11 @@ const (
 	KindOrg     LabelKind = "org"     // organisations, from networks: in the configuration
 	KindCountry LabelKind = "country" // ISO 3166 codes of two letters, from a MaxMind-format file
 	KindASName  LabelKind = "asname"  // organisations that hold an AS, from such a file
+	KindASN     LabelKind = "asn"     // numbers of AS in decimal, from such a file, whatever exporters say
 )
 
 // LabelKinds are all kinds.
-var LabelKinds = []LabelKind{KindOrg, KindCountry, KindASName}
+var LabelKinds = []LabelKind{KindOrg, KindCountry, KindASName, KindASN}
 
 // what says in an error what is missing where a kind has no names.
 func (k LabelKind) what() string {
@@ -29,7 +30,7 @@ func (k LabelKind) what() string {
 	if k == KindCountry {
 		return "a file that knows countries: --mmdb FILE"
 	}
-	return "a file that knows the names of AS: --mmdb FILE"
+	return "a file that knows AS: --mmdb FILE"
 }
 
 // A LabelField is a field that is the name of an address.

@@ -105,7 +105,7 @@ func (p *parser) subject(q qualifier) (node, bool, error) {
 		return read(p.ttl(q))
 	case "vrf":
 		return read(p.vrf(q))
-	case "org", "country", "asname", "geo":
+	case "org", "country", "asname", "asn", "geo":
 		return read(p.labelled(q, word))
 	case "pblock", "nat", "event", "asa":
 		return read(p.event(q, word))

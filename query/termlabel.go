@@ -42,7 +42,7 @@ func quoteName(name string) string {
 }
 
 // labelled reads a condition on the names of a flow's ends: [src|dst] org NAME,
-// and country (also geo) and asname alike.
+// and country (also geo), asname and asn alike.
 func (p *parser) labelled(q qualifier, word string) (node, error) {
 	if err := p.only(q, word, "side"); err != nil {
 		return nil, err
@@ -104,6 +104,8 @@ func (p *parser) unknownName(t token, kind LabelKind, table *Labels) error {
 		what = "a country's two letters"
 	case KindASName:
 		what = "the name of an AS"
+	case KindASN:
+		what = "the number of an AS"
 	}
 	e := &SyntaxError{Text: p.text, Pos: t.pos, Message: fmt.Sprintf("expected %s, found %q", what, t.text)}
 	lowered := make([]string, len(table.names))

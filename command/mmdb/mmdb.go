@@ -1,5 +1,5 @@
 // Package mmdb reads files in the MaxMind DB format: what country an address is
-// in and who holds its AS. weir bundles no such file; the user points at one.
+// in, which AS it belongs to and who holds that. weir bundles no such file; the user points at one.
 //
 // Open maps a file into memory and checks that it knows something of use; its
 // methods may be called by several goroutines until Close. A file with damage is
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"strconv"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
@@ -24,6 +25,7 @@ type Kind uint8
 const (
 	Country Kind = iota // ISO 3166 code of two letters
 	ASName              // the organisation that holds the AS
+	ASN                 // the number of the AS, in decimal
 )
 
 // keys are where the kinds stand in a record, in the order in which they are
@@ -32,6 +34,7 @@ const (
 var keys = [...][]string{
 	Country: {"country", "registered_country", "country_code"},
 	ASName:  {"autonomous_system_organization", "as_name", "asn_name", "organization"},
+	ASN:     {"autonomous_system_number", "asn", "as_number"},
 }
 
 const code = "iso_code"
@@ -46,8 +49,8 @@ type File struct {
 // sampled bounds how many networks Open looks at to see what a file knows.
 const sampled = 2000
 
-// ErrKnowsNothing says that a file has neither countries nor names of AS.
-var ErrKnowsNothing = errors.New("the file knows neither countries nor the names of AS")
+// ErrKnowsNothing says that a file has neither countries nor AS.
+var ErrKnowsNothing = errors.New("the file knows neither countries nor AS")
 
 // Open opens the file of that name.
 func Open(name string) (*File, error) {
@@ -83,7 +86,7 @@ func (f *File) sample() error {
 			}
 			f.knows[kind] = f.knows[kind] || text != ""
 		}
-		if n++; n == sampled || f.knows[Country] && f.knows[ASName] {
+		if n++; n == sampled || f.knows == [len(keys)]bool{true, true, true} {
 			break
 		}
 	}
@@ -124,11 +127,25 @@ func value(result maxminddb.Result, kind Kind) (string, error) {
 		if m, ok := v.(map[string]any); ok {
 			v = m[code]
 		}
-		if text, ok := v.(string); ok && text != "" {
+		if text := asText(v); text != "" {
 			return text, nil
 		}
 	}
 	return "", nil
+}
+
+// asText returns a text or a number of a record as text, "" for anything else
+// and for zero, which is no AS.
+func asText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case uint64:
+		if v > 0 {
+			return strconv.FormatUint(v, 10)
+		}
+	}
+	return ""
 }
 
 // Find returns what the file says of an address, "" if nothing.

@@ -48,6 +48,7 @@ func TestFind(t *testing.T) {
 		{countries, ASName, "192.0.2.1", ""}, {names, ASName, "192.0.2.200", "Example Network, north"},
 		{names, ASName, "2001:db8:8000::1", ""}, {names, ASName, "2001:db8::1", "Ex"}, {names, Country, "192.0.2.1", ""},
 		{other, Country, "192.0.2.1", "AT"}, {other, ASName, "192.0.2.1", "Other"},
+		{names, ASN, "192.0.2.200", "64496"}, {names, ASN, "2001:db8::1", "64497"}, {names, ASN, "192.0.3.1", ""}, {countries, ASN, "192.0.2.1", ""},
 	}
 	for _, tt := range tests {
 		if got, err := tt.file.Find(tt.kind, addr(t, tt.addr)); got != tt.want || err != nil {
