@@ -56,9 +56,9 @@ func intervalList(s query.Sampling) string {
 	return strings.Join(words, ", ")
 }
 
-// noteFolded says how many records --dedup left out.
+// noteFolded says how many records --dedup left out, also if none.
 func noteFolded(std *Std, s query.Summary) {
-	if s.Folded > 0 {
+	if s.Dedup && s.Folded+s.RowsMatched > 0 {
 		fmt.Fprintf(std.Err, "weir: %s of %s records folded as seen by another exporter\n", humanCount(s.Folded), humanCount(s.Folded+s.RowsMatched))
 	}
 }

@@ -117,6 +117,7 @@ type Summary struct {
 
 	RowsScanned uint64 `json:"rows_scanned"`     // in the blocks read
 	RowsMatched uint64 `json:"rows_matched"`     // of them, matched filter and window and were not folded
+	Dedup       bool   `json:"dedup,omitempty"`  // the request asked to fold
 	Folded      uint64 `json:"folded,omitempty"` // matched, but are of a flow that another exporter reported before, if the request asked for that
 	Emitted     uint64 `json:"emitted"`          // records or groups in the answer
 

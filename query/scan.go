@@ -281,6 +281,7 @@ func (s *scan) finish() {
 	slices.Sort(s.damage)
 	s.summary.Damaged = slices.Compact(s.damage)
 	s.summary.Timing.Plan = s.planned
+	s.summary.Dedup = s.dedup != nil
 }
 
 func (s *Summary) add(t *tally) {
