@@ -84,7 +84,7 @@ func nearest(text string, vocabulary []string) string {
 		if word == text {
 			continue
 		}
-		d := editDistance(text, word, bestDistance)
+		d := EditDistance(text, word, bestDistance)
 		if d < bestDistance || d == bestDistance && (best == "" || best[0] != text[0] && word[0] == text[0]) {
 			best, bestDistance = word, d
 		}
@@ -92,10 +92,10 @@ func nearest(text string, vocabulary []string) string {
 	return best
 }
 
-// editDistance returns how many single characters must be inserted, removed,
+// EditDistance returns how many single characters must be inserted, removed,
 // replaced or swapped with their neighbour to turn a into b, or limit+1 if that
 // is more than limit.
-func editDistance(a, b string, limit int) int {
+func EditDistance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1
 	}
