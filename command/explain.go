@@ -20,10 +20,10 @@ func explainCommand() *command {
 		about: `
 Prints the filter with every primitive spelled out by the fields that it looks at, as it binds: not tightest, then
 and, then or. Where there is an archive, it also says what of it would be read: which hours are left out and why, what
-the index finds, how many blocks remain. It reads no flows.
+the index finds, how many blocks remain. It reads no flows. With --timing it also says how long that planning took.
 
 ` + windowHelp,
-		flags: append([]cli.Flag{dataFlag(), explainOutputFlag(), exporterFlag(), filterFileFlag()}, append(namingFlags(), windowFlags()...)...),
+		flags: append([]cli.Flag{dataFlag(), explainOutputFlag(), exporterFlag(), filterFileFlag(), explainTimingFlag()}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir explain 'src port 53 or port 443 and not host 192.0.2.1'", "how it binds"},
 			{"weir explain 'ip 192.0.2.7' --last 7d", "what would be read for it"},
@@ -43,19 +43,24 @@ func explainOutputFlag() cli.Flag {
 	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table or json", DefaultText: formatTable}
 }
 
+func explainTimingFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "timing", Usage: "say how long the planning took"}
+}
+
 // explainOptions are the options of weir explain.
 type explainOptions struct {
 	dir     string
 	request query.ExplainRequest
 	filter  *query.Filter
 	format  string
+	timing  bool
 }
 
 func explainFlags(c *cli.Context, std *Std) (o explainOptions, err error) {
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
-	o.format = formatTable
+	o.format, o.timing = formatTable, c.Bool("timing")
 	if c.IsSet("output") {
 		o.format = c.String("output")
 		if err := oneOf("--output", o.format, []string{formatTable, formatJSON}); err != nil {
@@ -107,6 +112,9 @@ func runExplain(ctx context.Context, std *Std, o explainOptions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if o.timing {
+		fmt.Fprintf(std.Err, "weir: planned in %v\n", roundTime(plan.Took))
 	}
 	if len(plan.Damaged) > 0 {
 		return &incompleteError{"the plan leaves out what is damaged: " + strings.Join(plan.Damaged, "; ")}

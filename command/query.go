@@ -38,6 +38,7 @@ Fields: ` + fieldList(),
 			limitFlag("at most `N` flows; 0 is no limit", "0"),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
 			&cli.StringFlag{Name: "fields", Usage: "print these `FIELDS`, separated by commas"},
+			&cli.BoolFlag{Name: "wide", Usage: "the table with more columns: end, tos, ICMP, interfaces, AS, masks, next hops, VLAN, MAC, MPLS, VRF, sampling, NAT, firewall"},
 			&cli.StringFlag{Name: "split-by", Usage: "write a file for each organisation, of the flows of its own hosts, into --dir: `FIELD` is org"},
 			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
@@ -50,6 +51,7 @@ Fields: ` + fieldList(),
 			{"weir query 'proto udp and dst port 53 and not dst ip 192.0.2.53' --last 1d -o csv", "who asks other resolvers, for a spreadsheet"},
 			{"weir query 'net 2001:db8::/32' --last 7d --order -bytes -n 20", "the twenty largest flows of a network"},
 			{"weir query 'port in [ 22 3389 ]' --fields start,src_addr,dst_addr,bytes -o json", "chosen fields, one JSON object a line"},
+			{"weir query 'ip 192.0.2.7' --last 1h --wide", "with interfaces, AS, next hop, NAT and the like"},
 			{"weir query 'flags S and dst port 445' --last 1d --split-by org --dir alarms -o csv", "a file for each organisation that is concerned"},
 			{"weir query 'as 786' --last 1h -o 'fmt:%ts %sap -> %dap %byt'", "a layout of nfdump's tokens"},
 		},
@@ -88,6 +90,12 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	}
 	if isLayout(o.format) && (c.IsSet("fields") || c.Bool("count")) {
 		return o, usagef("-o %s has its own columns: --fields and --count go with table, json and csv", o.format)
+	}
+	if c.Bool("wide") {
+		if c.IsSet("fields") || o.format != formatTable {
+			return o, usagef("--wide is a choice of columns for the table: it goes neither with --fields nor with another -o")
+		}
+		o.columns = wideColumns()
 	}
 	if c.IsSet("fields") {
 		if o.columns, err = parseColumns(c.String("fields")); err != nil {

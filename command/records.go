@@ -35,6 +35,23 @@ var defaultColumns = []column{
 	columnOf("tcp_flags"), columnOf("packets"), columnOf("bytes"), columnOf("exporter"),
 }
 
+// wideColumns are those of a table with --wide: the default ones and, between
+// them, what routers, switches, NAT and firewalls say of a flow.
+func wideColumns() []column {
+	var list []column
+	for _, name := range []string{
+		"start", "end", durationColumn, "proto", "src_addr", "src_port", "dst_addr", "dst_port",
+		"tcp_flags", "tos", "icmp_type", "icmp_code", "packets", "bytes", "reverse_packets", "reverse_bytes", "flows",
+		"in_if", "out_if", "src_as", "dst_as", "src_mask", "dst_mask", "next_hop", "bgp_next_hop",
+		"src_vlan", "dst_vlan", "src_mac", "dst_mac", columnName(flow.MPLSLabel1), "ingress_vrf", "egress_vrf",
+		"direction", "sampling_interval", "forwarding_status",
+		"nat_src_addr", "nat_src_port", "nat_dst_addr", "nat_dst_port", "nat_event", "firewall_event", "exporter",
+	} {
+		list = append(list, columnOf(name))
+	}
+	return list
+}
+
 // allColumns are the columns of CSV when --fields says nothing: every field, in
 // the order of the JSON keys.
 func allColumns() []column {

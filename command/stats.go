@@ -23,19 +23,21 @@ Adds up the flows that match FILTER (as for weir query), in all and by protocol 
 of export; with --per hour also by the UTC hour in which they start. Sampled records are multiplied by their interval;
 --raw sums what was exported, and json and csv have both.
 
--o nfdump prints the lines of nfdump -I, of what was exported, but for its sequence failures, which are no property of flows.
+-o nfdump, or -I for short, prints the lines of nfdump -I, of what was exported, but for its sequence failures, which
+are no property of flows.
 
 ` + windowHelp,
 		flags: slices.Concat([]cli.Flag{
 			dataFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
+			&cli.BoolFlag{Name: "nfdump", Aliases: []string{"I"}, Usage: "the same as -o nfdump"},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
 			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},
 			{"weir stats 'dst ip 192.0.2.7' --per hour --last 2d -o csv", "the hours of one host, for a spreadsheet"},
-			{"weir stats --from 2026-11-22 --to 2026-11-22 -o nfdump", "a day as nfdump -I would say it"},
+			{"weir stats --from 2026-11-22 --to 2026-11-22 -I", "a day as nfdump -I would say it"},
 		},
 		words: filterAndFields,
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
@@ -63,6 +65,12 @@ func statsFlags(c *cli.Context, std *Std) (o statsOptions, err error) {
 	}
 	if o.format, err = formatOf(c, append(slices.Clone(outputFormats), formatNfdump)); err != nil {
 		return o, err
+	}
+	if c.Bool("nfdump") {
+		if c.IsSet("output") && o.format != formatNfdump {
+			return o, usagef("-I is -o nfdump, and -o %s asks for another format; give one of them", o.format)
+		}
+		o.format = formatNfdump
 	}
 	if per := c.String("per"); per != "" {
 		if err := oneOf("--per", per, []string{"hour"}); err != nil {

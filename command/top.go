@@ -25,7 +25,7 @@ Sums bytes, packets and flows for each value of FIELD, or each combination of se
 their share of the whole. An address may have prefix lengths behind it: src_addr/24/48. addr, port, as, mask, vlan and
 if stand for both ends of a flow. Bytes and packets of sampled records are multiplied by their interval, as are the rates
 and shares made of them; --raw sums what was exported, and json and csv have both. Flows are records. With --dedup a
-flow that several exporters report counts once. FILTER is as for weir query.
+flow that several exporters report counts once. By bps, pps or bpp the rate is a column too. FILTER is as for weir query.
 
 ` + windowHelp + `
 

@@ -25,6 +25,24 @@ func sumNames(fields []string) []string {
 	return list
 }
 
+// rateName returns the name of the column of the rate that an answer is ranked
+// by, "" where it is not ranked by one.
+func rateName(r *query.TopResult) string {
+	if _, ok := r.Total.Rate(r.By, false); !ok {
+		return ""
+	}
+	if slices.Contains(r.Fields, r.By) {
+		return "total_" + r.By
+	}
+	return r.By
+}
+
+// rateOf returns the rate of a group that the answer is ranked by.
+func rateOf(r *query.TopResult, s query.Sums, raw bool) uint64 {
+	n, _ := s.Rate(r.By, raw)
+	return n
+}
+
 // exportedSums are the columns of what was exported, beside those of topSums in
 // formats for programs.
 var exportedSums = []string{"exported_bytes", "exported_packets"}
@@ -52,6 +70,10 @@ func topTable(out *streamWriter, r *query.TopResult, name keyNamer, raw, color b
 	for _, name := range r.Fields {
 		columns = append(columns, tableColumn{name: name})
 	}
+	rate := rateName(r)
+	if rate != "" {
+		columns = append(columns, tableColumn{name: rate, right: true})
+	}
 	if r.Distinct != "" {
 		columns = append(columns, tableColumn{name: "distinct " + r.Distinct, right: true})
 	}
@@ -63,6 +85,9 @@ func topTable(out *streamWriter, r *query.TopResult, name keyNamer, raw, color b
 		var cells []string
 		for i, v := range row.Key {
 			cells = append(cells, name.or(row.Key, i, humanKey(v)))
+		}
+		if rate != "" {
+			cells = append(cells, humanCount(rateOf(r, row.Sums, raw)))
 		}
 		if r.Distinct != "" {
 			cells = append(cells, humanCount(row.Distinct))
@@ -109,6 +134,10 @@ func humanKey(v query.Value) string {
 func topCSV(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) error {
 	w := newCSV(out)
 	head := slices.Clone(r.Fields)
+	rate := rateName(r)
+	if rate != "" {
+		head = append(head, rate)
+	}
 	if r.Distinct != "" {
 		head = append(head, "distinct")
 	}
@@ -126,6 +155,9 @@ func topCSV(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) erro
 		var cells []string
 		for i, v := range row.Key {
 			cells = append(cells, name.or(row.Key, i, v.String()))
+		}
+		if rate != "" {
+			cells = append(cells, strconv.FormatUint(rateOf(r, row.Sums, raw), 10))
 		}
 		if r.Distinct != "" {
 			cells = append(cells, strconv.FormatUint(row.Distinct, 10))
@@ -154,7 +186,7 @@ func share(part, whole uint64) string {
 }
 
 func topJSON(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) error {
-	names, whole := sumNames(r.Fields), sumsOf(r.Total, raw)
+	names, whole, rate := sumNames(r.Fields), sumsOf(r.Total, raw), rateName(r)
 	var line []byte
 	for _, row := range r.Rows {
 		line = append(line[:0], '{')
@@ -164,6 +196,9 @@ func topJSON(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) err
 				value = marshal(text)
 			}
 			line = fmt.Appendf(line, `"%s":%s,`, r.Fields[i], value)
+		}
+		if rate != "" {
+			line = fmt.Appendf(line, `"%s":%d,`, rate, rateOf(r, row.Sums, raw))
 		}
 		if r.Distinct != "" {
 			line = fmt.Appendf(line, `"distinct":%d,`, row.Distinct)

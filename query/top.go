@@ -342,6 +342,17 @@ func (s *Sums) by(ranking string, raw bool) uint64 {
 	return bytes
 }
 
+// Rate returns what groups are ranked by that is a rate, bps, pps or bpp, as
+// ranking counts it, and false for what is none. The first two need the times
+// of the sums.
+func (s *Sums) Rate(by string, raw bool) (uint64, bool) {
+	switch by {
+	case "bps", "pps", "bpp":
+		return s.by(by, raw), true
+	}
+	return 0, false
+}
+
 // row returns a group as it stands in the answer.
 func (t *top) row(e *ranked, total *Sums) TopRow {
 	r := TopRow{Key: t.layout.values(t.table.key(e.shard, e.group)), Sums: t.groupSums(e.shard, e.group)}
