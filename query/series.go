@@ -245,7 +245,7 @@ func (q *seriesQuery) cover(buckets []store.BucketInfo) {
 		q.lo = max(minStart, first-min(first, slack))
 	}
 	if q.trimEnd {
-		q.hi = min(maxEnd+1, last+slack)
+		q.hi = min(maxEnd, last+slack-1) + 1 // an end may be the last ms that there is
 	}
 }
 
