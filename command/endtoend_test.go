@@ -72,9 +72,8 @@ func weir(t *testing.T, data string, args ...string) (stdout, stderr string, sta
 	return out.String(), errs.String(), status
 }
 
-// A record can be asked for soon after its datagram (in a second, where the
-// machine is not busy with other tests), and the answer does not depend on
-// whether the collector gives it.
+// A record can be asked for at most a second after its datagram, and the answer
+// does not depend on whether the collector gives it.
 func TestCollectAndQuery(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	c := startCollector(t, data)
@@ -91,8 +90,8 @@ func TestCollectAndQuery(t *testing.T) {
 			t.Logf("asked for %v after it was sent", time.Since(sent).Round(time.Millisecond))
 			break
 		}
-		if time.Since(sent) > 10*time.Second {
-			t.Fatalf("after ten seconds the answer is %q, %s", out, errs)
+		if time.Since(sent) > time.Second {
+			t.Fatalf("after a second the answer is %q, %s", out, errs)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
