@@ -2,11 +2,10 @@ package command
 
 import (
 	"fmt"
-	"math"
-	"math/bits"
 	"strconv"
 
 	"weir/flow"
+	"weir/query"
 )
 
 func appendUint(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, v, 10) }
@@ -138,22 +137,8 @@ func layoutRate(f flow.Field, factor uint64) func([]byte, *layoutRow) []byte {
 		if !ok || !r.Has(f) {
 			return dst
 		}
-		return r.appendScaled(dst, scaleDown(r.Num(f), 1000*factor, ms))
+		return r.appendScaled(dst, query.Rate(r.Num(f), 1000*factor, ms))
 	}
-}
-
-// scaleDown returns v*factor/by rounded down, 0 if by is 0, and the highest
-// number where the quotient is higher.
-func scaleDown(v, factor, by uint64) uint64 {
-	if by == 0 {
-		return 0
-	}
-	hi, lo := bits.Mul64(v, factor)
-	if hi >= by {
-		return math.MaxUint64
-	}
-	quotient, _ := bits.Div64(hi, lo, by)
-	return quotient
 }
 
 func layoutBytesPerPacket(dst []byte, r *layoutRow) []byte {

@@ -71,11 +71,11 @@ func (c computed) of(r *flow.Record) (uint64, bool) {
 	case computedDuration:
 		return duration(r.Num(flow.Start), r.Num(flow.End)), true
 	case computedPPS:
-		return rate(r.Num(flow.Packets), 1000, duration(r.Num(flow.Start), r.Num(flow.End))), true
+		return Rate(r.Num(flow.Packets), 1000, duration(r.Num(flow.Start), r.Num(flow.End))), true
 	case computedBPS:
-		return rate(r.Num(flow.Bytes), 8000, duration(r.Num(flow.Start), r.Num(flow.End))), true
+		return Rate(r.Num(flow.Bytes), 8000, duration(r.Num(flow.Start), r.Num(flow.End))), true
 	case computedBPP:
-		return rate(r.Num(flow.Bytes), 1, r.Num(flow.Packets)), true
+		return Rate(r.Num(flow.Bytes), 1, r.Num(flow.Packets)), true
 	case computedFlows:
 		if !r.Has(flow.Flows) {
 			return 1, true
@@ -96,9 +96,9 @@ func (c computed) of(r *flow.Record) (uint64, bool) {
 // duration returns how long a flow lasted, in ms.
 func duration(start, end uint64) uint64 { return end - min(start, end) }
 
-// rate returns n*scale/per rounded down, 0 if per is 0, and the highest number
+// Rate returns n*scale/per rounded down, 0 if per is 0, and the highest number
 // if the quotient is higher.
-func rate(n, scale, per uint64) uint64 {
+func Rate(n, scale, per uint64) uint64 {
 	if per == 0 {
 		return 0
 	}

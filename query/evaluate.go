@@ -49,6 +49,18 @@ func each(s *rowSet, yield func(row int)) {
 	}
 }
 
+// tryEach calls fn for every row of the set, in order, until one fails.
+func tryEach(s *rowSet, fn func(row int) error) error {
+	for i, w := range s {
+		for ; w != 0; w &= w - 1 {
+			if err := fn(i<<6 + bits.TrailingZeros64(w)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // An evaluator finds the rows of blocks that match a filter and lie in a
 // window. It belongs to one worker.
 type evaluator struct {

@@ -35,11 +35,11 @@ func (e *evaluator) computed(c computed, set *rowSet) (func(row int) uint64, err
 	case computedDuration:
 		return func(row int) uint64 { return duration(a[row], b[row]) }, nil
 	case computedPPS:
-		return func(row int) uint64 { return rate(cols[2][row], 1000, duration(a[row], b[row])) }, nil
+		return func(row int) uint64 { return Rate(cols[2][row], 1000, duration(a[row], b[row])) }, nil
 	case computedBPS:
-		return func(row int) uint64 { return rate(cols[2][row], 8000, duration(a[row], b[row])) }, nil
+		return func(row int) uint64 { return Rate(cols[2][row], 8000, duration(a[row], b[row])) }, nil
 	case computedBPP:
-		return func(row int) uint64 { return rate(a[row], 1, b[row]) }, nil
+		return func(row int) uint64 { return Rate(a[row], 1, b[row]) }, nil
 	case computedTTLs:
 		return func(row int) uint64 { return b[row] - min(a[row], b[row]) }, nil
 	case computedFlows:

@@ -333,11 +333,11 @@ func (s *Sums) by(ranking string, raw bool) uint64 {
 	case "records":
 		return s.Records
 	case "bps":
-		return rate(bytes, 8000, duration(s.First, s.Last))
+		return Rate(bytes, 8000, duration(s.First, s.Last))
 	case "pps":
-		return rate(packets, 1000, duration(s.First, s.Last))
+		return Rate(packets, 1000, duration(s.First, s.Last))
 	case "bpp":
-		return rate(bytes, 1, packets)
+		return Rate(bytes, 1, packets)
 	}
 	return bytes
 }
