@@ -20,6 +20,7 @@ const (
 	// Kinds of key within a bucket. Small values come first, in a table of their
 	// own once sealed: opening the store and planning a query must not read past
 	// columns.
+	kindLedger = 0 // key as package ledger makes it
 	kindMeta   = 1 // one value: totals of the bucket at its last seal
 	kindHeader = 2 // block (4)
 	kindTail   = 3 // part (8) | first row (4)
@@ -45,6 +46,8 @@ func bucketSpan(from, to Hour) (start, end []byte) {
 }
 
 func bucketKey(h Hour, kind byte) []byte { return append(appendBucket(make([]byte, 0, 24), h), kind) }
+
+func ledgerKey(h Hour, key []byte) []byte { return append(bucketKey(h, kindLedger), key...) }
 
 func metaKey(h Hour) []byte { return bucketKey(h, kindMeta) }
 
