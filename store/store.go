@@ -72,6 +72,7 @@ type Store struct {
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	damage   damageLog
+	space    spaceGuard
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.
