@@ -196,7 +196,14 @@ func (w *verification) verifyDays(ctx context.Context) error {
 		if !whole {
 			continue
 		}
-		switch err := CheckDay(ctx, day); {
+		marks, err := readMarks(w.store, day[0].Hour())
+		if err == nil && marks == nil {
+			continue
+		}
+		if err == nil {
+			err = CheckDay(ctx, day)
+		}
+		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, store.ErrClosed):
