@@ -28,12 +28,12 @@ type tracker struct {
 	size    units // records of the last datagram
 	number  uint32
 
-	watched, watch   uint8
-	fits             [countings]uint8 // of those watched: how many each way of counting explains
-	wild             uint8            // of those watched: how many leapt or went back
-	blame            verdict          // what was counted since the stream last looked sound
-	datagrams, total uint64           // and records in them, for conversion between units
-	raw, converted   int64            // lost, in the stream's unit and as counted
+	watched, watch uint8
+	fits           [countings]uint8 // of those watched: how many each way of counting explains
+	wild           uint8            // of those watched: how many leapt or went back
+	blame          verdict          // what was counted since the stream last looked sound
+	datagrams, sum uint64           // and records in them, for conversion between units
+	raw, converted int64            // lost, in the stream's unit and as counted
 }
 
 func newTracker(records bool) tracker {
@@ -44,7 +44,7 @@ func newTracker(records bool) tracker {
 // whether the stream had a sound look at the end of a watch.
 func (t *tracker) note(number uint32, size units, h *header) (v verdict, troubled bool) {
 	t.datagrams++
-	t.total += uint64(size.lo)
+	t.sum += uint64(size.lo)
 	if t.started || t.how == unusable {
 		t.compare(number, size)
 	}
@@ -63,6 +63,25 @@ func (t *tracker) note(number uint32, size units, h *header) (v verdict, trouble
 	taken, troubled := t.judge(number, size, h)
 	v.add(taken)
 	return v, troubled
+}
+
+// usual takes in a number that is just the next one by the standard, which is
+// what nearly all are. It reports whether it was.
+func (t *tracker) usual(number uint32, size units, h *header) bool {
+	u := size
+	if !t.records {
+		u = units{1, 1}
+	}
+	if t.how != asStandard || t.watched+1 >= t.watch || !t.isNext(number, h) {
+		return false
+	}
+	t.watched++
+	t.fits[asStandard]++
+	t.datagrams++
+	t.sum += uint64(size.lo)
+	t.advance(number, u, h)
+	t.number, t.size = number, size
+	return true
 }
 
 // follow hands the number to the sequence in the unit that the stream counts.
@@ -151,7 +170,7 @@ func (t *tracker) convert(v verdict) verdict {
 		return v
 	}
 	t.raw += v.lost
-	mean := max(float64(t.total)/float64(t.datagrams), 1)
+	mean := max(float64(t.sum)/float64(t.datagrams), 1)
 	now := float64(t.raw) / mean
 	if t.records {
 		now = float64(t.raw) * mean

@@ -39,6 +39,9 @@ func trouble(v verdict) int64 { return v.lost + v.duplicates + restartCosts*v.re
 
 // follow takes in the number of the datagram that was decoded.
 func (e *exporter) follow(s *stream, h *header) {
+	if s.common == nil && s.usual(h.sequence, e.account.size, h) {
+		return
+	}
 	v := e.judge(s, h, e.account.size)
 	if s.datagrams == 1 && e.replaces(s, h) {
 		v.restarts++

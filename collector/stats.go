@@ -55,6 +55,12 @@ func (s *ExporterStats) counts() [ledger.CounterCount]uint64 {
 	return c
 }
 
+// rare is a sum that moves whenever one of the counters does that have a field
+// here and stand still for most datagrams.
+func (s *ExporterStats) rare() uint64 {
+	return s.Templates + s.OptionsRecords + s.BadDatagrams + s.SetsRecovered + s.SetsDropped
+}
+
 // note adds what a sequence number told.
 func (s *ExporterStats) note(v verdict) {
 	if v == (verdict{}) {
