@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"weir/flow"
@@ -23,6 +24,7 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
 	names  *query.Names // of the collector's configuration; nil: none
+	runs   sync.Mutex   // one import at a time takes a number
 }
 
 // parse returns what the filters of questions may refer to.
@@ -119,7 +121,9 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
+	l.runs.Lock()
 	im, err := newImporter(ctx, l.store, l.now())
+	l.runs.Unlock()
 	if err != nil {
 		return nil, err
 	}
