@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// A question is asked of all, and the answers must be equal.
+type question struct {
+	what       string
+	weir       []string
+	readWeir   reader
+	nfdump     []string
+	readNfdump reader
+	duckdb     string // SQL; empty: not asked
+	readDuckDB func(rows [][]string) (answer, error)
+	lookup     bool // of addresses: asked of a growing archive too
+}
+
+// A reader makes an answer of what a program prints.
+type reader func(io.Reader) (answer, error)
+
+// lists are the files of addresses that are asked for.
+type lists struct {
+	few, all addressList
+}
+
+// questions returns what is asked, in the order of the table.
+func questions(step time.Duration, l lists) []question {
+	return append(lookups(l), analytics(step)...)
+}
+
+// lookups are the questions about addresses.
+func lookups(l lists) []question {
+	return []question{
+		{
+			// The analyst looks at the flows themselves, so they are printed and compared.
+			what: "one rare address: its flows", lookup: true,
+			weir: []string{"query", "ip " + rareHost, "-N", "-o", flowLayout}, readWeir: flowLines,
+			nfdump: []string{"-q", "-o", flowLayout, "ip " + rareHost}, readNfdump: flowLines,
+		},
+		total("one address that never occurs", "ip "+absentHost, sqlAddress(absentHost), true),
+		total("one busy address: totals", "ip "+busyHost, sqlAddress(busyHost), true),
+		inList("10,000 addresses, 100 of which occur", l.few),
+		inList("10,000 addresses, all of which occur", l.all),
+	}
+}
+
+// flowLayout is a layout of nfdump that weir prints too. It has the duration
+// because nfdump 1.7 prints a wrong fraction of a second for %ter.
+const flowLayout = "fmt:%tsr %td %pr %sa %sp %da %dp %pkt %byt"
+
+// total asks how many flows, packets and bytes match a filter.
+func total(what, filter, sql string, lookup bool) question {
+	return question{
+		what: what, lookup: lookup,
+		weir: []string{"query", filter, "--count", "-o", "json"}, readWeir: weirTotal,
+		nfdump: []string{"-o", "null", filter}, readNfdump: nfdumpTotal,
+		duckdb: "select count(*), sum(packets), sum(bytes) from flows where " + sql, readDuckDB: duckdbTotal,
+	}
+}
+
+// inList asks how often each address of a list occurs.
+func inList(what string, l addressList) question {
+	return question{
+		what: what, lookup: true,
+		weir: []string{"seen", "@" + l.weir, "-o", "csv"}, readWeir: seenCounts,
+		nfdump: []string{"-q", "-f", l.nfdump, "-s", "ip/flows", "-n", "0", "-o", "csv"}, readNfdump: l.statCounts,
+	}
+}
+
+// analytics are the questions about all records.
+//
+// Some are about TCP and UDP only: a record without a port is one of port 0 to
+// nfdump, and ICMP has its type there.
+func analytics(step time.Duration) []question {
+	const ports = "proto tcp or proto udp"
+	return []question{
+		{
+			what: "top 10 sources by bytes",
+			weir: []string{"top", "src_addr", "--by", "bytes", "-n", "10", "-o", "csv"}, readWeir: topRows,
+			nfdump: []string{"-q", "-s", "srcip/bytes", "-n", "10", "-o", "csv"}, readNfdump: statRows,
+			duckdb:     "select src, sum(bytes) b, sum(packets), count(*) from flows group by src order by b desc limit 10",
+			readDuckDB: duckdbGroups(true),
+		},
+		{
+			what: "top 10 destination ports by bytes",
+			weir: []string{"top", "dst_port", ports, "--by", "bytes", "-n", "10", "-o", "csv"}, readWeir: topRows,
+			nfdump: []string{"-q", "-s", "dstport/bytes", "-n", "10", "-o", "csv", ports}, readNfdump: statRows,
+			duckdb:     "select dst_port, sum(bytes) b, sum(packets), count(*) from flows where proto in (6, 17) group by dst_port order by b desc limit 10",
+			readDuckDB: duckdbGroups(false),
+		},
+		{
+			what: "group by source and destination port, top 10",
+			weir: []string{"top", "src_addr,dst_port", ports, "--by", "bytes", "-n", "10", "-o", "csv"}, readWeir: topRows,
+			nfdump: []string{"-q", "-A", "srcip,dstport", "-O", "bytes", "-n", "10", "-o", "fmt:%sa %dp %byt %pkt %fl", ports}, readNfdump: groupRows,
+			duckdb:     "select src, dst_port, sum(bytes) b, sum(packets), count(*) from flows where proto in (6, 17) group by src, dst_port order by b desc limit 10",
+			readDuckDB: duckdbGroups(true),
+		},
+		total("scan: port range, flags, packets", "src port > 50000 and flags F and packets > 20",
+			"src_port > 50000 and tcp_flags & 1 <> 0 and packets > 20", false),
+		{
+			// nfdump has no series: it prints start and counters of every flow, and
+			// adding them up here is not counted as its work.
+			what: fmt.Sprintf("series of bytes, by %s", stepName(step)),
+			weir: []string{"series", "--step", stepName(step), "--by", "bytes", "-o", "csv"}, readWeir: seriesRows,
+			nfdump: []string{"-q", "-o", "fmt:%tsr %byt %pkt"}, readNfdump: sumFlows(step),
+			duckdb: fmt.Sprintf("select start_ms // %d as step, count(*), sum(packets), sum(bytes) from flows group by step order by step",
+				step.Milliseconds()),
+			readDuckDB: duckdbSeries(step),
+		},
+	}
+}
+
+func stepName(step time.Duration) string {
+	if step == time.Hour {
+		return "1h"
+	}
+	return fmt.Sprintf("%dm", step/time.Minute)
+}
