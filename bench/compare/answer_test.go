@@ -176,7 +176,7 @@ func TestConvertRows(t *testing.T) {
 // TestQuestionsAreForAll checks that every side of a question can be read.
 func TestQuestionsAreForAll(t *testing.T) {
 	names := map[string]bool{}
-	for _, q := range questions(time.Minute, lists{}) {
+	for _, q := range slices.Concat(lookups(lists{}), analytics(1)) {
 		if len(q.weir) == 0 || q.readWeir == nil || len(q.nfdump) == 0 || q.readNfdump == nil || (q.duckdb == "") != (q.readDuckDB == nil) {
 			t.Errorf("%s: one side cannot be asked or read", q.what)
 		}
@@ -185,7 +185,7 @@ func TestQuestionsAreForAll(t *testing.T) {
 		}
 		names[q.what] = true
 	}
-	if !slices.Contains([]string{"1m", "1h"}, stepName(time.Hour)) || stepName(time.Minute) != "1m" {
-		t.Errorf("steps are called %s and %s", stepName(time.Minute), stepName(time.Hour))
+	if got := len(analytics(24)); got != len(analytics(1))-1 {
+		t.Errorf("%d questions about all records of many hours, want one less than of one", got)
 	}
 }

@@ -62,12 +62,8 @@ func runComparison(ctx context.Context, s settings, out io.Writer) (err error) {
 	if err := c.archive.start(ctx, "forever"); err != nil {
 		return err
 	}
-	for _, q := range questions(c.size.step(), c.lists) {
-		a, err := c.ask(ctx, &q, c.rounds)
-		if err != nil {
-			return fmt.Errorf("%s: %w", q.what, err)
-		}
-		c.asked = append(c.asked, a)
+	if err := c.askAll(ctx); err != nil {
+		return err
 	}
 	if err := c.report(ctx); err != nil {
 		return err
@@ -136,6 +132,25 @@ func (c *comparison) addDuckDB(ctx context.Context, wanted bool) error {
 	return d.fill(ctx, c.archive)
 }
 
+// askAll asks all questions. What was asked of the archive at its last age is
+// not asked again.
+func (c *comparison) askAll(ctx context.Context) error {
+	list := analytics(c.size.hours)
+	if n := len(c.grown); n > 0 {
+		c.asked = c.grown[n-1].asked
+	} else {
+		list = append(lookups(c.lists), list...)
+	}
+	for _, q := range list {
+		a, err := c.ask(ctx, &q, c.rounds)
+		if err != nil {
+			return fmt.Errorf("%s: %w", q.what, err)
+		}
+		c.asked = append(c.asked, a)
+	}
+	return nil
+}
+
 // ask asks all sides the same, one after the other, as often as told, and
 // compares the answers.
 func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, error) {
@@ -146,6 +161,9 @@ func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, 
 		u, err := c.archive.ask(ctx, read, q.weir...)
 		if err != nil {
 			return nil, fmt.Errorf("weir: %w", err)
+		}
+		if len(ours) == 0 { // two programs that say nothing would agree
+			return nil, errors.New("weir: an empty answer")
 		}
 		all.weir = append(all.weir, u)
 		for _, p := range c.peers {

@@ -39,14 +39,6 @@ func (s size) records() int64 { return int64(s.rate) * 3600 * int64(s.hours) }
 // batch is how many captures are on the disk at a time.
 func (s size) batch() int { return min(s.hours, 24) }
 
-// step is the step of the series that is asked for.
-func (s size) step() time.Duration {
-	if s.hours > 1 {
-		return time.Hour
-	}
-	return time.Minute
-}
-
 // Bytes that a record may take on the disk, rounded up from what was measured.
 const (
 	captureBytes = 100 // in a capture; the archive's datagrams are short
