@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"path/filepath"
 )
 
@@ -85,6 +86,7 @@ func (c *comparison) load(ctx context.Context) error {
 		if len(files) == 0 {
 			break
 		}
+		log.Printf("hour %d of %d is made; storing it", src.hour, c.size.hours)
 		u, err := c.archive.load(ctx, files)
 		if err != nil {
 			return err
@@ -154,6 +156,7 @@ func (c *comparison) askAll(ctx context.Context) error {
 // ask asks all sides the same, one after the other, as often as told, and
 // compares the answers.
 func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, error) {
+	log.Printf("asking for %s", q.what)
 	all := &asked{what: q.what, peers: map[peer][]usage{}}
 	for range rounds {
 		var ours answer

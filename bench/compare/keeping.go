@@ -30,7 +30,7 @@ func (c *comparison) reportKeeping(ctx context.Context) error {
 	t := table{head: []string{"keeping", ""}}
 	t.add("blocks read for an address that never occurs", blocks)
 	t.add("weir collect, from its start until it listens: wall ms", ms(daemon.wall))
-	t.add(fmt.Sprintf("weir buckets without a daemon: opens %d hours, wall ms", c.size.hours), ms(opened.wall))
+	t.add(fmt.Sprintf("weir buckets without a daemon, hours in the archive: %d; wall ms", c.size.hours), ms(opened.wall))
 	t.add("its CPU ms", ms(opened.cpu))
 	t.add("its peak MiB", mib(opened.peak))
 	t.add("one rare address without a daemon: wall ms", ms(rare.wall))
