@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +134,30 @@ func TestDuckDBRows(t *testing.T) {
 		if err != nil || !got.equal(c.want) {
 			t.Errorf("%s: got %q, %v, want %q", c.name, got, err, c.want)
 		}
+	}
+}
+
+func TestAmongAbsent(t *testing.T) {
+	occur := make([]string, 150)
+	for i := range occur {
+		occur[i] = fmt.Sprint("occurs", i)
+	}
+	list, found := amongAbsent(occur), 0
+	for _, a := range list {
+		if strings.HasPrefix(a, "occurs") {
+			found++
+		} else if b := netip.MustParseAddr(a); !netip.MustParsePrefix("198.18.0.0/17").Contains(b) || a == absentHost {
+			t.Fatalf("%s is not an address that never occurs, or is asked for by itself", a)
+		}
+	}
+	if len(list) != listLength || found != 100 || list[0] != "occurs149" || list[9900] != "occurs50" {
+		t.Errorf("%d addresses, %d of which occur, from %s to %s", len(list), found, list[0], list[9900])
+	}
+	if slices.Sort(list); len(slices.Compact(list)) != listLength {
+		t.Error("an address is twice in the list")
+	}
+	if got := amongAbsent(nil); len(got) != listLength {
+		t.Errorf("of nothing that occurs: %d addresses", len(got))
 	}
 }
 

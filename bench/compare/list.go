@@ -40,27 +40,34 @@ func (l addressList) statCounts(r io.Reader) (answer, error) {
 }
 
 // writeLists writes two lists: the first 10,000 outside sources of the archive,
-// and a hundred of them among 9,900 addresses that never occur, which is more
-// what a list of bad addresses is like. Whether weir names them rightly is not
-// relied upon: nfdump is asked for the same.
+// and a hundred of them among 9,900 addresses that never occur, which is what a
+// list of bad addresses is like. Whether weir names them rightly is not relied
+// upon: nfdump is asked for the same.
 func writeLists(ctx context.Context, a *archive, dir string) (lists, error) {
 	occur, err := a.sources(ctx, listLength)
 	if err != nil {
 		return lists{}, fmt.Errorf("choose the addresses to ask for: %w", err)
 	}
-	few := make([]string, 0, listLength)
-	for i := range listLength {
-		if i%100 == 0 && i < len(occur) {
-			few = append(few, occur[i])
-		} else {
-			few = append(few, fmt.Sprintf("198.18.%d.%d", i/250, 1+i%250))
-		}
-	}
 	var l lists
-	if l.few, err = writeList(filepath.Join(dir, "few"), few); err == nil {
+	if l.few, err = writeList(filepath.Join(dir, "few"), amongAbsent(occur)); err == nil {
 		l.all, err = writeList(filepath.Join(dir, "all"), occur)
 	}
 	return l, err
+}
+
+// amongAbsent returns a list in which every hundredth address is one of the last
+// of those that occur. The later an address is met for the first time, the rarer
+// it is.
+func amongAbsent(occur []string) []string {
+	list := make([]string, 0, listLength)
+	for i := range listLength {
+		if n := len(occur) - 1 - i/100; i%100 == 0 && n >= 0 {
+			list = append(list, occur[n])
+		} else {
+			list = append(list, fmt.Sprintf("198.18.%d.%d", i/250, 1+i%250))
+		}
+	}
+	return list
 }
 
 // sources returns the first n different outside IPv4 sources.

@@ -36,8 +36,8 @@ func lookups(l lists) []question {
 		},
 		total("one address that never occurs", "ip "+absentHost, sqlAddress(absentHost)),
 		total("one busy address: totals", "ip "+busyHost, sqlAddress(busyHost)),
-		inList("10,000 addresses, 100 of which occur", l.few),
-		inList("10,000 addresses, all of which occur", l.all),
+		inList("10,000 addresses, 100 rare ones occur", l.few),
+		inList("10,000 addresses, all occur", l.all),
 	}
 }
 

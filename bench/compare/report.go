@@ -124,7 +124,7 @@ func (c *comparison) reportGrowth() error {
 	if len(c.grown) == 0 {
 		return nil
 	}
-	t := table{head: []string{"while the archive grows"}}
+	t := table{head: []string{"while the archive grows; wall / CPU ms"}}
 	row := func(name string, cell func(g growth) string) {
 		cells := []string{name}
 		for _, g := range c.grown {
@@ -143,12 +143,14 @@ func (c *comparison) reportGrowth() error {
 		return fmt.Sprintf("%.2f", float64(g.loaded.wall.Microseconds())/float64(g.records))
 	})
 	row("bytes/record", func(g growth) string { return fmt.Sprintf("%.1f", float64(g.bytes)/float64(g.records)) })
-	row("open without a daemon, list the hours: wall ms", func(g growth) string { return ms(g.opened.wall) })
+	row("open without a daemon, list the hours", func(g growth) string { return wallAndCPU(g.opened) })
 	for i, q := range c.grown[0].asked {
-		row(q.what+": weir, wall ms", func(g growth) string { return ms(medians(g.asked[i].weir).wall) })
+		row(q.what+": weir", func(g growth) string { return wallAndCPU(medians(g.asked[i].weir)) })
 		for _, n := range c.nfdump {
-			row(q.what+": "+n.name()+", wall ms", func(g growth) string { return ms(medians(g.asked[i].peers[n]).wall) })
+			row(q.what+": "+n.name(), func(g growth) string { return wallAndCPU(medians(g.asked[i].peers[n])) })
 		}
 	}
 	return t.write(c.out)
 }
+
+func wallAndCPU(u usage) string { return ms(u.wall) + " / " + ms(u.cpu) }
