@@ -106,7 +106,7 @@ func (c *comparison) load(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Fprintf(c.out, "%d records in %d datagrams of NetFlow, %.0f MB, over %d hours; made in %.1f s.\n\n",
+	fmt.Fprintf(c.out, "Records: %d in %d datagrams, %.0f MB; hours: %d; made in %.1f s.\n\n",
 		src.stats.Records, src.stats.Datagrams, float64(src.stats.Bytes)/1e6, c.size.hours, src.stats.Elapsed.Seconds())
 	return c.ready(ctx)
 }

@@ -78,8 +78,9 @@ func (d *duckdb) database() string { return filepath.Join(d.dir, "flows.duckdb")
 func (d *duckdb) name() string { return "DuckDB " + d.version }
 
 func (d *duckdb) note() string {
-	return "DuckDB is loaded from weir's own rows, so its load is not compared. Addresses are 128-bit numbers in its table, which it groups twice as fast as text. " +
-		"Its process stays, its wall time is DuckDB's alone, weir's has the start of a process in it."
+	return "DuckDB is loaded from weir's own rows, so its load is not compared. Addresses are 128-bit numbers in its table, which\n" +
+		"it groups twice as fast as text. Its process stays and its wall time is DuckDB's alone; weir's has the start of a\n" +
+		"process in it."
 }
 
 func (d *duckdb) bytes() int64 {

@@ -83,8 +83,8 @@ func (n *nfdump) note() string {
 	if n.captures {
 		return ""
 	}
-	return fmt.Sprintf("This nfcapd does not read captures, so it was sent the datagrams over UDP at %d records/s or less: its wall time would say nothing, "+
-		"and its processor time includes the receiving.", peerRate)
+	return fmt.Sprintf("This nfcapd does not read captures, so it was sent the datagrams over UDP at %d records/s or less: its wall time would\n"+
+		"say nothing, and its processor time includes the receiving.", peerRate)
 }
 
 func (n *nfdump) bytes() int64 { return diskUsage(n.dir, func(string) bool { return true }) }

@@ -76,7 +76,7 @@ func (c *comparison) reportStore() error {
 	if err := t.write(c.out); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "weir has its index in it, nfdump and DuckDB have none. Its write-ahead log, which holds what was stored last, is %.1f MB more.\n", float64(wal)/1e6)
+	fmt.Fprintf(c.out, "weir has its index in it, the others have none. Its write-ahead log, which holds what was stored last, is %.1f MB more.\n", float64(wal)/1e6)
 	for _, p := range c.peers {
 		if note := p.note(); note != "" {
 			fmt.Fprintln(c.out, note)
@@ -101,7 +101,7 @@ func (c *comparison) reportPeer(p peer) error {
 	if err := t.write(c.out); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.out, "Medians of %d rounds; ratios are medians over pairs of rounds.%s\n\n", c.rounds, c.verdict(p))
+	_, err := fmt.Fprintf(c.out, "Rounds: %d; figures are medians, ratios are medians over pairs of rounds.%s\n\n", c.rounds, c.verdict(p))
 	return err
 }
 
