@@ -112,6 +112,9 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 			w.unknownSampling += total.Records
 		}
 	}
+	if c.sampled() {
+		each(v.rows, func(row int) { total.Variance.add(c.variance(row)) })
+	}
 	if c.span != nil {
 		each(v.rows, func(row int) {
 			from, to := c.span(row)
@@ -137,6 +140,7 @@ func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error 
 	w.codes = resize(w.codes, v.columns.rows)
 	clear(w.codes)
 	c.sumByCode(w.accs, w.codes, rows)
+	w.variances = c.varianceByCode(1, w.codes, rows)
 	return t.addAccs(v, w, c, func([]uint64, int) {})
 }
 
@@ -158,6 +162,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	w.accs = resize(w.accs, n+1)
 	clear(w.accs)
 	c.sumByCode(w.accs, codes, rows)
+	w.variances = c.varianceByCode(n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
 			put(key, code)
@@ -190,9 +195,12 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 		if p.estBytes != nil {
 			p.estBytes[at], p.estPackets[at] = a.estBytes, a.estPackets
 		}
+		if w.variances != nil {
+			w.variances[at] = w.variances[code] // at is not above code
+		}
 		at++
 	}
-	p.n = at
+	p.n, p.variances = at, w.variances
 	p.estimate(c.factor)
 	return t.table.add(p, v.worker*shardCount/len(t.workers))
 }
@@ -278,7 +286,7 @@ func (p *partial) size(t *top, n int) {
 	p.records = resize(p.records, n)
 	p.bytes = resize(p.bytes, n)
 	p.packets = resize(p.packets, n)
-	p.flows, p.estBytes, p.estPackets, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil
+	p.flows, p.estBytes, p.estPackets, p.variances, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil, nil
 }
 
 // key returns the key of group i for writing.
@@ -327,6 +335,7 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 	} else {
 		p.estimate(c.factor)
 	}
+	p.variances = c.varianceByRow(rows)
 	if c.span != nil {
 		p.first, p.last = make([]uint64, len(rows)), make([]uint64, len(rows))
 		for i, row := range rows {

@@ -44,6 +44,7 @@ type shard struct {
 
 	flows     []uint64 // nil: as records
 	estimates []uint64 // bytes and packets of each group; nil: as in rows
+	variances []uint64 // bits of the variances of bytes and packets of each group; nil: 0
 	times     []uint64 // first and last of each group, with times
 	distinct  []uint64 // different values, by group
 	seen      pairSet
@@ -93,6 +94,7 @@ type partial struct {
 	flows      []uint64
 	estBytes   []uint64
 	estPackets []uint64
+	variances  []Variance // nil: none
 	first      []uint64
 	last       []uint64
 	values     []uint64 // distinct values, pairs words a record
@@ -229,6 +231,9 @@ func (t *groupTable) addRare(s *shard, p *partial, g, i int, records uint64) {
 		s.estimates[2*g] += estBytes
 		s.estimates[2*g+1] += estPackets
 	}
+	if p.variances != nil {
+		s.addVariance(g, p.variances[i])
+	}
 	if t.times {
 		s.times[2*g] = min(s.times[2*g], p.first[i])
 		s.times[2*g+1] = max(s.times[2*g+1], p.last[i])
@@ -250,6 +255,12 @@ func (t *groupTable) widen(s *shard, p *partial) error {
 			return err
 		}
 		s.estimates = t.columns(s, room, atBytes, atPackets)
+	}
+	if p.variances != nil && s.variances == nil {
+		if err := t.account(s, int64(room)*16); err != nil {
+			return err
+		}
+		s.variances = make([]uint64, 2*s.n, 2*max(room, 1))
 	}
 	return nil
 }
@@ -311,6 +322,9 @@ func (t *groupTable) find(s *shard, key []uint64, hash uint64) (int, error) {
 	if s.estimates != nil {
 		s.estimates = append(s.estimates, 0, 0)
 	}
+	if s.variances != nil {
+		s.variances = append(s.variances, 0, 0)
+	}
 	if t.times {
 		s.times = append(s.times, ^uint64(0), 0)
 	}
@@ -340,6 +354,7 @@ func (t *groupTable) grow(s *shard) error {
 		{&s.rows, t.words + rowSums, true},
 		{&s.flows, 1, s.flows != nil},
 		{&s.estimates, 2, s.estimates != nil},
+		{&s.variances, 2, s.variances != nil},
 		{&s.times, 2, t.times},
 		{&s.distinct, 1, t.pairs > 0},
 	}

@@ -64,6 +64,7 @@ type topWorker struct {
 	rows            []uint16
 	accs            []acc
 	codes           []uint16
+	variances       []Variance // of the numbers in accs; nil: nothing is sampled
 	partial         partial
 }
 
@@ -287,6 +288,7 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 	})
 	for _, e := range best {
 		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+		t.summary.Sampling.note(&r.Rows[len(r.Rows)-1].Sums)
 	}
 	t.summary.Emitted = uint64(len(r.Rows))
 	t.summary.Limited = len(r.Rows) < r.Groups
@@ -307,6 +309,7 @@ func (t *top) groupSums(s *shard, g int) Sums {
 	if s.estimates != nil {
 		sums.EstimatedBytes, sums.EstimatedPackets = s.estimates[2*g], s.estimates[2*g+1]
 	}
+	sums.Variance = s.variance(g)
 	if t.table.times {
 		sums.First, sums.Last = s.times[2*g], s.times[2*g+1]
 	}
@@ -382,6 +385,7 @@ func (s *Sums) add(t *Sums) {
 	s.Packets += t.Packets
 	s.EstimatedBytes += t.EstimatedBytes
 	s.EstimatedPackets += t.EstimatedPackets
+	s.Variance.add(t.Variance)
 	s.First = min(s.First, t.First)
 	s.Last = max(s.Last, t.Last)
 }
