@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // How many rows a table holds back to learn its columns' widths, and for how
@@ -43,7 +44,7 @@ type tableWriter struct {
 func newTable(out io.Writer, columns []tableColumn, bold bool) *tableWriter {
 	t := &tableWriter{out: out, bold: bold}
 	for _, c := range columns {
-		c.width = max(c.width, len(c.name))
+		c.width = max(c.width, utf8.RuneCountInString(c.name))
 		t.columns = append(t.columns, c)
 	}
 	return t
@@ -85,7 +86,7 @@ func (t *tableWriter) finish() error {
 
 func (t *tableWriter) widen(cells []string) {
 	for i, cell := range cells {
-		t.columns[i].width = max(t.columns[i].width, len(cell))
+		t.columns[i].width = max(t.columns[i].width, utf8.RuneCountInString(cell))
 	}
 }
 
@@ -122,13 +123,13 @@ func (t *tableWriter) write(cells []string) error {
 }
 
 // layout appends the cells, aligned, without spaces at the end of the line.
-// Cells hold ASCII: numbers, times, addresses and names of fields.
+// Every character of a cell is taken to be one column wide.
 func (t *tableWriter) layout(dst []byte, cells []string) []byte {
 	for i, cell := range cells {
 		if i > 0 {
 			dst = append(dst, "  "...)
 		}
-		pad := t.columns[i].width - len(cell)
+		pad := t.columns[i].width - utf8.RuneCountInString(cell)
 		if t.columns[i].right {
 			dst = append(dst, strings.Repeat(" ", pad)...)
 			pad = 0
