@@ -156,7 +156,8 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
+	shown := newTails(s)
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: shown, State: s, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}
@@ -165,7 +166,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}, log)
+	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, tails: shown}, log)
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())

@@ -77,6 +77,7 @@ func commands() []*command {
 	return []*command{
 		collectCommand(),
 		queryCommand(),
+		tailCommand(),
 		topCommand(),
 		seriesCommand(),
 		peersCommand(),

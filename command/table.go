@@ -90,11 +90,31 @@ func (t *tableWriter) widen(cells []string) {
 	}
 }
 
+// begin writes the head, whether or not there are rows.
+func (t *tableWriter) begin() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head()
+}
+
 // release writes the head and the rows held back.
 func (t *tableWriter) release() error {
 	if t.headed || len(t.held) == 0 || t.err != nil {
 		return t.err
 	}
+	if err := t.head(); err != nil {
+		return err
+	}
+	for _, cells := range t.held {
+		if err := t.write(cells); err != nil {
+			return err
+		}
+	}
+	t.held = nil
+	return nil
+}
+
+func (t *tableWriter) head() error {
 	t.headed = true
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
@@ -104,16 +124,8 @@ func (t *tableWriter) release() error {
 	if t.bold {
 		t.line = []byte("\x1b[1m" + string(t.line) + "\x1b[0m")
 	}
-	if _, t.err = t.out.Write(append(t.line, '\n')); t.err != nil {
-		return t.err
-	}
-	for _, cells := range t.held {
-		if err := t.write(cells); err != nil {
-			return err
-		}
-	}
-	t.held = nil
-	return nil
+	_, t.err = t.out.Write(append(t.line, '\n'))
+	return t.err
 }
 
 func (t *tableWriter) write(cells []string) error {
