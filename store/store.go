@@ -73,6 +73,7 @@ type Store struct {
 	stopped  chan struct{}
 	damage   damageLog
 	space    spaceGuard
+	audit    auditTail
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.
