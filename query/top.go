@@ -35,6 +35,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 	}
 	start := time.Now()
 	result, err := t.result(ctx)
+	t.noteMixed(result)
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
 	return result, t.summary, err
@@ -288,7 +289,6 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 	})
 	for _, e := range best {
 		r.Rows = append(r.Rows, t.row(&e, &r.Total))
-		t.summary.Sampling.note(&r.Rows[len(r.Rows)-1].Sums)
 	}
 	t.summary.Emitted = uint64(len(r.Rows))
 	t.summary.Limited = len(r.Rows) < r.Groups

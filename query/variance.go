@@ -137,6 +137,16 @@ func (s *Sampling) note(sums *Sums) {
 	s.Mixed = s.Mixed || len(s.Intervals) > 0 && s.mixes(sums)
 }
 
+// noteMixed notes whether any group of the answer mixes intervals.
+func (t *top) noteMixed(r *TopResult) {
+	if r == nil {
+		return
+	}
+	for i := range r.Rows {
+		t.summary.Sampling.note(&r.Rows[i].Sums)
+	}
+}
+
 // sums returns the counters of a point as sums.
 func (p *SeriesPoint) sums() *Sums {
 	return &Sums{Bytes: p.Bytes, Packets: p.Packets, EstimatedBytes: p.EstimatedBytes, EstimatedPackets: p.EstimatedPackets}
