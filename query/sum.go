@@ -112,9 +112,6 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 			w.unknownSampling += total.Records
 		}
 	}
-	if c.sampled() {
-		each(v.rows, func(row int) { total.Variance.add(c.variance(row)) })
-	}
 	if c.span != nil {
 		each(v.rows, func(row int) {
 			from, to := c.span(row)
@@ -140,7 +137,7 @@ func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error 
 	w.codes = resize(w.codes, v.columns.rows)
 	clear(w.codes)
 	c.sumByCode(w.accs, w.codes, rows)
-	w.variances = c.varianceByCode(1, w.codes, rows)
+	c.varianceByCode(w, 1, w.codes, rows)
 	return t.addAccs(v, w, c, func([]uint64, int) {})
 }
 
@@ -162,7 +159,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	w.accs = resize(w.accs, n+1)
 	clear(w.accs)
 	c.sumByCode(w.accs, codes, rows)
-	w.variances = c.varianceByCode(n+1, codes, rows)
+	c.varianceByCode(w, n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
 			put(key, code)
@@ -195,13 +192,14 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 		if p.estBytes != nil {
 			p.estBytes[at], p.estPackets[at] = a.estBytes, a.estPackets
 		}
-		if w.variances != nil {
+		if c.sampled() {
 			w.variances[at] = w.variances[code] // at is not above code
 		}
 		at++
 	}
-	p.n, p.variances = at, w.variances
+	p.n = at
 	p.estimate(c.factor)
+	p.vary(w, c)
 	return t.table.add(p, v.worker*shardCount/len(t.workers))
 }
 
@@ -335,7 +333,8 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 	} else {
 		p.estimate(c.factor)
 	}
-	p.variances = c.varianceByRow(rows)
+	c.varianceByRow(w, rows)
+	p.vary(w, c)
 	if c.span != nil {
 		p.first, p.last = make([]uint64, len(rows)), make([]uint64, len(rows))
 		for i, row := range rows {

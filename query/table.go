@@ -43,14 +43,21 @@ type shard struct {
 	rows  []uint64 // of each group the key, records, bytes and packets, side by side in memory
 
 	flows     []uint64 // nil: as records
-	estimates []uint64 // bytes and packets of each group; nil: as in rows
-	variances []uint64 // bits of the variances of bytes and packets of each group; nil: 0
+	estimated []uint64 // of each group what atEstimates and atVariances say; nil: as in rows, and exact
 	times     []uint64 // first and last of each group, with times
 	distinct  []uint64 // different values, by group
 	seen      pairSet
 
 	touched uint64 // keeps what prefetch reads from being optimised away
 }
+
+// atEstimates and atVariances are where a group's estimated bytes and packets
+// are, and the bits of the variances of both.
+const (
+	atEstimates    = 0
+	atVariances    = 2
+	estimatedWidth = 4
+)
 
 // A TooManyGroupsError says that an answer's groups do not fit in the memory
 // that they may take.
@@ -94,7 +101,7 @@ type partial struct {
 	flows      []uint64
 	estBytes   []uint64
 	estPackets []uint64
-	variances  []Variance // nil: none
+	variances  []Variance // there with estBytes
 	first      []uint64
 	last       []uint64
 	values     []uint64 // distinct values, pairs words a record
@@ -205,10 +212,10 @@ func (t *groupTable) prefetch(s *shard, p *partial, rows []uint32) {
 			touched += s.rows[int(uint32(v)-1)*(t.words+rowSums)]
 		}
 	}
-	if s.estimates != nil {
+	if s.estimated != nil {
 		for _, v := range slots[:len(rows)] {
 			if v != 0 {
-				touched += s.estimates[2*int(uint32(v)-1)]
+				touched += s.estimated[estimatedWidth*int(uint32(v)-1)]
 			}
 		}
 	}
@@ -223,16 +230,16 @@ func (t *groupTable) addRare(s *shard, p *partial, g, i int, records uint64) {
 		}
 		s.flows[g] += records
 	}
-	if s.estimates != nil {
-		estBytes, estPackets := p.bytes[i], p.packets[i]
+	if s.estimated != nil {
+		e := s.estimatesOf(g)
 		if p.estBytes != nil {
-			estBytes, estPackets = p.estBytes[i], p.estPackets[i]
+			e[atEstimates] += p.estBytes[i]
+			e[atEstimates+1] += p.estPackets[i]
+			addVariance(e, p.variances[i])
+		} else {
+			e[atEstimates] += p.bytes[i]
+			e[atEstimates+1] += p.packets[i]
 		}
-		s.estimates[2*g] += estBytes
-		s.estimates[2*g+1] += estPackets
-	}
-	if p.variances != nil {
-		s.addVariance(g, p.variances[i])
 	}
 	if t.times {
 		s.times[2*g] = min(s.times[2*g], p.first[i])
@@ -248,32 +255,22 @@ func (t *groupTable) widen(s *shard, p *partial) error {
 		if err := t.account(s, int64(room)*8); err != nil {
 			return err
 		}
-		s.flows = t.columns(s, room, atRecords)
+		s.flows = make([]uint64, 0, max(room, 1))
+		for g := range s.n {
+			s.flows = append(s.flows, t.sums(s, g)[atRecords])
+		}
 	}
-	if p.estBytes != nil && s.estimates == nil {
-		if err := t.account(s, int64(room)*16); err != nil {
+	if p.estBytes != nil && s.estimated == nil {
+		if err := t.account(s, int64(room)*8*estimatedWidth); err != nil {
 			return err
 		}
-		s.estimates = t.columns(s, room, atBytes, atPackets)
-	}
-	if p.variances != nil && s.variances == nil {
-		if err := t.account(s, int64(room)*16); err != nil {
-			return err
+		s.estimated = make([]uint64, estimatedWidth*s.n, estimatedWidth*max(room, 1))
+		for g := range s.n {
+			sums, e := t.sums(s, g), s.estimatesOf(g)
+			e[atEstimates], e[atEstimates+1] = sums[atBytes], sums[atPackets]
 		}
-		s.variances = make([]uint64, 2*s.n, 2*max(room, 1))
 	}
 	return nil
-}
-
-// columns returns a copy of some of the sums of all groups.
-func (t *groupTable) columns(s *shard, room int, at ...int) []uint64 {
-	c := make([]uint64, 0, max(room, 1)*len(at))
-	for g := range s.n {
-		for _, i := range at {
-			c = append(c, t.sums(s, g)[i])
-		}
-	}
-	return c
 }
 
 // key returns the key of a group, sums its records, bytes and packets.
@@ -319,11 +316,8 @@ func (t *groupTable) find(s *shard, key []uint64, hash uint64) (int, error) {
 	if s.flows != nil {
 		s.flows = append(s.flows, 0)
 	}
-	if s.estimates != nil {
-		s.estimates = append(s.estimates, 0, 0)
-	}
-	if s.variances != nil {
-		s.variances = append(s.variances, 0, 0)
+	if s.estimated != nil {
+		s.estimated = append(s.estimated, make([]uint64, estimatedWidth)...)
 	}
 	if t.times {
 		s.times = append(s.times, ^uint64(0), 0)
@@ -353,8 +347,7 @@ func (t *groupTable) grow(s *shard) error {
 	}{
 		{&s.rows, t.words + rowSums, true},
 		{&s.flows, 1, s.flows != nil},
-		{&s.estimates, 2, s.estimates != nil},
-		{&s.variances, 2, s.variances != nil},
+		{&s.estimated, estimatedWidth, s.estimated != nil},
 		{&s.times, 2, t.times},
 		{&s.distinct, 1, t.pairs > 0},
 	}

@@ -65,7 +65,7 @@ type topWorker struct {
 	rows            []uint16
 	accs            []acc
 	codes           []uint16
-	variances       []Variance // of the numbers in accs; nil: nothing is sampled
+	variances       []Variance // of the numbers in accs, where records of a block are sampled
 	partial         partial
 }
 
@@ -140,9 +140,12 @@ func (t *top) look(v *visit) (struct{}, error) {
 	}
 	w.addTotal(v, c)
 	if t.either < 0 {
-		return struct{}{}, t.addGroups(v, w, c, v.rows)
+		err = t.addGroups(v, w, c, v.rows)
+	} else {
+		err = t.addBothEnds(v, w, c)
 	}
-	return struct{}{}, t.addBothEnds(v, w, c)
+	t.addVariance(v, w, c)
+	return struct{}{}, err
 }
 
 // addBothEnds adds each row under one end and, if the other end is not the
@@ -306,10 +309,11 @@ func (t *top) groupSums(s *shard, g int) Sums {
 	if s.flows != nil {
 		sums.Flows = s.flows[g]
 	}
-	if s.estimates != nil {
-		sums.EstimatedBytes, sums.EstimatedPackets = s.estimates[2*g], s.estimates[2*g+1]
+	if s.estimated != nil {
+		e := s.estimatesOf(g)
+		sums.EstimatedBytes, sums.EstimatedPackets = e[atEstimates], e[atEstimates+1]
+		sums.Variance = varianceAt(e)
 	}
-	sums.Variance = s.variance(g)
 	if t.table.times {
 		sums.First, sums.Last = s.times[2*g], s.times[2*g+1]
 	}

@@ -77,46 +77,83 @@ func (p *SeriesPoint) Margins(raw bool) (bytes, packets float64) {
 // sampled reports whether any row may have an interval above 1.
 func (c *counters) sampled() bool { return c.interval != nil || c.factor > 1 }
 
-// variance returns the variance of a row's estimates.
-func (c *counters) variance(row int) Variance {
-	return varianceOf(c.bytes[row], c.packets[row], c.factorOf(row))
+// varianceByCode sums up the variance of the rows of each of n numbers, in
+// w.variances. The sums of the numbers are in w.accs already.
+func (c *counters) varianceByCode(w *topWorker, n int, codes []uint16, rows *rowSet) {
+	if !c.sampled() {
+		return
+	}
+	w.variances = resize(w.variances, n)
+	clear(w.variances)
+	sums, bytes, packets := w.variances, c.bytes[:len(codes)], c.packets[:len(codes)]
+	if c.interval != nil {
+		interval := c.interval[:len(codes)]
+		each(rows, func(row int) {
+			if n := interval[row]; n > 1 {
+				sums[codes[row]].add(varianceOf(bytes[row], packets[row], n))
+			}
+		})
+		return
+	}
+	each(rows, func(row int) { sums[codes[row]].Bytes += scaledVariance(bytes[row], packets[row], 1).Bytes })
+	scale := varianceScale(c.factor)
+	for code := range sums {
+		sums[code].Bytes *= scale
+		sums[code].Packets = scale * float64(w.accs[code].packets)
+	}
 }
 
-// varianceByCode returns the variance of the rows of each of n numbers; nil
-// where nothing is sampled.
-func (c *counters) varianceByCode(n int, codes []uint16, rows *rowSet) []Variance {
+// varianceByRow is varianceByCode with the rows for numbers.
+func (c *counters) varianceByRow(w *topWorker, rows []uint16) {
 	if !c.sampled() {
-		return nil
+		return
 	}
-	sums := make([]Variance, n)
-	each(rows, func(row int) { sums[codes[row]].add(c.variance(row)) })
-	return sums
-}
-
-// varianceByRow returns the variance of each row; nil where nothing is sampled.
-func (c *counters) varianceByRow(rows []uint16) []Variance {
-	if !c.sampled() {
-		return nil
-	}
-	list := make([]Variance, len(rows))
+	w.variances = resize(w.variances, len(rows))
 	for i, row := range rows {
-		list[i] = c.variance(int(row))
+		w.variances[i] = varianceOf(c.bytes[row], c.packets[row], c.factorOf(int(row)))
 	}
-	return list
 }
 
-// variance returns the variance of a group.
-func (s *shard) variance(g int) Variance {
-	if s.variances == nil {
-		return Variance{}
+// vary sets the variances of groups whose number is known.
+func (p *partial) vary(w *topWorker, c *counters) {
+	if c.sampled() {
+		p.variances = w.variances[:p.n]
 	}
-	return Variance{math.Float64frombits(s.variances[2*g]), math.Float64frombits(s.variances[2*g+1])}
 }
 
-// addVariance adds to the variance of a group, in a shard that has the column.
-func (s *shard) addVariance(g int, v Variance) {
-	v.add(s.variance(g))
-	s.variances[2*g], s.variances[2*g+1] = math.Float64bits(v.Bytes), math.Float64bits(v.Packets)
+// addVariance adds the variance of the rows of a visit to the worker's total,
+// when the groups of the visit have been added. Where each row is in one group,
+// it is the sum of theirs.
+func (t *top) addVariance(v *visit, w *topWorker, c *counters) {
+	switch {
+	case !c.sampled():
+	case t.either < 0:
+		for _, one := range w.partial.variances {
+			w.total.Variance.add(one)
+		}
+	default:
+		each(v.rows, func(row int) {
+			w.total.Variance.add(varianceOf(c.bytes[row], c.packets[row], c.factorOf(row)))
+		})
+	}
+}
+
+// estimatesOf returns the estimates and variances of a group, in a shard that
+// has them.
+func (s *shard) estimatesOf(g int) []uint64 {
+	at := g * estimatedWidth
+	return s.estimated[at : at+estimatedWidth : at+estimatedWidth]
+}
+
+// varianceAt returns the variance that stands with the estimates of a group.
+func varianceAt(e []uint64) Variance {
+	return Variance{math.Float64frombits(e[atVariances]), math.Float64frombits(e[atVariances+1])}
+}
+
+// addVariance adds to it.
+func addVariance(e []uint64, v Variance) {
+	v.add(varianceAt(e))
+	e[atVariances], e[atVariances+1] = math.Float64bits(v.Bytes), math.Float64bits(v.Packets)
 }
 
 // mixes reports whether sums are of records whose intervals differ. A sum of
