@@ -14,6 +14,7 @@ import (
 
 	"weir/flow"
 	"weir/query"
+	"weir/retention/audit"
 )
 
 // A screen is a writer that can be looked at while a command writes.
@@ -339,5 +340,39 @@ func TestTailGetsCopies(t *testing.T) {
 		if !slices.Equal(got[i], want) {
 			t.Errorf("tail %d: got %d records, want %d", i, len(got[i]), len(want))
 		}
+	}
+}
+
+// A tail is a look at records: it is in the audit log from its beginning, and
+// when it ended with what it gave out.
+func TestTailIsNoted(t *testing.T) {
+	a := newAuditedArchive(t)
+	a.tails = newTails(new(nullSink))
+	r, _ := serve(t, a)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	given := 0
+	err := r.Tail(ctx, query.TailRequest{Filter: "proto tcp", Limit: 2}, func(*flow.Record) error { given++; return nil }, func(uint64) {
+		list := lines(t, a, auditRequest{})
+		if len(list) != 1 || list[0].Ended || list[0].Filter != "proto tcp" || list[0].Detail != "as they arrive" {
+			t.Errorf("while it watches: %+v", list)
+		}
+		if err := a.tails.Append(batchOf(3)); err != nil {
+			t.Error(err)
+		}
+	})
+	if list := lines(t, a, auditRequest{}); err != nil || given != 2 || !list[0].Ended || list[0].Rows != 2 || list[0].Failed != "" {
+		t.Errorf("with a limit: %v, %d given, %+v", err, given, list)
+	}
+	if err := r.Tail(ctx, query.TailRequest{}, nil, func(uint64) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was cancelled", err)
+	}
+	await(t, "the end is noted", func() bool { list := lines(t, a, auditRequest{}); return len(list) == 2 && list[1].Ended })
+	if list := lines(t, a, auditRequest{}); list[1].Failed != "" {
+		t.Errorf("a reader that goes away: %+v", list[1])
+	}
+	a.log = audit.New(deafStore{}, a.now)
+	if err := a.Tail(t.Context(), query.TailRequest{}, nil, nil); err == nil || !strings.Contains(err.Error(), "nothing was read") {
+		t.Errorf("without a log: got %v", err)
 	}
 }
