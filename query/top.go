@@ -34,7 +34,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 		return nil, t.summary, err
 	}
 	start := time.Now()
-	result, err := t.result(ctx)
+	result, err := t.finishGroups(ctx)
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
 	return result, t.summary, err
@@ -63,8 +63,12 @@ type topWorker struct {
 	unknownSampling uint64
 	rows            []uint16
 	accs            []acc
+	rare            []rareAcc
 	codes           []uint16
+	parts           []uint64 // of keys, by code
+	key             [1]uint64
 	partial         partial
+	pending         pending
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -111,7 +115,10 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 		limit = DefaultTopBytes
 	}
 	times := req.Times || t.by == "bps" || t.by == "pps"
-	t.table = newGroupTable(t.layout.words, times, pairs, limit)
+	t.table = newGroupTable(t.layout, times, pairs, limit)
+	for i := range t.workers {
+		t.workers[i].pending.table = t.table
+	}
 	return t, nil
 }
 
@@ -245,6 +252,18 @@ func (h *rankHeap) Pop() any {
 	last := old[len(old)-1]
 	*h = old[:len(old)-1]
 	return last
+}
+
+// finishGroups adds what waits to be added and ranks the groups.
+func (t *top) finishGroups(ctx context.Context) (*TopResult, error) {
+	n := len(t.workers)
+	err := inOrder(ctx, n, n,
+		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.drainAll(t.firstShard(i)) },
+		func(int, struct{}) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return t.result(ctx)
 }
 
 // result ranks the groups.
