@@ -199,6 +199,19 @@ func newLayout(groupers []grouper) *layout {
 	return l
 }
 
+// bits returns the width of the keys' first word that is in use, 64 if there are
+// others.
+func (l *layout) bits() int {
+	if l.words > 1 {
+		return 64
+	}
+	bits := len(l.groupers)
+	for i := range l.groupers {
+		bits += l.groupers[i].slot.bits
+	}
+	return bits
+}
+
 // value returns what a packed key says of one grouper.
 func (l *layout) value(key []uint64, i int) Value {
 	g := &l.groupers[i]

@@ -1,5 +1,7 @@
 package query
 
+import "unsafe"
+
 // A pending is groups of one worker that wait to be added to a table, by shard.
 // To add one group to a large table is to wait for memory several times; to add
 // many that belong to one shard is to wait for all of them at once, and for a
@@ -8,11 +10,16 @@ package query
 // It serves tables whose keys are one word and which keep nothing rare (see
 // plain). An entry is laid out as a row of a shard is: key, records, bytes and
 // packets.
+//
+// Where keys are small numbers, as those of ports and protocols are, their sums
+// are kept in a list by key and added in the end: nothing is hashed nor looked
+// for.
 type pending struct {
 	table *groupTable
 	most  int      // entries of a shard that may wait
 	rows  []uint64 // of shard i from i*most*plainWidth on
 	n     [shardCount]int
+	small []acc // by key; nil: keys may be large
 }
 
 const (
@@ -22,11 +29,37 @@ const (
 	mostPending  = 2048 // of many: 16 MiB in all
 )
 
+// smallBits is the width of the keys that are small: a port and whether it is
+// there.
+const smallBits = 17
+
+// newPending returns a pending for the keys of a layout.
+func (t *groupTable) newPending(l *layout) pending {
+	p := pending{table: t}
+	const bytes = int64(unsafe.Sizeof(acc{})) << smallBits
+	if used := l.bits(); t.plain() && used <= smallBits && bytes <= t.max/16 {
+		p.small = make([]acc, 1<<used)
+	}
+	return p
+}
+
 // plain reports whether groups may wait in a pending.
 func (t *groupTable) plain() bool { return t.words == 1 && !t.times && t.pairs == 0 }
 
 // add puts a group among those that wait.
 func (p *pending) add(key, records, bytes, packets uint64) error {
+	if key < uint64(len(p.small)) {
+		a := &p.small[key]
+		a.records += records
+		a.bytes += bytes
+		a.packets += packets
+		return nil
+	}
+	return p.wait(key, records, bytes, packets)
+}
+
+// wait is add for keys that are not small.
+func (p *pending) wait(key, records, bytes, packets uint64) error {
 	s := hashWord(p.table.seed, key) >> (64 - shardBits)
 	if p.n[s] == p.most {
 		if err := p.full(int(s)); err != nil {
@@ -59,6 +92,20 @@ func (p *pending) full(s int) error {
 	}
 	p.most, p.rows = most, make([]uint64, shardCount*most*plainWidth)
 	return nil
+}
+
+// finish adds all that there is to the table.
+func (p *pending) finish(begin int) error {
+	for key, a := range p.small {
+		if a.records == 0 {
+			continue
+		}
+		if err := p.wait(uint64(key), a.records, a.bytes, a.packets); err != nil {
+			return err
+		}
+	}
+	p.small = nil
+	return p.drainAll(begin)
 }
 
 // drainAll adds all that waits to the table, beginning at a shard of the

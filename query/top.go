@@ -117,7 +117,7 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	times := req.Times || t.by == "bps" || t.by == "pps"
 	t.table = newGroupTable(t.layout, times, pairs, limit)
 	for i := range t.workers {
-		t.workers[i].pending.table = t.table
+		t.workers[i].pending = t.table.newPending(t.layout)
 	}
 	return t, nil
 }
@@ -258,7 +258,7 @@ func (h *rankHeap) Pop() any {
 func (t *top) finishGroups(ctx context.Context) (*TopResult, error) {
 	n := len(t.workers)
 	err := inOrder(ctx, n, n,
-		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.drainAll(t.firstShard(i)) },
+		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.finish(t.firstShard(i)) },
 		func(int, struct{}) error { return nil })
 	if err != nil {
 		return nil, err
@@ -278,25 +278,33 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		r.Total.Sampled += w.sampled
 		r.UnknownSampling += w.unknownSampling
 	}
-	var best rankHeap
+	best, err := t.best(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range best {
+		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	}
+	t.summary.Emitted = uint64(len(r.Rows))
+	t.summary.Limited = len(r.Rows) < r.Groups
+	return r, nil
+}
+
+// best returns the groups of the answer in their order, and counts all groups
+// in r. Several goroutines each rank a part of the shards.
+func (t *top) best(ctx context.Context, r *TopResult) (best rankHeap, err error) {
+	n := len(t.workers)
+	err = inOrder(ctx, n, n,
+		func(i int) (rankHeap, error) { return t.bestOf(ctx, t.table.shards[t.firstShard(i):t.firstShard(i+1)]) },
+		func(_ int, part rankHeap) error {
+			best = append(best, part...)
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
 	for i := range t.table.shards {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s := &t.table.shards[i]
-		r.Groups += s.n
-		for g := range s.n {
-			e := ranked{t.rank(s, g), s, g, t}
-			switch {
-			case t.request.Limit == 0:
-				best = append(best, e)
-			case len(best) < t.request.Limit:
-				heap.Push(&best, e)
-			case e.before(&best[0]):
-				best[0] = e
-				heap.Fix(&best, 0)
-			}
-		}
+		r.Groups += t.table.shards[i].n
 	}
 	slices.SortFunc(best, func(a, b ranked) int {
 		if a.before(&b) {
@@ -304,12 +312,45 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		}
 		return 1
 	})
-	for _, e := range best {
-		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	if limit := t.request.Limit; limit > 0 && len(best) > limit {
+		best = best[:limit]
 	}
-	t.summary.Emitted = uint64(len(r.Rows))
-	t.summary.Limited = len(r.Rows) < r.Groups
-	return r, nil
+	return best, nil
+}
+
+// bestOf returns those groups of some shards that come first, in any order.
+func (t *top) bestOf(ctx context.Context, shards []shard) (best rankHeap, err error) {
+	limit := t.request.Limit
+	if limit == 0 {
+		n := 0
+		for i := range shards {
+			n += shards[i].n
+		}
+		best = make(rankHeap, 0, n)
+	}
+	for i := range shards {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s := &shards[i]
+		for g := range s.n {
+			value := t.rank(s, g)
+			if limit > 0 && len(best) == limit && (value < best[0].value) != t.ascending && value != best[0].value {
+				continue // nearly all
+			}
+			e := ranked{value, s, g, t}
+			switch {
+			case limit == 0:
+				best = append(best, e)
+			case len(best) < limit:
+				heap.Push(&best, e)
+			case e.before(&best[0]):
+				best[0] = e
+				heap.Fix(&best, 0)
+			}
+		}
+	}
+	return best, nil
 }
 
 // groupSums returns the sums of a group.
@@ -334,8 +375,11 @@ func (t *top) groupSums(s *shard, g int) Sums {
 
 // rank returns what a group is ranked by.
 func (t *top) rank(s *shard, g int) uint64 {
-	if t.by == "distinct" {
+	switch {
+	case t.by == "distinct":
 		return s.distinct[g]
+	case t.by == "bytes" && s.estimates == nil:
+		return t.table.sums(s, g)[atBytes]
 	}
 	sums := t.groupSums(s, g)
 	return sums.by(t.by, t.request.Raw)
