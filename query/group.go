@@ -172,7 +172,7 @@ type layout struct {
 // newLayout packs small numbers into the words that are there and gives others
 // words of their own.
 func newLayout(groupers []grouper) *layout {
-	l := &layout{groupers: groupers, words: 1, numbers: new(addrNumbers)}
+	l := &layout{groupers: groupers, words: 1, numbers: newAddrNumbers()}
 	free := []int{64 - len(groupers)} // bits not in use, for each word
 	for i := range groupers {
 		g := &groupers[i]

@@ -165,7 +165,7 @@ func TestPendingIsBounded(t *testing.T) {
 }
 
 func TestAddrNumbers(t *testing.T) {
-	n := new(addrNumbers)
+	n := newAddrNumbers()
 	addrs := []flow.Addr{{}, {Hi: 1}, {Lo: 1}, flow.AddrFrom4(0), flow.AddrFrom4(1), flow.AddrFrom4(^uint32(0)), lastOne}
 	var packed []uint64
 	for range 2 {

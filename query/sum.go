@@ -282,6 +282,11 @@ func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, 
 				}
 			}, nil
 		}
+		if g.isAddr() && v.matched > d.Len()/2 {
+			w.parts = resize(w.parts, d.Len())
+			t.layout.numbers.packAll(w.parts, d, g)
+			return codes, d.Len(), func(key []uint64, code int) { t.layout.putNum(key, 0, w.parts[code]) }, nil
+		}
 		if g.isAddr() {
 			return codes, d.Len(), func(key []uint64, code int) { t.layout.putAddr(key, 0, g.cut(d.Addr(code))) }, nil
 		}
@@ -431,16 +436,19 @@ func (t *top) fillKeys(v *visit, w *topWorker, rows []uint16, i int) error {
 // rows: each value is made part of a key once.
 func (t *top) fillByCode(w *topWorker, d *store.Dict, codes []uint16, rows []uint16, i int) {
 	g, p := &t.layout.groupers[i], &w.partial
-	parts := resize(w.parts, d.Len()+1)
-	for code := range d.Len() {
-		if g.isAddr() {
-			parts[code] = t.layout.numbers.pack(g.cut(d.Addr(code))) << g.slot.shift
-		} else {
-			parts[code] = g.round(d.Num(code)) << g.slot.shift
+	w.parts = resize(w.parts, d.Len()+1)
+	parts := w.parts
+	if g.isAddr() {
+		t.layout.numbers.packAll(parts, d, g)
+	} else {
+		for code, v := range d.Nums() {
+			parts[code] = g.round(v)
 		}
 	}
+	for code := range d.Len() {
+		parts[code] <<= g.slot.shift
+	}
 	parts[d.Len()] = 0
-	w.parts = parts
 	has := uint64(1) << i
 	if t.layout.words == 1 {
 		for code := range d.Len() {

@@ -6,7 +6,7 @@ import "weir/flow"
 type storedBlock struct {
 	head   *header
 	codecs *codecs
-	read   func(f flow.Field) ([]byte, error) // the column's value; its bytes stay valid
+	read   func(f flow.Field, dst []byte) ([]byte, error) // the column's value, in dst's memory if it fits
 
 	// What other columns were decoded from, kept for the next that is.
 	coded [flow.FieldCount]coded
@@ -17,12 +17,13 @@ func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f],
 
 // with reads a column and calls fn with it, a decoder, and its parents.
 func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
-	value, err := s.read(f)
+	d := s.codecs.decoder()
+	defer s.codecs.putDecoder(d)
+	value, err := s.read(f, d.value)
 	if err != nil {
 		return err
 	}
-	d := s.codecs.decoder()
-	defer s.codecs.putDecoder(d)
+	d.value = value[:0]
 	c, err := d.column(value, int(s.head.rows))
 	if err != nil {
 		return err
@@ -54,14 +55,18 @@ func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err err
 	return out, err
 }
 
-func (s *storedBlock) dict(f flow.Field) (dict *Dict, err error) {
+func (s *storedBlock) dict(f flow.Field, old *Dict) (dict *Dict, err error) {
 	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
 		if c.layout != layoutDict {
 			return nil
 		}
-		if dict, err = d.dict(c, f.IsAddr(), parents); err != nil {
+		if old == nil {
+			old = new(Dict)
+		}
+		if err = d.dict(old, c, f.IsAddr(), parents); err != nil {
 			return err
 		}
+		dict = old
 		dict.postings = isPosting(f)
 		if isParent(f) {
 			s.coded[f] = coded{dict.codes, dict.n + 1}
