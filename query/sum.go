@@ -17,8 +17,9 @@ type counters struct {
 	span           func(row int) (from, to uint64)
 }
 
-// counters reads the columns that are summed.
-func (t *top) counters(v *visit) (*counters, error) {
+// newCounters reads the columns that are summed, with the times of rows if they
+// are asked for.
+func newCounters(v *visit, spans bool) (*counters, error) {
 	c := &counters{factor: 1}
 	var err error
 	if c.bytes, err = v.num(flow.Bytes); err != nil {
@@ -44,7 +45,7 @@ func (t *top) counters(v *visit) (*counters, error) {
 			return nil, err
 		}
 	}
-	if t.table.times {
+	if spans {
 		if c.span, err = v.spans(); err != nil {
 			return nil, err
 		}
@@ -147,7 +148,7 @@ type (
 func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error {
 	w.codes = resize(w.codes, v.columns.rows)
 	clear(w.codes)
-	c.sumByCode(w, 1, w.codes, rows)
+	w.add(c, 1, w.codes, rows)
 	return t.addAccs(v, w, c, func([]uint64, int) {})
 }
 
@@ -166,7 +167,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	if err != nil || codes == nil {
 		return false, err
 	}
-	c.sumByCode(w, n+1, codes, rows)
+	w.add(c, n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
 			put(key, code)
@@ -228,9 +229,14 @@ func (t *top) canWait(c *counters) bool {
 // firstShard returns the shard that a worker begins at.
 func (t *top) firstShard(worker int) int { return worker * shardCount / len(t.workers) }
 
-// sumByCode sums rows by their numbers, which are below n, into the worker's
-// accs and, if there is anything rare, rare.
-func (c *counters) sumByCode(w *topWorker, n int, codes []uint16, rows *rowSet) {
+// A codeSums is the sums of a block by the numbers of its rows.
+type codeSums struct {
+	accs []acc
+	rare []rareAcc // good where there is anything rare
+}
+
+// add sets the sums to those of rows whose numbers are below n.
+func (w *codeSums) add(c *counters, n int, codes []uint16, rows *rowSet) {
 	w.accs = resize(w.accs, n)
 	clear(w.accs)
 	accs, bytes, packets := w.accs, c.bytes[:len(codes)], c.packets[:len(codes)]

@@ -62,13 +62,12 @@ type topWorker struct {
 	sampled         uint64
 	unknownSampling uint64
 	rows            []uint16
-	accs            []acc
-	rare            []rareAcc
-	codes           []uint16
-	parts           []uint64 // of keys, by code
-	key             [1]uint64
-	partial         partial
-	pending         pending
+	codeSums
+	codes   []uint16
+	parts   []uint64 // of keys, by code
+	key     [1]uint64
+	partial partial
+	pending pending
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -139,7 +138,7 @@ func (t *top) parseBy(text string) error {
 // look adds the rows of one visit.
 func (t *top) look(v *visit) (struct{}, error) {
 	w := &t.workers[v.worker]
-	c, err := t.counters(v)
+	c, err := newCounters(v, t.table.times)
 	if err != nil {
 		return struct{}{}, err
 	}
