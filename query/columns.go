@@ -30,6 +30,9 @@ const (
 
 // open makes blk the current block.
 func (c *columns) open(blk *store.Block) {
+	if c.blk != nil {
+		blk.TakeMemory(c.blk)
+	}
 	c.blk, c.rows = blk, blk.Rows()
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}

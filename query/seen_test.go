@@ -207,7 +207,7 @@ func TestAddrCounter(t *testing.T) {
 			c.add(flow.AddrFrom4(uint32(i)), 256)
 		}
 		a.merge(&b, 256)
-		got, estimated := a.count(256)
+		got, estimated := a.count()
 		if estimated != (n > 256) {
 			t.Errorf("%d addresses: estimated is %v", n, estimated)
 		}

@@ -59,6 +59,16 @@ func (b *Block) Hour() Hour { return b.hour }
 // Number returns the block's number in its bucket.
 func (b *Block) Number() int { return b.number }
 
+// TakeMemory takes over the memory of a block that is no longer used, whichever
+// it is, to read columns into.
+func (b *Block) TakeMemory(old *Block) {
+	to, isStored := b.src.(*storedBlock)
+	from, wasStored := old.src.(*storedBlock)
+	if isStored && wasStored && to != from {
+		to.takeMemory(from)
+	}
+}
+
 // Rows returns how many rows the block has.
 func (b *Block) Rows() int { return int(b.bounds.rows) }
 

@@ -10,8 +10,12 @@ type storedBlock struct {
 
 	// What other columns were decoded from, kept for the next that is.
 	coded [flow.FieldCount]coded
-	clock [flow.End + 1][]uint64
+	clock clocks
+	spare clocks // memory for clock, of a block that is no longer used
 }
+
+// clocks are columns of times, by field.
+type clocks [flow.End + 1][]uint64
 
 func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f], nil }
 
@@ -35,6 +39,10 @@ func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource
 }
 
 func (s *storedBlock) num(f flow.Field, dst []uint64) error {
+	if int(f) < len(s.clock) && s.clock[f] != nil {
+		copy(dst, s.clock[f])
+		return nil
+	}
 	return s.with(f, func(d *decoder, c *column, parents parentSource) error { return d.nums(f, c, dst, parents) })
 }
 
@@ -74,6 +82,16 @@ func (s *storedBlock) dict(f flow.Field, old *Dict) (dict *Dict, err error) {
 		return nil
 	})
 	return dict, err
+}
+
+// takeMemory takes what a block that is no longer used has allocated.
+func (s *storedBlock) takeMemory(old *storedBlock) {
+	for f := range s.spare {
+		if s.spare[f] = old.clock[f]; s.spare[f] == nil {
+			s.spare[f] = old.spare[f]
+		}
+	}
+	old.clock, old.spare = clocks{}, clocks{}
 }
 
 // isParent reports whether other columns may follow from f.
@@ -136,7 +154,7 @@ func (p *storedParents) times(f flow.Field) ([]uint64, error) {
 		return nil, errMissing
 	}
 	if s.clock[f] == nil {
-		v := make([]uint64, s.head.rows)
+		v := sized(s.spare[f], int(s.head.rows))
 		if err := s.num(f, v); err != nil {
 			return nil, err
 		}
