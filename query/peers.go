@@ -106,7 +106,7 @@ func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOpt
 	ends := []addrRange{{me, me}}
 	sc.root = and(or(&addrNode{flow.SrcAddr, ends}, &addrNode{flow.DstAddr, ends}), sc.root)
 	sums := perWorker(func() *peerSum { return newPeerSum(me) })
-	err = sumBlocks(ctx, sc, peerFields, func(worker int) *cells { return &sums[worker].cells }, func(v *visit) error {
+	err = sumBlocks(ctx, sc, peerFields, func(worker int) *cells { return &sums[worker].cells }, nil, func(v *visit) error {
 		return tryEach(v.rows, sums[v.worker].row)
 	})
 	if err != nil {

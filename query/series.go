@@ -151,9 +151,9 @@ func SeriesWith(ctx context.Context, s *store.Store, req SeriesRequest, o ParseO
 			axis.n, len(q.values)+1, maxSeriesPoints)}
 	}
 	sums := perWorker(func() *seriesSums { return newSeriesSums(q, &axis) })
-	err = sumBlocks(ctx, q.scan, q.fields(), func(worker int) *cells { return &sums[worker].cells }, func(v *visit) error {
-		return tryEach(v.rows, sums[v.worker].row)
-	})
+	err = sumBlocks(ctx, q.scan, q.fields(), func(worker int) *cells { return &sums[worker].cells },
+		func(v *visit) (bool, error) { return sums[v.worker].block(v) },
+		func(v *visit) error { return tryEach(v.rows, sums[v.worker].row) })
 	if err != nil {
 		return nil, q.summary, err
 	}

@@ -114,6 +114,9 @@ type seriesSums struct {
 	distinct []flow.Field
 	pairs    map[seriesPair]struct{}
 	sampled  uint64
+
+	codeSums codeSums
+	starts   []uint16 // where rows of a block start, of block
 }
 
 func newSeriesSums(q *seriesQuery, axis *seriesAxis) *seriesSums {

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"testing"
 
 	"weir/flow"
@@ -299,5 +300,68 @@ func TestChooseStep(t *testing.T) {
 		if got := chooseStep(c.span); got != c.want {
 			t.Errorf("%d ms: got %d, want %d", c.span, got, c.want)
 		}
+	}
+}
+
+// TestSeriesByColumn compares the sums of whole columns with those row by row,
+// over windows and steps that blocks lie within, across or outside of.
+func TestSeriesByColumn(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	a := newArchive(t, rng, 4000)
+	m := &filterMaker{rng, a.records}
+	unsampled := seenArchive(t, 3, 500)
+	whole := 0
+	for i := range 80 {
+		from, req := a.store, SeriesRequest{Window: m.window(), Step: []uint64{1, 7, 100, 1000, 3600_000, 24 * 3600_000}[rng.IntN(6)]}
+		if i%2 == 0 {
+			from = unsampled
+			if req.Window = (Window{}); rng.IntN(4) > 0 {
+				req.From = questionBase + rng.Uint64N(3*3600_000)
+				req.To = req.From + 1 + rng.Uint64N(2*3600_000)
+			}
+		}
+		if rng.IntN(2) == 0 {
+			req.Filter = m.filter(1)
+		}
+		sums := func(byColumn bool) *SeriesResult {
+			q, err := newSeriesQuery(context.Background(), from, req, ParseOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			axis, err := newSeriesAxis(q.lo, q.hi, req.Step)
+			if err != nil {
+				return nil
+			}
+			axis.widen(q.trimStart, q.trimEnd)
+			total := newSeriesSums(q, &axis)
+			var mu sync.Mutex
+			err = sumBlocks(context.Background(), q.scan, q.fields(), func(int) *cells { return &total.cells },
+				func(v *visit) (bool, error) {
+					mu.Lock()
+					if !byColumn {
+						return false, nil
+					}
+					done, err := total.block(v)
+					if done || err != nil {
+						whole++
+						mu.Unlock()
+					}
+					return done, err
+				},
+				func(v *visit) error {
+					defer mu.Unlock()
+					return tryEach(v.rows, total.row)
+				})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return total.result()
+		}
+		if got, want := sums(true), sums(false); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v: %+v, want %+v", req, got, want)
+		}
+	}
+	if whole < 40 {
+		t.Errorf("%d blocks were summed by column", whole)
 	}
 }

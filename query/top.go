@@ -34,7 +34,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 		return nil, t.summary, err
 	}
 	start := time.Now()
-	result, err := t.result(ctx)
+	result, err := t.finishGroups(ctx)
 	t.noteMixed(result)
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
@@ -63,10 +63,13 @@ type topWorker struct {
 	sampled         uint64
 	unknownSampling uint64
 	rows            []uint16
-	accs            []acc
-	codes           []uint16
-	variances       []Variance // of the numbers in accs, where records of a block are sampled
-	partial         partial
+	codeSums
+	variances []Variance // of the numbers in accs, where records of a block are sampled
+	codes     []uint16
+	parts     []uint64 // of keys, by code
+	key       [1]uint64
+	partial   partial
+	pending   pending
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -113,7 +116,10 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 		limit = DefaultTopBytes
 	}
 	times := req.Times || t.by == "bps" || t.by == "pps"
-	t.table = newGroupTable(t.layout.words, times, pairs, limit)
+	t.table = newGroupTable(t.layout, times, pairs, limit)
+	for i := range t.workers {
+		t.workers[i].pending = t.table.newPending(t.layout)
+	}
 	return t, nil
 }
 
@@ -134,7 +140,7 @@ func (t *top) parseBy(text string) error {
 // look adds the rows of one visit.
 func (t *top) look(v *visit) (struct{}, error) {
 	w := &t.workers[v.worker]
-	c, err := t.counters(v)
+	c, err := newCounters(v, t.table.times)
 	if err != nil {
 		return struct{}{}, err
 	}
@@ -252,6 +258,18 @@ func (h *rankHeap) Pop() any {
 	return last
 }
 
+// finishGroups adds what waits to be added and ranks the groups.
+func (t *top) finishGroups(ctx context.Context) (*TopResult, error) {
+	n := len(t.workers)
+	err := inOrder(ctx, n, n,
+		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.finish(t.firstShard(i)) },
+		func(int, struct{}) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return t.result(ctx)
+}
+
 // result ranks the groups.
 func (t *top) result(ctx context.Context) (*TopResult, error) {
 	r := &TopResult{Fields: t.request.Fields, By: t.by, Distinct: t.request.Distinct, Rows: []TopRow{}}
@@ -264,25 +282,33 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		r.Total.Sampled += w.sampled
 		r.UnknownSampling += w.unknownSampling
 	}
-	var best rankHeap
+	best, err := t.best(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range best {
+		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	}
+	t.summary.Emitted = uint64(len(r.Rows))
+	t.summary.Limited = len(r.Rows) < r.Groups
+	return r, nil
+}
+
+// best returns the groups of the answer in their order, and counts all groups
+// in r. Several goroutines each rank a part of the shards.
+func (t *top) best(ctx context.Context, r *TopResult) (best rankHeap, err error) {
+	n := len(t.workers)
+	err = inOrder(ctx, n, n,
+		func(i int) (rankHeap, error) { return t.bestOf(ctx, t.table.shards[t.firstShard(i):t.firstShard(i+1)]) },
+		func(_ int, part rankHeap) error {
+			best = append(best, part...)
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
 	for i := range t.table.shards {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s := &t.table.shards[i]
-		r.Groups += s.n
-		for g := range s.n {
-			e := ranked{t.rank(s, g), s, g, t}
-			switch {
-			case t.request.Limit == 0:
-				best = append(best, e)
-			case len(best) < t.request.Limit:
-				heap.Push(&best, e)
-			case e.before(&best[0]):
-				best[0] = e
-				heap.Fix(&best, 0)
-			}
-		}
+		r.Groups += t.table.shards[i].n
 	}
 	slices.SortFunc(best, func(a, b ranked) int {
 		if a.before(&b) {
@@ -290,12 +316,45 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		}
 		return 1
 	})
-	for _, e := range best {
-		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	if limit := t.request.Limit; limit > 0 && len(best) > limit {
+		best = best[:limit]
 	}
-	t.summary.Emitted = uint64(len(r.Rows))
-	t.summary.Limited = len(r.Rows) < r.Groups
-	return r, nil
+	return best, nil
+}
+
+// bestOf returns those groups of some shards that come first, in any order.
+func (t *top) bestOf(ctx context.Context, shards []shard) (best rankHeap, err error) {
+	limit := t.request.Limit
+	if limit == 0 {
+		n := 0
+		for i := range shards {
+			n += shards[i].n
+		}
+		best = make(rankHeap, 0, n)
+	}
+	for i := range shards {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s := &shards[i]
+		for g := range s.n {
+			value := t.rank(s, g)
+			if limit > 0 && len(best) == limit && (value < best[0].value) != t.ascending && value != best[0].value {
+				continue // nearly all
+			}
+			e := ranked{value, s, g, t}
+			switch {
+			case limit == 0:
+				best = append(best, e)
+			case len(best) < limit:
+				heap.Push(&best, e)
+			case e.before(&best[0]):
+				best[0] = e
+				heap.Fix(&best, 0)
+			}
+		}
+	}
+	return best, nil
 }
 
 // groupSums returns the sums of a group.
@@ -322,8 +381,11 @@ func (t *top) groupSums(s *shard, g int) Sums {
 
 // rank returns what a group is ranked by.
 func (t *top) rank(s *shard, g int) uint64 {
-	if t.by == "distinct" {
+	switch {
+	case t.by == "distinct":
 		return s.distinct[g]
+	case t.by == "bytes" && s.estimated == nil:
+		return t.table.sums(s, g)[atBytes]
 	}
 	sums := t.groupSums(s, g)
 	return sums.by(t.by, t.request.Raw)
