@@ -51,14 +51,6 @@ type shard struct {
 	touched uint64 // keeps what prefetch reads from being optimised away
 }
 
-// atEstimates and atVariances are where a group's estimated bytes and packets
-// are, and the bits of the variances of both.
-const (
-	atEstimates    = 0
-	atVariances    = 2
-	estimatedWidth = 4
-)
-
 // A TooManyGroupsError says that an answer's groups do not fit in the memory
 // that they may take.
 type TooManyGroupsError struct {

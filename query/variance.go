@@ -138,6 +138,14 @@ func (t *top) addVariance(v *visit, w *topWorker, c *counters) {
 	}
 }
 
+// atEstimates and atVariances are where a group's estimated bytes and packets
+// are, and the bits of the variances of both.
+const (
+	atEstimates    = 0
+	atVariances    = 2
+	estimatedWidth = 4
+)
+
 // estimatesOf returns the estimates and variances of a group, in a shard that
 // has them.
 func (s *shard) estimatesOf(g int) []uint64 {
