@@ -24,6 +24,7 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
 	names  *query.Names // of the collector's configuration; nil: none
+	tails  *tails       // what comes in; nil: no collector runs
 	runs   sync.Mutex   // one import at a time takes a number
 }
 
