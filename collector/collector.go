@@ -34,6 +34,7 @@ type Options struct {
 	Now    func() time.Time // the clock; nil: time.Now
 	Logger *slog.Logger     // nil: none
 	Limits Limits           // zero fields: DefaultLimits
+	Policy *Policy          // whose datagrams are taken, and what with their records; nil: all, as they come
 
 	Workers       int           // sockets and goroutines for each address; 0: 2
 	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
@@ -95,7 +96,7 @@ func New(o Options) (*Collector, error) {
 			return nil, err
 		}
 	}
-	c.decoder = NewDecoder(DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits})
+	c.decoder = NewDecoder(DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy})
 	return c, nil
 }
 

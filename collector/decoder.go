@@ -18,6 +18,7 @@ type DecoderOptions struct {
 	State  StateStore   // keeps templates and sampling tables across restarts; nil: forget them
 	Logger *slog.Logger // for complaints, rate-limited; nil: none
 	Limits Limits       // zero fields: DefaultLimits
+	Policy *Policy      // whose datagrams are taken, and what with their records; nil: all, as they come
 }
 
 // A Decoder turns datagrams into flow records. It remembers what exporters
@@ -28,6 +29,7 @@ type Decoder struct {
 	formats fixedFormats
 	state   StateStore
 	log     *complaints
+	policy  *Policy
 
 	mu        sync.RWMutex // guards exporters and other
 	exporters map[netip.Addr]*exporter
@@ -51,6 +53,7 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		formats:   newFixedFormats(),
 		state:     o.State,
 		log:       newComplaints(o.Logger),
+		policy:    o.Policy,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
 	}
@@ -65,9 +68,14 @@ func NewDecoder(o DecoderOptions) *Decoder {
 // waited for a template of this datagram are decoded too, with their own time
 // of receipt.
 //
+// A datagram that the Policy refuses is counted there and is no error.
+//
 // payload is not kept and may be reused.
 func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, payload []byte) error {
 	addr := normalAddr(src.Addr())
+	if !d.policy.admits(addr, received) {
+		return nil
+	}
 	e := d.lock(addr)
 	defer e.mu.Unlock()
 	e.stats.Datagrams++
@@ -75,6 +83,7 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 	e.stats.LastReceived = max(e.stats.LastReceived, received)
 	before := b.Len()
 	err := d.datagram(b, e, received, src.Port(), payload)
+	d.policy.override(e, b, before)
 	if err != nil {
 		e.stats.BadDatagrams++
 		d.log.complain(addr, err)
@@ -82,6 +91,7 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 	if b.Len() > before {
 		e.stats.LastRecord = max(e.stats.LastRecord, received)
 	}
+	d.policy.sift(e, b, before, received)
 	return err
 }
 

@@ -58,10 +58,12 @@ type exporter struct {
 	templateBytes int
 	tableBytes    int // of sampling tables and names
 	stats         ExporterStats
-	head          header   // of the datagram being decoded; here, so that it costs no allocation
-	work          decoding // of the set being decoded; likewise
-	changed       bool     // there is something new to persist
-	gone          bool     // evicted; look it up again
+	rule          *rule      // of the Policy; nil until it is asked for
+	scope         scopeTally // of this hour
+	head          header     // of the datagram being decoded; here, so that it costs no allocation
+	work          decoding   // of the set being decoded; likewise
+	changed       bool       // there is something new to persist
+	gone          bool       // evicted; look it up again
 }
 
 // A domainKey names an observation domain, whose sampling tables all streams of

@@ -18,6 +18,7 @@ type Stats struct {
 	KernelDrops uint64 // datagrams that the kernel dropped because a receive buffer was full
 	SinkErrors  uint64 // batches that the sink refused
 	LostRecords uint64 // records in them
+	Refused     uint64 // datagrams of senders that the Policy refused
 }
 
 // ExporterStats are the counters of one exporter.
@@ -34,6 +35,9 @@ type ExporterStats struct {
 	SetsWaiting    uint64 // data sets that wait for their template now
 	SetsRecovered  uint64 // waited and were decoded
 	SetsDropped    uint64 // waited in vain, or found no room
+	OutOfScope     uint64 // records without an address in our networks
+	SetAside       uint64 // of them, put in quarantine
+	Refused        uint64 // of them, refused
 	LastReceived   uint64 // ms since 1970, of the last datagram
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
@@ -54,6 +58,9 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	s.SetsWaiting += o.SetsWaiting
 	s.SetsRecovered += o.SetsRecovered
 	s.SetsDropped += o.SetsDropped
+	s.OutOfScope += o.OutOfScope
+	s.SetAside += o.SetAside
+	s.Refused += o.Refused
 	s.LastReceived = max(s.LastReceived, o.LastReceived)
 	s.LastRecord = max(s.LastRecord, o.LastRecord)
 	for i := range s.Errors {
@@ -74,6 +81,7 @@ func (d *Decoder) Stats() Stats {
 		}
 		e.mu.Unlock()
 	}
+	st.Refused = d.policy.refusedTotal()
 	slices.SortFunc(st.Exporters, func(a, b ExporterStats) int { return a.Exporter.Compare(b.Exporter) })
 	st.Total.add(&st.Other)
 	for i := range st.Exporters {
