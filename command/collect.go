@@ -47,8 +47,9 @@ A configuration file has the same keys as the flags, and flags go before it:
     listen: [netflow://:2055, sflow://:6343]
     retention: 90d
 
-It may also say whose networks are (networks), what exporters are called (exporters) and which file knows countries and
-names of AS (mmdb); docs/operations.md has an example of every key.`,
+It may also say whose networks are (networks), what exporters there are and whether others are refused (exporters), what
+to do with records that are not ours (scope) and which file knows countries and names of AS (mmdb); docs/operations.md
+has an example of every key.`,
 		flags: []cli.Flag{
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
@@ -148,11 +149,20 @@ func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	return err
 }
 
-func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger) error {
+func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger) (err error) {
 	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
 		return fmt.Errorf("write down the retention: %w", err)
 	}
 	if err := writeKnown(s, o.config.Known); err != nil {
+		return err
+	}
+	aside, err := openQuarantine(o, std, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, aside.close()) }()
+	policy, err := policyOf(&o.config, aside, log)
+	if err != nil {
 		return err
 	}
 	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log})
@@ -160,7 +170,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}
@@ -169,17 +179,17 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known}, log)
+	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside}, log)
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
-	return runAll(ctx, log, c.Run, []background{
+	return runAll(ctx, log, c.Run, append(aside.parts(), []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
-	})
+	}...))
 }
 
 // A background is a part of the daemon that runs beside the collecting.
@@ -316,6 +326,12 @@ func report(log *slog.Logger, before, now collector.Stats, period time.Duration)
 		"exporters", active,
 		"bad_datagrams", now.Total.BadDatagrams - before.Total.BadDatagrams,
 		"kernel_drops", now.KernelDrops - before.KernelDrops,
+	}
+	if out := now.Total.OutOfScope - before.Total.OutOfScope; out > 0 {
+		attrs = append(attrs, "out_of_scope", out)
+	}
+	if refused := now.Refused - before.Refused; refused > 0 {
+		attrs = append(attrs, "refused_datagrams", refused)
 	}
 	if waiting := now.Total.SetsWaiting; waiting > 0 {
 		attrs = append(attrs, "sets_waiting_for_template", waiting)

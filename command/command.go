@@ -86,6 +86,7 @@ func commands() []*command {
 		importCommand(),
 		backupCommand(),
 		retentionCommand(),
+		quarantineCommand(),
 		explainCommand(),
 		demoCommand(),
 		generateCommand(),

@@ -26,6 +26,7 @@ type local struct {
 	now    func() time.Time
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	aside  *quarantine      // of the collector; nil: it has none, or none runs
 }
 
 // parse returns what the filters of questions may refer to.
@@ -138,6 +139,14 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 	}
 	if l.keeper != nil {
 		keeper.Tick(ctx)
+	}
+	if l.aside != nil {
+		_, err = l.aside.ConfirmRetention(ctx)
+	} else if l.keeper == nil {
+		err = confirmQuarantine(l.store.Dir(), l.now)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
 }

@@ -1,0 +1,207 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"weir/flow"
+	"weir/store"
+)
+
+// A holder is a backend of the quarantine.
+type holder interface {
+	backend
+	Held(ctx context.Context) (*heldReport, error)
+	DropHeld(ctx context.Context, req dropHeldRequest) ([]heldRow, error)
+}
+
+// The paths of what only the quarantine's daemon answers (protocol.go).
+const (
+	pathHeld     = "/held"
+	pathDropHeld = "/held/drop"
+)
+
+// A heldReport is what is in quarantine.
+type heldReport struct {
+	Rows    []heldRow     `json:"rows"` // ascending by hour and exporter
+	Keep    time.Duration `json:"keep"` // ns; 0: for ever
+	Damaged []string      `json:"damaged,omitempty"`
+}
+
+// A heldRow is what one exporter sent in one hour.
+type heldRow struct {
+	Hour     string `json:"hour"`     // as store.Hour writes it
+	Exporter string `json:"exporter"` // "" where records have none
+	Name     string `json:"name"`     // "" for what the configuration does not know
+	Group    string `json:"group"`
+	Records  uint64 `json:"records"`
+	Goes     string `json:"goes"` // when it is deleted; "" for never
+}
+
+// A dropHeldRequest says what is to be deleted. All zero: everything.
+type dropHeldRequest struct {
+	Hour string `json:"hour,omitempty"` // "": of every hour
+}
+
+// takes reports whether an hour is meant.
+func (r dropHeldRequest) takes(h store.Hour) bool { return r.Hour == "" || r.Hour == h.String() }
+
+// openHeld opens the quarantine of the archive in data, as openBackend does.
+func openHeld(ctx context.Context, data string, mode openMode, std *Std) (holder, error) {
+	if err := checkDir(data, mode); err != nil {
+		return nil, err
+	}
+	dir := quarantineDir(data)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, &storeError{fmt.Sprintf("there is no quarantine in %s: no collector has set records aside there (scope: in its configuration)", data)}
+	}
+	b, err := openBackend(ctx, dir, mode, std)
+	if err != nil {
+		return nil, err
+	}
+	return b.(holder), nil // both backends are
+}
+
+// handleHeld adds the routes of the quarantine.
+func handleHeld(mux *http.ServeMux, s *server, q *local) {
+	handle(mux, s, pathHeld, func(ctx context.Context, _ struct{}) (any, error) { return q.Held(ctx) })
+	handle(mux, s, pathDropHeld, func(ctx context.Context, req dropHeldRequest) (any, error) { return q.DropHeld(ctx, req) })
+}
+
+// Held implements holder.
+func (l *local) Held(ctx context.Context) (*heldReport, error) {
+	keep, _, err := l.policy()
+	if err != nil {
+		return nil, err
+	}
+	report := &heldReport{Keep: keep}
+	err = l.eachHeld(ctx, func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error {
+		report.Rows = append(report.Rows, l.heldRows(b.Hour(), counts, keep)...)
+		if damage != nil {
+			report.Damaged = append(report.Damaged, damage.Error())
+		}
+		return nil
+	})
+	return report, err
+}
+
+// eachHeld calls fn for every bucket with the number of records by exporter, the
+// zero Addr where they have none, and what of it is damaged.
+func (l *local) eachHeld(ctx context.Context, fn func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error) error {
+	v, err := l.store.View(0, ^store.Hour(0))
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	for _, b := range v.Buckets() {
+		counts, damage := map[flow.Addr]uint64{}, error(nil)
+		for i := range b.Blocks() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := countExporters(b, i, counts); store.IsDamage(err) {
+				damage = errors.Join(damage, err)
+			} else if err != nil {
+				return err
+			}
+		}
+		if err := fn(b, counts, damage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func countExporters(b *store.Bucket, i int, counts map[flow.Addr]uint64) error {
+	block, err := b.Block(i)
+	if err != nil {
+		return err
+	}
+	dict, err := block.Dict(flow.Exporter)
+	if err != nil {
+		return err
+	}
+	if dict == nil {
+		counts[flow.Addr{}] += uint64(block.Rows())
+		return nil
+	}
+	for _, code := range dict.Codes(nil) {
+		if int(code) < dict.Len() {
+			counts[dict.Addr(int(code))]++
+		} else {
+			counts[flow.Addr{}]++
+		}
+	}
+	return nil
+}
+
+// heldRows makes the rows of an hour.
+func (l *local) heldRows(h store.Hour, counts map[flow.Addr]uint64, keep time.Duration) []heldRow {
+	var rows []heldRow
+	goes := ""
+	if keep > 0 {
+		goes = showMS(h.EndMS() + uint64(keep.Milliseconds()))
+	}
+	for _, addr := range sortedAddrs(counts) {
+		row := heldRow{Hour: h.String(), Records: counts[addr], Goes: goes}
+		if addr != (flow.Addr{}) {
+			row.Exporter = addr.String()
+		}
+		if e := l.known.Find(addr); e != nil {
+			row.Name, row.Group = e.Name, e.Group
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func sortedAddrs(counts map[flow.Addr]uint64) []flow.Addr {
+	list := make([]flow.Addr, 0, len(counts))
+	for addr := range counts {
+		list = append(list, addr)
+	}
+	slices.SortFunc(list, func(a, b flow.Addr) int { return cmp.Compare(a.String(), b.String()) })
+	return list
+}
+
+// DropHeld implements holder. It returns what is deleted.
+func (l *local) DropHeld(ctx context.Context, req dropHeldRequest) ([]heldRow, error) {
+	report, err := l.Held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var gone []heldRow
+	for _, info := range l.store.Buckets() {
+		if !req.takes(info.Hour) {
+			continue
+		}
+		if err := l.store.Drop(info.Hour); err != nil {
+			return gone, err
+		}
+		for _, row := range report.Rows {
+			if row.Hour == info.Hour.String() {
+				gone = append(gone, row)
+			}
+		}
+	}
+	return gone, nil
+}
+
+// Held implements holder.
+func (r *remote) Held(ctx context.Context) (*heldReport, error) {
+	report := new(heldReport)
+	return report, r.ask(ctx, pathHeld, struct{}{}, report, nil)
+}
+
+// DropHeld implements holder.
+func (r *remote) DropHeld(ctx context.Context, req dropHeldRequest) (gone []heldRow, err error) {
+	err = r.ask(ctx, pathDropHeld, req, &gone, nil)
+	return gone, err
+}
