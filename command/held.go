@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/query"
 	"weir/store"
 )
 
@@ -47,7 +48,8 @@ type heldRow struct {
 
 // A dropHeldRequest says what is to be deleted. All zero: everything.
 type dropHeldRequest struct {
-	Hour string `json:"hour,omitempty"` // "": of every hour
+	Hour     string `json:"hour,omitempty"`     // "": of every hour
+	Exporter string `json:"exporter,omitempty"` // address, prefix, name or a list in brackets, as in filters; "": of every exporter
 }
 
 // takes reports whether an hour is meant.
@@ -82,7 +84,7 @@ func (l *local) Held(ctx context.Context) (*heldReport, error) {
 		return nil, err
 	}
 	report := &heldReport{Keep: keep}
-	err = l.eachHeld(ctx, func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error {
+	err = l.eachHeld(ctx, 0, ^store.Hour(0), func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error {
 		report.Rows = append(report.Rows, l.heldRows(b.Hour(), counts, keep)...)
 		if damage != nil {
 			report.Damaged = append(report.Damaged, damage.Error())
@@ -92,10 +94,10 @@ func (l *local) Held(ctx context.Context) (*heldReport, error) {
 	return report, err
 }
 
-// eachHeld calls fn for every bucket with the number of records by exporter, the
+// eachHeld calls fn for every bucket from from to to with the number of records by exporter, the
 // zero Addr where they have none, and what of it is damaged.
-func (l *local) eachHeld(ctx context.Context, fn func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error) error {
-	v, err := l.store.View(0, ^store.Hour(0))
+func (l *local) eachHeld(ctx context.Context, from, to store.Hour, fn func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error) error {
+	v, err := l.store.View(from, to)
 	if err != nil {
 		return err
 	}
@@ -124,20 +126,12 @@ func countExporters(b *store.Bucket, i int, counts map[flow.Addr]uint64) error {
 	if err != nil {
 		return err
 	}
-	dict, err := block.Dict(flow.Exporter)
+	exporters, err := block.Addr(flow.Exporter, nil)
 	if err != nil {
 		return err
 	}
-	if dict == nil {
-		counts[flow.Addr{}] += uint64(block.Rows())
-		return nil
-	}
-	for _, code := range dict.Codes(nil) {
-		if int(code) < dict.Len() {
-			counts[dict.Addr(int(code))]++
-		} else {
-			counts[flow.Addr{}]++
-		}
+	for _, addr := range exporters {
+		counts[addr]++
 	}
 	return nil
 }
@@ -173,25 +167,101 @@ func sortedAddrs(counts map[flow.Addr]uint64) []flow.Addr {
 
 // DropHeld implements holder. It returns what is deleted.
 func (l *local) DropHeld(ctx context.Context, req dropHeldRequest) ([]heldRow, error) {
-	report, err := l.Held(ctx)
+	whose, err := l.heldBy(req.Exporter)
+	if err != nil {
+		return nil, err
+	}
+	keep, _, err := l.policy()
 	if err != nil {
 		return nil, err
 	}
 	var gone []heldRow
 	for _, info := range l.store.Buckets() {
+		if err := ctx.Err(); err != nil {
+			return gone, err
+		}
 		if !req.takes(info.Hour) {
 			continue
 		}
-		if err := l.store.Drop(info.Hour); err != nil {
+		counts, err := l.dropHeldHour(ctx, info.Hour, whose)
+		if err != nil {
 			return gone, err
 		}
-		for _, row := range report.Rows {
-			if row.Hour == info.Hour.String() {
-				gone = append(gone, row)
-			}
-		}
+		gone = append(gone, l.heldRows(info.Hour, counts, keep)...)
 	}
 	return gone, nil
+}
+
+// heldBy returns what tells whether an exporter is meant, nil if all are.
+func (l *local) heldBy(text string) (func(flow.Addr) bool, error) {
+	if text == "" {
+		return nil, nil
+	}
+	names := l.names
+	if names == nil {
+		names = &query.Names{Exporters: exporterNames(l.known)}
+	}
+	return query.ParseExporter(text, query.ParseOptions{Names: names})
+}
+
+// dropHeldHour deletes the records of an hour, of the exporters that are meant
+// if whose is not nil, and returns how many by exporter.
+func (l *local) dropHeldHour(ctx context.Context, h store.Hour, whose func(flow.Addr) bool) (map[flow.Addr]uint64, error) {
+	counts := map[flow.Addr]uint64{}
+	if whose == nil {
+		err := l.eachHeld(ctx, h, h, func(_ *store.Bucket, all map[flow.Addr]uint64, _ error) error {
+			counts = all // what is damaged goes without being counted
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		return counts, l.store.Drop(h)
+	}
+	blocks := map[int]map[flow.Addr]uint64{} // by number, because a removal may begin anew
+	for {
+		_, err := l.store.Remove(h, func(b *store.Block) ([]uint64, error) {
+			exporters, err := b.Addr(flow.Exporter, nil)
+			if err != nil {
+				return nil, err
+			}
+			bits, gone := chosen(exporters, whose)
+			blocks[b.Number()] = gone
+			return bits, nil
+		})
+		if !errors.Is(err, store.ErrSealing) {
+			for _, gone := range blocks {
+				for addr, n := range gone {
+					counts[addr] += n
+				}
+			}
+			return counts, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockRetry): // a seal takes moments
+		}
+	}
+}
+
+// chosen returns the rows of the exporters that are meant, and how many by
+// exporter.
+func chosen(exporters []flow.Addr, whose func(flow.Addr) bool) (bits []uint64, counts map[flow.Addr]uint64) {
+	bits, counts = make([]uint64, (len(exporters)+63)/64), map[flow.Addr]uint64{}
+	meant := map[flow.Addr]bool{}
+	for row, addr := range exporters {
+		is, known := meant[addr]
+		if !known {
+			is = addr != (flow.Addr{}) && whose(addr)
+			meant[addr] = is
+		}
+		if is {
+			bits[row>>6] |= 1 << (row & 63)
+			counts[addr]++
+		}
+	}
+	return bits, counts
 }
 
 // Held implements holder.

@@ -74,15 +74,17 @@ func quarantineDrop() *command {
 		name:  "drop",
 		usage: "delete what was set aside, at once",
 		about: `
-Deletes whole hours of the quarantine and says what is gone. It cannot be brought back. The archive itself is not
-touched.`,
+Deletes records in quarantine and says how many are gone, by hour and exporter. They cannot be brought back. The archive
+itself is not touched.`,
 		flags: []cli.Flag{
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "hour", Usage: "delete what came in `HOUR` (UTC), as the list writes it"},
-			&cli.BoolFlag{Name: "all", Usage: "delete what came in every hour"},
+			&cli.StringFlag{Name: "exporter", Usage: "delete only what `NAME` sent, a name, an address or a prefix; of every hour if none is given"},
+			&cli.BoolFlag{Name: "all", Usage: "delete everything"},
 		},
 		examples: []example{
 			{"weir quarantine drop --hour 2026-11-22T14", "one hour"},
+			{"weir quarantine drop --exporter uni-a-gw", "what one exporter sent"},
 			{"weir quarantine drop --all", "everything"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
@@ -106,16 +108,21 @@ touched.`,
 // dropFlags returns what is to be deleted. Nothing is deleted that was not
 // named.
 func dropFlags(c *cli.Context) (req dropHeldRequest, err error) {
+	if req.Exporter, err = exporterText(c); err != nil {
+		return req, err
+	}
 	req.Hour = strings.TrimSuffix(c.String("hour"), ":00:00Z")
 	switch {
-	case c.IsSet("hour") && c.Bool("all"):
-		return req, usagef("--hour and --all do not go together")
+	case (c.IsSet("hour") || c.IsSet("exporter")) && c.Bool("all"):
+		return req, usagef("--all is everything: it goes with neither --hour nor --exporter")
+	case c.IsSet("exporter") && req.Exporter == "":
+		return req, usagef("--exporter is empty")
 	case c.IsSet("hour"):
 		if _, err := store.ParseHour(req.Hour); err != nil {
 			return req, usagef("--hour: %q is no hour", c.String("hour")).withHint("write 2026-11-22T14")
 		}
-	case !c.Bool("all"):
-		return req, usagef("nothing is named to be deleted").withHint("add --hour 2026-11-22T14 or --all")
+	case !c.Bool("all") && !c.IsSet("exporter"):
+		return req, usagef("nothing is named to be deleted").withHint("add --hour 2026-11-22T14, --exporter NAME or --all")
 	}
 	return req, nil
 }

@@ -202,7 +202,7 @@ func TestQuarantineDrop(t *testing.T) {
 		waitAnswer(t, data, "7\n", "quarantine", "query", "--count")
 	}
 	fill()
-	for _, args := range [][]string{{}, {"--hour", "14"}, {"--hour", "2026-11-22T14", "--all"}, {"--hour", ""}, {"all"}} {
+	for _, args := range [][]string{{}, {"--hour", "14"}, {"--hour", "2026-11-22T14", "--all"}, {"--hour", ""}, {"--exporter", "uni-a-gw", "--all"}, {"--exporter", ""}, {"all"}} {
 		if out, errs, status := weir(t, data, append([]string{"quarantine", "drop"}, args...)...); status != exitUsage || out != "" {
 			t.Errorf("drop %q: status %d, %s%s", args, status, out, errs)
 		}
@@ -221,10 +221,25 @@ func TestQuarantineDrop(t *testing.T) {
 	drop("collecting", list, "7 records", "--hour", "2026-11-22T14")
 	drop("collecting", nothing, "0 records", "--all")
 	fill()
+	list3 := nothing + "2026-11-22T14,127.0.0.3,uni-a-gw,organisation,4,2026-11-29T15:00:00Z\r\n"
+	drop("collecting", nothing, "0 records", "--exporter", "peer")
+	drop("collecting", list3, "4 records", "--exporter", "uni-a-gw", "--hour", "2026-11-22T14")
+	waitAnswer(t, data, "3\n", "quarantine", "query", "exporter core-1", "--count")
+	waitAnswer(t, data, "0\n", "quarantine", "query", "exporter uni-a-gw", "--count")
+	drop("collecting", strings.Replace(list, strings.TrimPrefix(list3, nothing), "", 1), "3 records", "--exporter", "127.0.0.0/30")
+	fill()
+	c.stop()
+	drop("stopped", list3, "4 records", "--exporter", "UNI-A-GW")
+	if _, errs, status := weir(t, data, "quarantine", "drop", "--exporter", "nobody"); status != exitUsage || strings.Count(errs, "\n") != 1 {
+		t.Errorf("nobody: status %d, %s", status, errs)
+	}
+	c = collectConfigured(t, data, strings.Replace(scopeExample, "core: keep", "core: quarantine", 1), testNow)
+	c.send(t, "127.0.0.3", netflow5(6))
+	waitAnswer(t, data, "7\n", "quarantine", "query", "--count")
 	c.stop()
 	drop("stopped", list, "7 records", "--all")
 	waitAnswer(t, data, "0\n", "quarantine", "query", "--count")
-	waitAnswer(t, data, "8\n", "query", "--count")
+	waitAnswer(t, data, "14\n", "query", "--count")
 }
 
 // TestNoQuarantine checks that without a scope there is none.
