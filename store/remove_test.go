@@ -85,6 +85,11 @@ func TestRemove(t *testing.T) {
 				check := func(when string, s *Store) {
 					t.Helper()
 					compareTexts(t, when, texts(storeRows(t, s)), want)
+					for _, info := range s.Buckets() {
+						if err := verifyAll(t, s, info.Hour); err != nil {
+							t.Errorf("%s: %v", when, err)
+						}
+					}
 					if got, want := ledgerText(t, s, testHour, testHour+1), " 0:1 0.0.0.2=3"; got != want {
 						t.Errorf("%s: the ledger is%s, want%s", when, got, want)
 					}
