@@ -81,9 +81,10 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 	e.stats.Datagrams++
 	e.stats.Bytes += uint64(len(payload))
 	e.stats.LastReceived = max(e.stats.LastReceived, received)
+	d.policy.applyTo(e)
 	before := b.Len()
 	err := d.datagram(b, e, received, src.Port(), payload)
-	d.policy.override(e, b, before)
+	e.override(b, before)
 	if err != nil {
 		e.stats.BadDatagrams++
 		d.log.complain(addr, err)

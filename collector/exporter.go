@@ -58,7 +58,7 @@ type exporter struct {
 	templateBytes int
 	tableBytes    int // of sampling tables and names
 	stats         ExporterStats
-	rule          *rule      // of the Policy; nil until it is asked for
+	rule          *rule      // of the Policy; nil: there is none
 	scope         scopeTally // of this hour
 	head          header     // of the datagram being decoded; here, so that it costs no allocation
 	work          decoding   // of the set being decoded; likewise

@@ -31,7 +31,7 @@ func (p *Policy) notice(e *exporter, n, out, received uint64) {
 	}
 	t.records += n
 	t.outside += out
-	r := p.ruleOf(e)
+	r := e.rule
 	share := float64(t.outside) / float64(t.records)
 	if out == 0 || r.usual || t.outside < warnRecords || share < warnShare || t.warned != 0 && received-t.warned < warnEvery {
 		return

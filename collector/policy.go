@@ -84,20 +84,18 @@ func (r *rule) name() string {
 	return r.known.Name
 }
 
-// ruleOf returns the rule of an exporter, whose mutex is held. It is looked up
-// once.
-func (p *Policy) ruleOf(e *exporter) *rule {
-	if e.rule == nil {
-		r := &rule{}
-		if p.sources.Contains(e.key) { // a flood of senders costs no search through all
-			r.known = p.known.Find(e.key)
-		}
-		if p.scope != nil {
-			r.treatment, r.usual = p.scope.treatment(r.group())
-		}
-		e.rule = r
+// applyTo looks up the rule of an exporter, whose mutex is held, once.
+func (p *Policy) applyTo(e *exporter) {
+	if p == nil || e.rule != nil {
+		return
 	}
-	return e.rule
+	e.rule = &rule{}
+	if p.sources.Contains(e.key) { // a flood of senders costs no search through all
+		e.rule.known = p.known.Find(e.key)
+	}
+	if p.scope != nil {
+		e.rule.treatment, e.rule.usual = p.scope.treatment(e.rule.group())
+	}
 }
 
 // admits reports whether the datagrams of a sender are taken. One that is not is
@@ -115,19 +113,15 @@ func (p *Policy) admits(sender netip.Addr, received uint64) bool {
 	return false
 }
 
-// override gives the records of an exporter from row from on the sampling
+// override gives the records of the exporter from row from on the sampling
 // interval that the configuration knows better.
-func (p *Policy) override(e *exporter, b *flow.Batch, from int) {
-	if p == nil || from == b.Len() {
-		return
-	}
-	r := p.ruleOf(e)
-	if r.known == nil || r.known.Sampling == 0 {
+func (e *exporter) override(b *flow.Batch, from int) {
+	if e.rule == nil || e.rule.known == nil || e.rule.known.Sampling == 0 || from == b.Len() {
 		return
 	}
 	intervals := b.Num(flow.SamplingInterval)[from:]
 	for i := range intervals {
-		intervals[i] = uint64(r.known.Sampling)
+		intervals[i] = uint64(e.rule.known.Sampling)
 	}
 	b.Mark(flow.SamplingInterval, from, b.Len())
 }

@@ -237,6 +237,7 @@ func TestScopeLooksAtAllEnds(t *testing.T) {
 	row(true, map[flow.Field]flow.Addr{flow.SrcAddr: out, flow.DstAddr: out, flow.TunSrcAddr: out, flow.TunDstAddr: in})
 	row(false, map[flow.Field]flow.Addr{flow.SrcAddr: out, flow.DstAddr: out, flow.NATDstAddr: out})
 	e := newExporter(netip.MustParseAddr("192.0.2.1"))
+	p.applyTo(e)
 	p.sift(e, b, 1, testTime)
 	if b.Len() != 7 || e.stats.Refused != 4 || e.stats.OutOfScope != 4 {
 		t.Errorf("%d rows left, %d refused, want 7 and 4", b.Len(), e.stats.Refused)
@@ -346,6 +347,7 @@ func BenchmarkScope(b *testing.B) {
 			all, batch := flow.NewBatch(0), flow.NewBatch(0)
 			_ = NewDecoder(DecoderOptions{}).Decode(all, testTime, benchSource, datagram5(30))
 			e := newExporter(benchSource.Addr())
+			p.applyTo(e)
 			for b.Loop() {
 				if batch.Len() == 0 {
 					batch.AppendRows(all, 0, 30)

@@ -181,7 +181,7 @@ func (p *Policy) sift(e *exporter, b *flow.Batch, from int, received uint64) {
 
 // treat does with the out rows that are not ours what the exporter's rule says.
 func (p *Policy) treat(e *exporter, s *sieve, b *flow.Batch, from int, out uint64) {
-	switch p.ruleOf(e).treatment {
+	switch e.rule.treatment {
 	case Refuse:
 		s.split(b, from)
 		e.stats.Refused += out
