@@ -57,6 +57,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(exampleNames)
 	f.Add(exampleExporters)
 	f.Add(scopeExample)
+	f.Add("networks: [{name: a, prefixes: [192.0.2.0/24, 192.0.2.0/24]}]\n")
 	f.Add("networks: &n\n  - {name: a, prefixes: [192.0.2.0/24, 2001:db8::/32]}\n  - *n\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := parseConfig("weir.yaml", []byte(text)); err != nil && exitStatus(err) != exitUsage {
