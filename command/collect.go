@@ -79,6 +79,8 @@ type collectOptions struct {
 	keep   time.Duration // 0: for ever
 	names  *query.Names  // of the configuration; nil: none
 	config config        // what the file says that is no flag
+	audit  auditPolicy
+	socket socketPolicy
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -90,6 +92,7 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 	}
 	file := n.config
 	o.names, o.config = n.names, *file
+	o.audit, o.socket = file.Audit, file.Socket
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
@@ -153,10 +156,14 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
 		return fmt.Errorf("write down the retention: %w", err)
 	}
+	if err := s.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
+		return fmt.Errorf("write down the audit policy: %w", err)
+	}
 	if err := writeKnown(s, o.config.Known); err != nil {
 		return err
 	}
-	aside, err := openQuarantine(o, std, log)
+	journal := newJournal(s, std)
+	aside, err := openQuarantine(o, std, log, s, journal)
 	if err != nil {
 		return err
 	}
@@ -165,7 +172,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log})
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep)})
 	if err != nil {
 		return err
 	}
@@ -174,22 +181,29 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return listenError(err)
 	}
-	socket, err := listenSocket(o.dir)
+	socket, err := listenSocket(o.dir, o.socket)
 	if err != nil {
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside}, log)
+	answers := newServer(newAudited(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside}), log)
+	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
+		socket.Close()
+		c.Close()
+		return err
+	}
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
-	return runAll(ctx, log, c.Run, append(aside.parts(), []background{
+	err = runAll(ctx, log, c.Run, append(aside.parts(), []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
+		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
 	}...))
+	return errors.Join(err, journal.note("collect", "stopped"))
 }
 
 // A background is a part of the daemon that runs beside the collecting.

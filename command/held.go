@@ -13,6 +13,7 @@ import (
 
 	"weir/flow"
 	"weir/query"
+	"weir/retention/audit"
 	"weir/store"
 )
 
@@ -55,24 +56,58 @@ type dropHeldRequest struct {
 // takes reports whether an hour is meant.
 func (r dropHeldRequest) takes(h store.Hour) bool { return r.Hour == "" || r.Hour == h.String() }
 
+// A heldArchive is the quarantine in the hands of this process, and the archive
+// around it, whose audit log notes who looks.
+type heldArchive struct {
+	*audited
+	around backend
+}
+
+// Close implements backend.
+func (a *heldArchive) Close() error { return errors.Join(a.audited.Close(), a.around.Close()) }
+
+// auditedIn returns the backend of an archive whose audit log is in another one.
+func auditedIn(around *store.Store, l *local) *audited {
+	return &audited{l, audit.New(around, l.now)}
+}
+
 // openHeld opens the quarantine of the archive in data, as openBackend does.
 func openHeld(ctx context.Context, data string, mode openMode, std *Std) (holder, error) {
+	dir := quarantineDir(data)
 	if err := checkDir(data, mode); err != nil {
 		return nil, err
 	}
-	dir := quarantineDir(data)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, &storeError{fmt.Sprintf("there is no quarantine in %s: no collector has set records aside there (scope: in its configuration)", data)}
 	}
-	b, err := openBackend(ctx, dir, mode, std)
+	around, err := openBackend(ctx, data, mode, std)
 	if err != nil {
 		return nil, err
 	}
-	return b.(holder), nil // both backends are
+	main, ours := around.(*audited)
+	if !ours { // a collector runs, and has the quarantine too
+		if err := around.Close(); err != nil {
+			return nil, err
+		}
+		b, err := openBackend(ctx, dir, mode, std)
+		if err != nil {
+			return nil, err
+		}
+		return b.(holder), nil // all backends but those of tests are
+	}
+	s, err := openStore(dir, mode)
+	if err != nil {
+		return nil, errors.Join(err, around.Close())
+	}
+	known, err := readKnown(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close(), around.Close())
+	}
+	return &heldArchive{auditedIn(main.store, &local{store: s, now: std.Now, known: known}), around}, nil
 }
 
 // handleHeld adds the routes of the quarantine.
-func handleHeld(mux *http.ServeMux, s *server, q *local) {
+func handleHeld(mux *http.ServeMux, s *server, q *audited) {
 	handle(mux, s, pathHeld, func(ctx context.Context, _ struct{}) (any, error) { return q.Held(ctx) })
 	handle(mux, s, pathDropHeld, func(ctx context.Context, req dropHeldRequest) (any, error) { return q.DropHeld(ctx, req) })
 }
@@ -262,6 +297,31 @@ func chosen(exporters []flow.Addr, whose func(flow.Addr) bool) (bits []uint64, c
 		}
 	}
 	return bits, counts
+}
+
+// DropHeld implements holder.
+func (a *audited) DropHeld(ctx context.Context, req dropHeldRequest) (gone []heldRow, err error) {
+	what := "all"
+	if req.Hour != "" {
+		what = "hour " + req.Hour
+	}
+	if req.Exporter != "" {
+		what += " of exporter " + req.Exporter
+	}
+	err = a.act(ctx, "deletes from the quarantine: "+what, func() (uint64, error) {
+		gone, err = a.local.DropHeld(ctx, req)
+		return heldRecords(gone), err
+	})
+	return gone, err
+}
+
+// heldRecords returns the records of all rows.
+func heldRecords(rows []heldRow) uint64 {
+	n := uint64(0)
+	for i := range rows {
+		n += rows[i].Records
+	}
+	return n
 }
 
 // Held implements holder.

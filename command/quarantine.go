@@ -161,11 +161,7 @@ func runDropHeld(ctx context.Context, std *Std, dir, format string, req dropHeld
 	if err != nil {
 		return err
 	}
-	records := uint64(0)
-	for i := range gone {
-		records += gone[i].Records
-	}
-	fmt.Fprintf(std.Err, "weir: deleted %s from the quarantine\n", plural(records, "record"))
+	fmt.Fprintf(std.Err, "weir: deleted %s from the quarantine\n", plural(heldRecords(gone), "record"))
 	return writeHeld(std, format, gone)
 }
 

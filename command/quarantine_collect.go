@@ -32,18 +32,21 @@ const (
 
 // A quarantine is the archive of what a collector sets aside, with all that
 // keeps an archive: its hours are sealed and dropped, and questions about it are
-// answered.
+// answered. Its audit log is that of the archive around it.
 type quarantine struct {
 	*local
-	dir string
-	log *slog.Logger
+	dir     string
+	log     *slog.Logger
+	main    *store.Store
+	journal *journal
+	socket  socketPolicy
 }
 
 // openQuarantine opens the quarantine of a collector, if its configuration asks
 // for one or there is one from before, whose days must end. It returns nil if
 // there is none.
-func openQuarantine(o collectOptions, std *Std, log *slog.Logger) (*quarantine, error) {
-	q := &quarantine{dir: quarantineDir(o.dir), log: log.With("archive", quarantineName)}
+func openQuarantine(o collectOptions, std *Std, log *slog.Logger, main *store.Store, journal *journal) (*quarantine, error) {
+	q := &quarantine{dir: quarantineDir(o.dir), log: log.With("archive", quarantineName), main: main, journal: journal, socket: o.socket}
 	if !o.config.setsAside() {
 		if _, err := os.Stat(q.dir); errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
@@ -54,7 +57,7 @@ func openQuarantine(o collectOptions, std *Std, log *slog.Logger) (*quarantine, 
 		return nil, fmt.Errorf("open the quarantine: %w", err)
 	}
 	q.local = &local{store: s, now: std.Now, names: o.names, known: o.config.Known}
-	if err := q.prepare(o.config.Scope); err != nil {
+	if err := q.prepare(&o); err != nil {
 		return nil, errors.Join(err, q.Close())
 	}
 	return q, nil
@@ -62,24 +65,30 @@ func openQuarantine(o collectOptions, std *Std, log *slog.Logger) (*quarantine, 
 
 // prepare writes down what commands without collector must know, and makes what
 // keeps the archive. Without a scope the days that were last said go on.
-func (q *quarantine) prepare(scope *scopeConfig) error {
+func (q *quarantine) prepare(o *collectOptions) error {
 	keep, said, err := q.policy()
 	switch {
 	case err != nil:
 		return err
-	case scope != nil:
-		keep = scope.Keep
+	case o.config.Scope != nil:
+		keep = o.config.Scope.Keep
 	case !said:
 		keep = defaultQuarantine
 	}
 	if err := q.store.PutState(policyKey, []byte(keepText(keep))); err != nil {
 		return fmt.Errorf("write down the days of the quarantine: %w", err)
 	}
+	if err := q.store.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
+		return fmt.Errorf("write down the audit policy: %w", err)
+	}
 	if err := writeKnown(q.store, q.known); err != nil {
 		return err
 	}
 	q.sealer = index.NewSealer(q.store, index.Options{Now: q.now, Logger: q.log})
-	q.keeper, err = retention.New(retention.Options{Store: q.store, State: q.store, Keep: keep, Now: q.now, Logger: q.log})
+	q.keeper, err = retention.New(retention.Options{Store: q.store, State: q.store, Keep: keep, Now: q.now, Logger: q.log,
+		BeforeDrop: func(h store.Hour) error {
+			return q.journal.note(quarantineName, fmt.Sprintf("drops hour %s, older than %s", h, keepText(keep)))
+		}})
 	return err
 }
 
@@ -92,12 +101,13 @@ func (q *quarantine) parts() []background {
 		{"sealing of the quarantine", func(ctx context.Context) error { q.sealer.Run(ctx); return nil }},
 		{"retention of the quarantine", func(ctx context.Context) error { q.keeper.Run(ctx); return nil }},
 		{"questions about the quarantine", func(ctx context.Context) error {
-			socket, err := listenSocket(q.dir)
+			socket, err := listenSocket(q.dir, q.socket)
 			if err != nil {
 				return err
 			}
-			answers := newServer(q.local, q.log)
-			answers.held = q.local
+			held := auditedIn(q.main, q.local)
+			answers := newServer(held, q.log)
+			answers.held = held
 			return answers.run(ctx, socket)
 		}},
 	}

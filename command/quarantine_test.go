@@ -71,7 +71,7 @@ func collectConfigured(t *testing.T, data, text string, now time.Time) *configur
 		Now: func() time.Time { return time.UnixMilli(run.clock.Load()) }}
 	go func() {
 		ended <- runCollect(ctx, std, collectOptions{
-			dir: data, config: *c, names: c.names(), ready: func(addrs []net.Addr) { ready <- addrs },
+			dir: data, config: *c, audit: c.Audit, socket: c.Socket, names: c.names(), ready: func(addrs []net.Addr) { ready <- addrs },
 			listen: []collector.Listen{{Scheme: "netflow", Addr: "127.0.0.1:0"}},
 		})
 		close(ended)
@@ -153,6 +153,10 @@ func TestScope(t *testing.T) {
 		if got, errs, _ := weir(t, data, args...); got != want {
 			t.Errorf("%q without the collector: got\n%s%swant\n%s", args, got, errs, want)
 		}
+	}
+	// Looks with and without the collector are in the log of the archive.
+	if out, errs, _ := weir(t, data, "audit", "--command", "quarantine query", "-n", "0", "-o", "csv"); !strings.Contains(out, "127.0.0.3") || !strings.Contains(out, "uni-a-gw") {
+		t.Errorf("the audit log is\n%s%s", out, errs)
 	}
 	if out, errs, status := weir(t, backup, "quarantine"); status != exitStore || out != "" || !strings.Contains(errs, "no quarantine") {
 		t.Errorf("the quarantine of a backup: status %d, %s%s", status, out, errs)
@@ -240,6 +244,12 @@ func TestQuarantineDrop(t *testing.T) {
 	drop("stopped", list, "7 records", "--all")
 	waitAnswer(t, data, "0\n", "quarantine", "query", "--count")
 	waitAnswer(t, data, "14\n", "query", "--count")
+	out, errs, _ := weir(t, data, "audit", "--command", "quarantine drop", "-n", "0", "-o", "csv")
+	for _, want := range []string{"deletes from the quarantine: hour 2026-11-22T14,", "deletes from the quarantine: all", "hour 2026-11-22T14 of exporter uni-a-gw"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in the audit log:\n%s%s", want, out, errs)
+		}
+	}
 }
 
 // TestNoQuarantine checks that without a scope there is none.
