@@ -26,7 +26,7 @@ const (
 // and warns of an exporter that sends much of others.
 func (p *Policy) notice(e *exporter, n, out, received uint64) {
 	t := &e.scope
-	if hour := uint32(received / msPerHour); t.hour != hour {
+	if hour := uint32(received / hourMS); t.hour != hour {
 		*t = scopeTally{hour: hour, warned: t.warned}
 	}
 	t.records += n

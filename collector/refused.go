@@ -8,9 +8,6 @@ import (
 	"weir/flow/ledger"
 )
 
-// msPerHour is the length of what a ledger is about.
-const msPerHour = 3_600_000
-
 // refusals count the datagrams of refused senders by the hour of receipt: those
 // of ledger.MaxSenders by their address, the others together, so that a flood of
 // forged addresses does not make them grow. The last two hours are kept, so that
@@ -41,7 +38,7 @@ func (r *refusals) count(sender netip.Addr, received uint64) refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total++
-	h := r.at(uint32(received / msPerHour))
+	h := r.at(uint32(received / hourMS))
 	n, known := h.senders[sender]
 	if !known && len(h.senders) >= ledger.MaxSenders {
 		h.others++
@@ -74,7 +71,6 @@ func (r *refusals) at(hour uint32) *refusedHour {
 // hours since the Unix epoch: those of single senders by address, ascending, and
 // the others. It knows this hour and the one before.
 func (p *Policy) Refused(hour uint32) (by []ledger.Drop, others ledger.Drop) {
-	others.Where = "others"
 	if p == nil {
 		return nil, others
 	}
@@ -92,7 +88,9 @@ func (p *Policy) Refused(hour uint32) (by []ledger.Drop, others ledger.Drop) {
 		for _, addr := range senders {
 			by = append(by, ledger.Drop{Where: addr.String(), Count: h.senders[addr]})
 		}
-		others.Count = h.others
+		if h.others > 0 {
+			others = ledger.Drop{Where: "others", Count: h.others}
+		}
 	}
 	return by, others
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // A Treatment is what is done with records of which no address is in our
@@ -173,7 +174,7 @@ func (p *Policy) sift(e *exporter, b *flow.Batch, from int, received uint64) {
 	n := b.Len() - from
 	out := s.sort(b, from, p.scope.Networks)
 	if out > 0 {
-		e.stats.OutOfScope += uint64(out)
+		e.stats.more[ledger.OutOfScope] += uint64(out)
 		p.treat(e, s, b, from, uint64(out))
 	}
 	p.notice(e, uint64(n), uint64(out), received)
@@ -184,16 +185,16 @@ func (p *Policy) treat(e *exporter, s *sieve, b *flow.Batch, from int, out uint6
 	switch e.rule.treatment {
 	case Refuse:
 		s.split(b, from)
-		e.stats.Refused += out
+		e.stats.more[ledger.Refused] += out
 	case SetAside:
 		s.split(b, from)
 		if err := p.scope.Aside.Append(s.aside); err != nil {
-			e.stats.Refused += out // they are nowhere
+			e.stats.more[ledger.Refused] += out // they are nowhere
 			if p.asideErrors.Add(1)%1000 == 1 {
 				p.log.Error("records could not be set aside and are lost", "exporter", e.addr, "records", out, "error", err)
 			}
 			return
 		}
-		e.stats.SetAside += out
+		e.stats.more[ledger.SetAside] += out
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"weir/flow/ledger"
 )
 
 // Stats are counters since the start. Totals are the sums over all exporters,
@@ -35,12 +37,41 @@ type ExporterStats struct {
 	SetsWaiting    uint64 // data sets that wait for their template now
 	SetsRecovered  uint64 // waited and were decoded
 	SetsDropped    uint64 // waited in vain, or found no room
-	OutOfScope     uint64 // records without an address in our networks
-	SetAside       uint64 // of them, put in quarantine
-	Refused        uint64 // of them, refused
 	LastReceived   uint64 // ms since 1970, of the last datagram
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
+
+	more [ledger.CounterCount]uint64 // the counters of the ledger that have no field here
+}
+
+// Count returns one of the ledger's counters. Loss is in the unit of the
+// exporter's protocols.
+func (s ExporterStats) Count(c ledger.Counter) uint64 { return s.counts()[c] }
+
+func (s *ExporterStats) counts() [ledger.CounterCount]uint64 {
+	c := s.more
+	c[ledger.Datagrams], c[ledger.Bytes], c[ledger.Records] = s.Datagrams, s.Bytes, s.Records
+	c[ledger.Templates], c[ledger.Options], c[ledger.BadDatagrams] = s.Templates, s.OptionsRecords, s.BadDatagrams
+	c[ledger.SetsRecovered], c[ledger.SetsDropped] = s.SetsRecovered, s.SetsDropped
+	return c
+}
+
+// rare is a sum that moves whenever one of the counters does that have a field
+// here and stand still for most datagrams.
+func (s *ExporterStats) rare() uint64 {
+	return s.Templates + s.OptionsRecords + s.BadDatagrams + s.SetsRecovered + s.SetsDropped
+}
+
+// note adds what a sequence number told.
+func (s *ExporterStats) note(v verdict) {
+	if v == (verdict{}) {
+		return
+	}
+	s.more[ledger.Lost] += uint64(v.lost)
+	s.more[ledger.Gaps] += uint64(v.gaps)
+	s.more[ledger.Reordered] += uint64(v.reordered)
+	s.more[ledger.Duplicates] += uint64(v.duplicates)
+	s.more[ledger.Restarts] += uint64(v.restarts)
 }
 
 // Error returns the count of one reason.
@@ -58,13 +89,13 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	s.SetsWaiting += o.SetsWaiting
 	s.SetsRecovered += o.SetsRecovered
 	s.SetsDropped += o.SetsDropped
-	s.OutOfScope += o.OutOfScope
-	s.SetAside += o.SetAside
-	s.Refused += o.Refused
 	s.LastReceived = max(s.LastReceived, o.LastReceived)
 	s.LastRecord = max(s.LastRecord, o.LastRecord)
 	for i := range s.Errors {
 		s.Errors[i] += o.Errors[i]
+	}
+	for i := range s.more {
+		s.more[i] += o.more[i]
 	}
 }
 

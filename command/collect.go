@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weir/collector"
+	"weir/flow/ledger"
 	"weir/index"
 	"weir/query"
 	"weir/retention"
@@ -177,7 +178,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Policy: policy, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}
@@ -341,7 +342,7 @@ func report(log *slog.Logger, before, now collector.Stats, period time.Duration)
 		"bad_datagrams", now.Total.BadDatagrams - before.Total.BadDatagrams,
 		"kernel_drops", now.KernelDrops - before.KernelDrops,
 	}
-	if out := now.Total.OutOfScope - before.Total.OutOfScope; out > 0 {
+	if out := now.Total.Count(ledger.OutOfScope) - before.Total.Count(ledger.OutOfScope); out > 0 {
 		attrs = append(attrs, "out_of_scope", out)
 	}
 	if refused := now.Refused - before.Refused; refused > 0 {

@@ -155,7 +155,10 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
-	im := newImporter(ctx, l.store)
+	im, err := newImporter(ctx, l.store, l.now())
+	if err != nil {
+		return nil, err
+	}
 	if err := im.files(files); err != nil {
 		return nil, err
 	}
