@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -421,4 +423,43 @@ func TestLedgerThatFails(t *testing.T) {
 	if e.Get(ledger.Records) != 6 || len(s.l.hosts(testHour)) != 1 {
 		t.Errorf("got %d records, %d hosts", e.Get(ledger.Records), len(s.l.hosts(testHour)))
 	}
+}
+
+// Real exporters' captures lack nothing, so nothing must be found missing. Of
+// the corpus, those that are not excerpts.
+func TestCapturesHaveNoGaps(t *testing.T) {
+	captures, err := filepath.Glob("../testdata/*.pcap")
+	if err != nil || len(captures) == 0 {
+		t.Fatalf("no captures: %v", err)
+	}
+	for _, name := range []string{"ipfix-cesnet-01-odid0", "ipfix-cesnet-02-two-odids", "ipfix-cisco-options", "ipfix-softflowd-biflow",
+		"ipfix-openbsd-pflow", "sflow-sfprobe", "v5-netgraph", "v5-softflowd", "v9-nprobe-3", "v9-two-source-ids"} {
+		if path := filepath.Join(corpusDir, name, "packets.pcap"); exists(path) {
+			captures = append(captures, path)
+		}
+	}
+	for _, path := range captures {
+		l := newMemoryLedger()
+		d := NewDecoder(DecoderOptions{Ledger: l, Import: true})
+		b := flow.NewBatch(0)
+		decodeCapture(t, d, b, path)
+		if err := d.WriteLedger(); err != nil {
+			t.Fatal(err)
+		}
+		e := l.all()
+		for _, c := range []ledger.Counter{ledger.Lost, ledger.Gaps, ledger.Reordered, ledger.Duplicates, ledger.Restarts,
+			ledger.LostSamples, ledger.SetsWithout, ledger.BadDatagrams} {
+			if n := e.Get(c); n != 0 {
+				t.Errorf("%s: got %s %d, want 0", path, c, n)
+			}
+		}
+		if got := e.Get(ledger.Records); got != uint64(b.Len()) {
+			t.Errorf("%s: got %d records counted of %d", path, got, b.Len())
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -41,6 +41,8 @@ type ExporterStats struct {
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
 
+	Domains []DomainStats // what is known of it now, by domain and version
+
 	more [ledger.CounterCount]uint64 // the counters of the ledger that have no field here
 }
 
@@ -108,7 +110,9 @@ func (d *Decoder) Stats() Stats {
 	for _, e := range d.all() {
 		e.mu.Lock()
 		if !e.gone {
-			st.Exporters = append(st.Exporters, e.stats)
+			one := e.stats
+			one.Domains = e.domainStats()
+			st.Exporters = append(st.Exporters, one)
 		}
 		e.mu.Unlock()
 	}
