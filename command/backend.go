@@ -92,7 +92,7 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 		return nil, err
 	}
 	l := &local{store: s, now: std.Now}
-	if l.known, err = readKnown(s); err != nil {
+	if l.known, err = knownIn(ctx, s); err != nil {
 		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
 	}
 	return newAudited(l), nil

@@ -1,12 +1,15 @@
 package command
 
 import (
+	"context"
 	"net/netip"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"weir/collector"
 	"weir/flow"
@@ -159,8 +162,35 @@ func TestKnownIsWrittenDown(t *testing.T) {
 	if got, err := readKnown(s); err == nil || got != nil {
 		t.Errorf("what cannot be read gives %+v, %v", got, err)
 	}
+	if err := writeKnown(s, exampleKnown[:1]); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+	std, _, errs := testStd()
+	app := &cli.App{Metadata: map[string]any{namingKey: &naming{config: &config{Known: exampleKnown}}}}
+	for name, wrap := range map[string]func(runner) runner{
+		"of the collector": func(run runner) runner { return run },
+		"of --config":      func(run runner) runner { return withKnown(cli.NewContext(app, nil, nil), run) },
+	} {
+		want := exampleKnown[:1]
+		if name == "of --config" {
+			want = exampleKnown
+		}
+		err := wrap(func(ctx context.Context, std *Std) error {
+			b, err := openBackend(ctx, dir, modeRead, std)
+			if err != nil {
+				return err
+			}
+			if got := b.(*audited).known; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: got %+v, want %+v", name, got, want)
+			}
+			return b.Close()
+		})(t.Context(), std)
+		if err != nil || errs.Len() > 0 {
+			t.Errorf("%s: %v, %s", name, err, errs)
+		}
 	}
 }
 

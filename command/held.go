@@ -99,7 +99,7 @@ func openHeld(ctx context.Context, data string, mode openMode, std *Std) (holder
 	if err != nil {
 		return nil, errors.Join(err, around.Close())
 	}
-	known, err := readKnown(s)
+	known, err := knownIn(ctx, s)
 	if err != nil {
 		return nil, errors.Join(err, s.Close(), around.Close())
 	}
