@@ -155,7 +155,7 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
-	im, err := newImporter(ctx, l.store, l.now())
+	im, err := newImporter(ctx, l)
 	if err != nil {
 		return nil, err
 	}
