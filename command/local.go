@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"weir/flow"
@@ -27,6 +28,7 @@ type local struct {
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
 	aside  *quarantine      // of the collector; nil: it has none, or none runs
+	runs   sync.Mutex       // one import at a time takes a number
 }
 
 // parse returns what the filters of questions may refer to.
@@ -155,7 +157,9 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
+	l.runs.Lock()
 	im, err := newImporter(ctx, l)
+	l.runs.Unlock()
 	if err != nil {
 		return nil, err
 	}
