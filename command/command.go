@@ -85,6 +85,7 @@ func commands() []*command {
 		bucketsCommand(),
 		importCommand(),
 		backupCommand(),
+		checkCommand(),
 		retentionCommand(),
 		explainCommand(),
 		demoCommand(),
