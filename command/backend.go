@@ -87,7 +87,7 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if err != nil {
 		return nil, err
 	}
-	return &local{store: s, now: std.Now}, nil
+	return newLocal(s, std.Now), nil
 }
 
 // checkDir refuses a directory that is not there before anything is made in it.

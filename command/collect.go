@@ -165,7 +165,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}, log)
+	l := newLocal(s, std.Now)
+	l.sealer, l.keeper, l.names = sealer, keeper, o.names
+	answers := newServer(l, log)
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/flow/ledger"
 	"weir/index"
 	"weir/query"
 	"weir/retention"
@@ -23,6 +24,14 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
 	names  *query.Names // of the collector's configuration; nil: none
+
+	ledgers *query.Ledgers
+	known   ledger.Directory // exporters that the collector's configuration describes
+}
+
+// newLocal returns the backend of an open archive.
+func newLocal(s *store.Store, now func() time.Time) *local {
+	return &local{store: s, now: now, ledgers: query.NewLedgers(s)}
 }
 
 // parse returns what the filters of questions may refer to.
@@ -33,12 +42,18 @@ func (l *local) Close() error { return l.store.Close() }
 
 // Flows implements backend.
 func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
-	return query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (struct{}, query.Summary, error) {
+		s, err := query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+		return struct{}{}, s, err
+	})
+	return summary, err
 }
 
 // Top implements backend.
 func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
-	return query.TopWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.TopResult, query.Summary, error) {
+		return query.TopWith(ctx, l.store, req, l.parse())
+	})
 }
 
 // Explain implements backend.

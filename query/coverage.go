@@ -30,6 +30,7 @@ type Coverage struct {
 	Hours      int  `json:"hours"`                // of receipt in the window
 	Ledgers    int  `json:"hours_with_ledger"`    // of them, those in which something was written down
 	Unrecorded int  `json:"hours_without_ledger"` // of them, those that have records and no ledger: nothing is known of them
+	Collected  bool `json:"collected,omitempty"`  // a collector ran, in the window or about it; else there are only captures, and nobody knows what they lack
 	Imported   bool `json:"imported,omitempty"`   // captures were imported in the window
 
 	Gaps   []Gap  `json:"gaps,omitempty"`       // when nothing was collected, ascending, the longest MaxGaps of them

@@ -162,7 +162,7 @@ func (h *hourReader) host(run ledger.Run, host *ledger.Host) {
 	h.sum.notStored += host.Counting + host.Rejected.Count
 	h.sum.strangers += host.RefusedDatagrams()
 	h.sum.unstored = append(h.sum.unstored, host.Unstored...)
-	if host.Up.From != 0 {
+	if host.Up.Length() > 0 {
 		h.sum.runs = append(h.sum.runs, runSpan{host.Up, run, host.Import, host.End})
 	}
 }
