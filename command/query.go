@@ -233,6 +233,7 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
+	summary.Sampling = query.Sampling{} // what is printed is not multiplied
 	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
 }
 

@@ -69,13 +69,14 @@ func (c *Coverage) downtime() []string {
 		return nil
 	}
 	fact := fmt.Sprintf("no collector ran for %s of %s", spanText(down), spanText(c.To-c.From))
+	why := map[Reason]string{ReasonStopped: "it was stopped", ReasonCrashed: "it crashed", ReasonNotStarted: "it was not started"}[worst.Reason]
 	if worst.From <= c.From && worst.To >= c.To {
-		return []string{fmt.Sprintf("no collector ran in this window: %s", worst.Reason)}
+		return []string{"no collector ran in this window: " + why}
 	}
 	if times > 1 {
-		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), spanText(worst.To-worst.From), worst.Reason)}
+		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), spanText(worst.To-worst.From), why)}
 	}
-	return []string{fmt.Sprintf("%s, from %s: %s", fact, shortTime(worst.From), worst.Reason)}
+	return []string{fmt.Sprintf("%s, from %s: %s", fact, shortTime(worst.From), why)}
 }
 
 // lost says what came and is not there, or should have come.
