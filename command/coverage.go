@@ -35,8 +35,6 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	if err != nil {
 		c = &query.Coverage{Damaged: []string{fmt.Sprintf("the ledger cannot be read: %v", err)}}
 	}
-	// What damage left out of the answer is in the summary as well, where the
-	// command's own error says it.
 	s.Coverage = c
 	return nil
 }

@@ -66,7 +66,7 @@ type Coverage struct {
 	Refused    uint64 `json:"refused,omitempty"`           // of them, refused
 	Strangers  uint64 `json:"refused_datagrams,omitempty"` // of senders that were refused
 
-	Damaged []string `json:"damaged,omitempty"` // parts of the archive that could not be read, its ledger included
+	Damaged []string `json:"damaged,omitempty"` // parts of the ledger that could not be read; those of records are in Summary.Damaged
 }
 
 // Bounds of a Coverage, so that a bad month stays readable.
