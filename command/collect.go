@@ -176,6 +176,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
+		{"ledgers", l.readLedgers},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
 	})
 }

@@ -39,6 +39,16 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	return nil
 }
 
+// readLedgers reads the ledgers of the whole archive, which are kept, so that
+// the first question does not have to wait for it.
+func (l *local) readLedgers(ctx context.Context) error {
+	err := l.judge(ctx, &query.Summary{}, query.Window{}, "", "")
+	if ctx.Err() != nil {
+		return nil // the collector ends
+	}
+	return err
+}
+
 // judged asks a question and adds what its answer lacks.
 func judged[Result any](ctx context.Context, l *local, w query.Window, exporter, filter string, ask func() (Result, query.Summary, error)) (Result, query.Summary, error) {
 	result, summary, err := ask()
