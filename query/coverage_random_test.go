@@ -49,7 +49,7 @@ func naiveCoverage(t *testing.T, s *store.Store, from, to store.Hour, match func
 			kernel, queues := row.Host.Dropped()
 			c.Kernel += kernel
 			c.Queues += queues
-			c.NotStored += row.Host.Counting + row.Host.Rejected.Count
+			c.NotStored += max(row.Host.Counting, row.Host.Rejected.Count)
 			c.Strangers += row.Host.RefusedDatagrams()
 		case ledger.KindPurge:
 			c.Purged += row.Purge.Records
