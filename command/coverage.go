@@ -26,6 +26,7 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	if !known {
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
+	l.begin.Do(func() { l.ledgers = query.NewLedgers(l.store) })
 	c, err := l.ledgers.Coverage(ctx, query.CoverageRequest{
 		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Options: l.parse(),
 	})

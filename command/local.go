@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"weir/flow"
@@ -25,13 +26,9 @@ type local struct {
 	now    func() time.Time
 	names  *query.Names // of the collector's configuration; nil: none
 
-	ledgers *query.Ledgers
 	known   ledger.Directory // exporters that the collector's configuration describes
-}
-
-// newLocal returns the backend of an open archive.
-func newLocal(s *store.Store, now func() time.Time) *local {
-	return &local{store: s, now: now, ledgers: query.NewLedgers(s)}
+	begin   sync.Once        // makes ledgers
+	ledgers *query.Ledgers   // what was read of them
 }
 
 // parse returns what the filters of questions may refer to.
