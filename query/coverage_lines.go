@@ -281,10 +281,10 @@ func (c *Coverage) Judged() string {
 		shortTime(c.From), shortTime(c.To), c.Ledgers, things(c.Hours, "hour"), c.Heard, things(c.Expected, "exporter"), loss)
 }
 
-// Whole reports whether the ledger covers all of the window and knows of nothing
-// that is missing.
+// Whole reports whether a collector's ledger covers all of the window and knows
+// of nothing that is missing.
 func (c *Coverage) Whole() bool {
-	return c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
+	return c.Collected && c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
 		c.Past == 0 && c.Begin == 0 && len(c.lost()) == 0 && c.Lost == 0
 }
 
