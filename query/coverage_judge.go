@@ -121,8 +121,9 @@ func (j *judge) cut() {
 	if w.To == 0 { // an archive of the past is asked about as it is
 		j.to = max(j.to, min(end.EndMS(), now))
 	}
-	j.to = max(j.to, j.from)
-	j.c.From, j.c.To = Moment(j.from), Moment(j.to)
+	if j.to = max(j.to, j.from); j.from < j.to {
+		j.c.From, j.c.To = Moment(j.from), Moment(j.to)
+	}
 }
 
 // count counts the hours of the window, and returns those of which nothing is
