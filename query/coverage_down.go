@@ -67,6 +67,18 @@ func (t *timeline) up(from, to uint64) []ledger.Span {
 	return joinSpans(spans)
 }
 
+// listening returns the spans between from and to in which a collector was up,
+// and so would have heard an exporter.
+func (t *timeline) listening(from, to uint64) []ledger.Span {
+	var spans []ledger.Span
+	for _, r := range t.runs {
+		if !r.imported {
+			spans = append(spans, ledger.Span{From: max(r.From, from), To: min(r.To, to)})
+		}
+	}
+	return joinSpans(spans)
+}
+
 // gaps returns the others, with their reasons.
 func (t *timeline) gaps(from, to uint64) []Gap {
 	var gaps []Gap

@@ -354,6 +354,17 @@ all 1440-1560 past retention 0`,
 all 1500-1620 no capture imported 200`,
 	},
 	{
+		name: "an import from before the collector",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 1440, 1500, ledger.EndClean)
+			w.host(1, 24).Import = true
+			w.hear(1, "192.0.2.1", 1440, 1500)
+			w.up(2, 1600, 1800, ledger.EndOpen)
+			w.hear(2, "192.0.2.2", 1600, 1800)
+		},
+		req: CoverageRequest{Window: Window{From: minute(1440), To: minute(1500)}, Known: ledger.Directory{coverageKnown("core", "192.0.2.2/32", true)}},
+	},
+	{
 		name: "flows still come in",
 		tell: func(w *ledgerWorld) {
 			w.up(1, 0, 1800, ledger.EndOpen)

@@ -197,7 +197,7 @@ func (g *gridBuilder) cell(w *worstSpans, l *gridLine, i int, s BadSpan, lossBy 
 
 // silence finds when an exporter was silent while a collector was up.
 func (g *gridBuilder) silence(w *worstSpans, l *gridLine) {
-	if !g.line.live() || l.addr == (flow.Addr{}) && l.total.Datagrams > 0 {
+	if l.addr == (flow.Addr{}) && l.total.Datagrams > 0 {
 		return
 	}
 	at := uint64(g.before[l.addr].Last)
@@ -223,7 +223,7 @@ func (g *gridBuilder) silence(w *worstSpans, l *gridLine) {
 
 // silent puts one silence of an exporter, if it is one.
 func (g *gridBuilder) silent(w *worstSpans, l *gridLine, from, to uint64) {
-	ms := overlap(g.up, from, to)
+	ms := overlap(g.listening, from, to)
 	if to <= from || ms < l.quiet() || g.elsewhere(l, from, to) {
 		return
 	}
