@@ -115,9 +115,7 @@ func (g *gridBuilder) read(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	g.line = newTimeline(joinRuns(runs, around), g.count(g.first, g.last), g.req.Now)
-	if !g.line.live() {
-		g.to = max(g.lastCovered(), g.from)
-	}
+	g.trim()
 	g.all = g.line.up(0, g.req.Now)
 	g.listening = g.line.listening(g.from, g.to)
 	g.up, g.down = g.line.up(g.from, g.to), g.line.gaps(g.from, g.to)

@@ -215,24 +215,35 @@ all 1510-1620 collector asleep 220`,
 	{
 		name: "not started",
 		tell: func(w *ledgerWorld) {
-			w.hear(1, "192.0.2.1", 1440, 1445) // nobody was up: damage, or a ledger of a test
+			w.appendRecord(20) // by a weir that kept no ledger
 			w.up(1, 1500, 1800, ledger.EndOpen)
 			w.hear(1, "192.0.2.1", 1500, 1800)
 		},
 		lines: `
 no collector ran for 1h00m of 6h00m, from 2025-11-24 00:00:00Z: it was not started`,
 		worst: `
-all 1440-1500 collector not started 120`,
-		req: CoverageRequest{Window: Window{From: minute(1440)}},
+all 1440-1500 collector not started 100`,
 	},
 	{
 		name: "the archive begins in the window",
 		tell: func(w *ledgerWorld) {
-			w.up(1, 1500, 1800, ledger.EndOpen)
-			w.hear(1, "192.0.2.1", 1500, 1800)
+			w.up(1, 1510, 1800, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 1510, 1800)
 		},
 		lines: `
-the archive begins at 2025-11-24 01:00:00Z`,
+the archive begins at 2025-11-24 01:10:00Z`,
+	},
+	{
+		name: "crashed a moment ago, and started again",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 1440, 1798, ledger.EndOpen)
+			w.up(2, 1799, 1800, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 1440, 1798)
+		},
+		lines: `
+no collector ran for 1m00s of 6h00m, from 2025-11-24 05:58:00Z: it crashed`,
+		worst: `
+all 1798-1799 collector crashed 1`,
 	},
 	{
 		name: "silent exporters",
