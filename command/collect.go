@@ -163,7 +163,8 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
+	shown := newTails(s)
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: shown, State: s, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}
@@ -172,7 +173,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, tails: shown}
 	answers := newServer(newAudited(l), log)
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		socket.Close()

@@ -25,6 +25,7 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
 	names  *query.Names // of the collector's configuration; nil: none
+	tails  *tails       // what comes in; nil: no collector runs
 
 	known   ledger.Directory // exporters that the collector's configuration describes
 	begin   sync.Once        // makes ledgers
