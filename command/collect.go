@@ -188,9 +188,10 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(newAudited(&local{
+	l := &local{
 		store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside, tails: shown,
-	}), log)
+	}
+	answers := newServer(newAudited(l), log)
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		socket.Close()
 		c.Close()
@@ -204,6 +205,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
+		{"ledgers", l.readLedgers},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
 		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
 	}...))

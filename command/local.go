@@ -30,6 +30,9 @@ type local struct {
 	aside  *quarantine      // of the collector; nil: it has none, or none runs
 	tails  *tails           // what comes in; nil: no collector runs
 	runs   sync.Mutex       // one import at a time takes a number
+
+	begin   sync.Once      // makes ledgers
+	ledgers *query.Ledgers // what was read of them
 }
 
 // parse returns what the filters of questions may refer to.
@@ -40,12 +43,18 @@ func (l *local) Close() error { return l.store.Close() }
 
 // Flows implements backend.
 func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
-	return query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (struct{}, query.Summary, error) {
+		s, err := query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+		return struct{}{}, s, err
+	})
+	return summary, err
 }
 
 // Top implements backend.
 func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
-	return query.TopWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.TopResult, query.Summary, error) {
+		return query.TopWith(ctx, l.store, req, l.parse())
+	})
 }
 
 // Explain implements backend.

@@ -37,13 +37,14 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "split-by", Usage: "write a file for each organisation, of the flows of its own hosts, into --dir: `FIELD` is org"},
 			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
-			dedupFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+			dedupFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
 		}, windowFlags()),
 		examples: []example{
 			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
 			{"weir query --from '2026-11-22 13:58' --to '2026-11-22 14:08' src ip 192.0.2.7", "what it sent around 14:03"},
 			{"weir query 'proto udp and dst port 53 and not dst ip 192.0.2.53' --last 1d -o csv", "who asks other resolvers, for a spreadsheet"},
 			{"weir query 'net 2001:db8::/32' --last 7d --order -bytes -n 20", "the twenty largest flows of a network"},
+			{"weir query 'ip 203.0.113.9' --last 90d --count --coverage", "did it talk to us, and what is that answer worth"},
 			{"weir query 'port in [ 22 3389 ]' --fields start,src_addr,dst_addr,bytes -o json", "chosen fields, one JSON object a line"},
 			{"weir query 'ip 192.0.2.7' --last 1h --wide", "with interfaces, AS, next hop, NAT and the like"},
 			{"weir query 'flags S and dst port 445' --last 1d --split-by org --dir alarms -o csv", "a file for each organisation that is concerned"},
@@ -67,6 +68,7 @@ type queryOptions struct {
 	recordOptions
 	count   bool
 	timing  bool
+	covered bool   // say what the answer lacks in any case
 	splitBy string // "" or one of splitFields
 	dirOut  string // of the files of splitBy
 }
@@ -94,7 +96,7 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 		return o, err
 	}
 	o.request.Dedup = c.Bool("dedup")
-	o.count, o.timing = c.Bool("count"), c.Bool("timing")
+	o.count, o.timing, o.covered = c.Bool("count"), c.Bool("timing"), c.Bool("coverage")
 	if o.request.Fields = neededFields(o.format, o.columns); o.names && o.request.Fields != nil {
 		o.request.Fields = append(o.request.Fields, flow.Exporter.String()) // which names interfaces
 	}
@@ -158,7 +160,7 @@ func answerQuery(ctx context.Context, std *Std, b backend, o queryOptions) error
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, o.request.Window, summary)
+	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
 // runCount prints how many flows match.
@@ -180,7 +182,8 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, o.request.Window, summary)
+	summary.Sampling = query.Sampling{} // what is printed is not multiplied
+	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
 func writeCount(std *Std, format string, result *query.TopResult, s query.Summary) error {

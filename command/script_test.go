@@ -20,12 +20,19 @@ var update = flag.Bool("update", false, "rewrite the expected output in testdata
 // standard output as it is, standard error behind "! ", and the exit status
 // unless it is 0. $CAPTURES is the directory of captures, $DIR one of the
 // script's own; WEIR_DATA is an archive in it. Lines that begin with # are
-// comments.
+// comments, those with \# output that begins with #.
 //
 // Each script runs twice: alone, and beside a collector on the archive. Both
 // must print the same.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+	testScripts(t, "testdata/*.txt", func(*testing.T, string) {}, func(t *testing.T, data string) { startCollector(t, data) })
+}
+
+// testScripts runs the scripts of a pattern alone and beside a collector. alone
+// and beside make ready for each.
+func testScripts(t *testing.T, pattern string, alone, beside func(t *testing.T, data string)) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
@@ -35,12 +42,12 @@ func TestScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, daemon := range []bool{false, true} {
-			name := strings.TrimSuffix(filepath.Base(file), ".txt")
+			name, prepare := strings.TrimSuffix(filepath.Base(file), ".txt"), alone
 			if daemon {
-				name += " beside a collector"
+				name, prepare = name+" beside a collector", beside
 			}
 			t.Run(name, func(t *testing.T) {
-				got := runScript(t, string(text), daemon)
+				got := runScript(t, string(text), prepare)
 				switch {
 				case got == string(text):
 				case *update && !daemon:
@@ -76,12 +83,10 @@ func firstDifference(got, want string) string {
 
 // runScript runs the commands of a script and returns the script with what
 // they print.
-func runScript(t *testing.T, text string, daemon bool) string {
+func runScript(t *testing.T, text string, prepare func(t *testing.T, data string)) string {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	if daemon {
-		startCollector(t, data)
-	}
+	prepare(t, data)
 	captures, err := filepath.Abs("../testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +115,11 @@ func runLine(t *testing.T, line, data string) string {
 	std.Getenv = func(name string) string { return map[string]string{"WEIR_DATA": data}[name] }
 	status := Main(t.Context(), shellWords(t, line), std)
 	var out strings.Builder
-	out.WriteString(strings.ReplaceAll(stdout.String(), "\r", ""))
+	text := strings.ReplaceAll(stdout.String(), "\r", "")
+	if strings.HasPrefix(text, "#") {
+		text = `\` + text
+	}
+	out.WriteString(strings.ReplaceAll(text, "\n#", "\n\\#"))
 	if stdout.Len() > 0 && !bytes.HasSuffix(stdout.Bytes(), []byte("\n")) {
 		out.WriteString("(no newline)\n")
 	}
