@@ -151,8 +151,9 @@ func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, repor
 func readLine(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		rest, restErr := in.ReadBytes('\n')
-		line, err = append(bytes.Clone(line), rest...), restErr
+		start := bytes.Clone(line) // before the buffer, which line is part of, is filled again
+		line, err = in.ReadBytes('\n')
+		line = append(start, line...)
 	}
 	if err != nil {
 		if len(line) > 0 && errors.Is(err, io.EOF) {
