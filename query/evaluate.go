@@ -229,6 +229,10 @@ func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
 	return nil
 }
 
+// fewRows is how many rows of a word are looked at one by one rather than
+// without regard for which are in the set.
+const fewRows = 8
+
 // restrictRange is numLeaf for the common case of one range.
 func restrictRange(values []uint64, n *numNode, set *rowSet) {
 	mask := n.mask
@@ -242,6 +246,15 @@ func restrictRange(values []uint64, n *numNode, set *rowSet) {
 			continue
 		}
 		base := i << 6
+		if bits.OnesCount64(w) <= fewRows {
+			for rest := w; rest != 0; rest &= rest - 1 {
+				if v := values[base+bits.TrailingZeros64(rest)]; v>>shift&mask-lo > width {
+					w &^= rest & -rest
+				}
+			}
+			set[i] = w
+			continue
+		}
 		run := values[base:min(base+64, len(values))]
 		out := uint64(0)
 		for j, v := range run {
@@ -301,6 +314,15 @@ func (e *evaluator) restrictCodes(codes []uint16, set *rowSet) {
 			continue
 		}
 		base := i << 6
+		if bits.OnesCount64(w) <= fewRows {
+			for rest := w; rest != 0; rest &= rest - 1 {
+				if code := codes[base+bits.TrailingZeros64(rest)]; e.keep[code>>6]>>(code&63)&1 == 0 {
+					w &^= rest & -rest
+				}
+			}
+			set[i] = w
+			continue
+		}
 		out := uint64(0)
 		for j, code := range codes[base:min(base+64, len(codes))] {
 			out |= e.keep[code>>6] >> (code & 63) & 1 << j
