@@ -92,6 +92,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		return err
 	}
 	req.Header.Set(protocolHeader, protocolVersion)
+	setCaller(ctx, req.Header)
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return askError(ctx, err)
@@ -151,9 +152,9 @@ func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, repor
 func readLine(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		start := bytes.Clone(line) // before the buffer, which line is part of, is filled again
-		line, err = in.ReadBytes('\n')
-		line = append(start, line...)
+		line = bytes.Clone(line) // reading on overwrites it
+		rest, restErr := in.ReadBytes('\n')
+		line, err = append(line, rest...), restErr
 	}
 	if err != nil {
 		if len(line) > 0 && errors.Is(err, io.EOF) {

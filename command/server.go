@@ -57,6 +57,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 			handler.ServeHTTP(w, r)
 		}),
 		BaseContext:       func(net.Listener) context.Context { return work },
+		ConnContext:       withPeer,
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
@@ -86,6 +87,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathHello, s.hello)
 	mux.HandleFunc("POST "+pathFlows, s.flows)
+	mux.HandleFunc("POST "+pathTail, s.tail)
 	mux.HandleFunc("POST "+pathImport, s.importCaptures)
 	handleSums(mux, s, pathTop, func(ctx context.Context, req query.TopRequest) (any, error) {
 		if s.memory > 0 && (req.MaxBytes <= 0 || req.MaxBytes > s.memory) {
@@ -110,6 +112,15 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
 		return nil, s.backend.Backup(ctx, dir)
 	})
+	handle(mux, s, pathCheck, func(ctx context.Context, req checkRequest) (any, error) {
+		return s.backend.Check(ctx, req.Repair)
+	})
+	handle(mux, s, pathAudit, func(ctx context.Context, req auditRequest) (any, error) {
+		return s.backend.AuditEntries(ctx, req)
+	})
+	handle(mux, s, pathAuditVerify, func(ctx context.Context, head string) (any, error) {
+		return s.backend.VerifyAudit(ctx, head)
+	})
 	handle(mux, s, pathRetention, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Retention(ctx)
 	})
@@ -127,7 +138,8 @@ func (s *server) checkProtocol(next http.Handler) http.Handler {
 			http.Error(w, "this collector speaks "+protocolHeader+" "+protocolVersion, http.StatusUpgradeRequired)
 			return
 		}
-		next.ServeHTTP(w, r)
+		asked := readCaller(peerOf(r.Context()), r.Header)
+		next.ServeHTTP(w, r.WithContext(withCaller(r.Context(), asked)))
 	})
 }
 
@@ -269,9 +281,13 @@ func (a *answer) watched(ctx context.Context) context.Context {
 	return query.WithProgress(ctx, func(p query.Progress) {
 		if now := time.Now(); now.Sub(last) >= progressEvery {
 			last = now
-			_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
+			a.progress(p)
 		}
 	})
+}
+
+func (a *answer) progress(p query.Progress) {
+	_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
 }
 
 // end writes the last line.
@@ -286,3 +302,23 @@ func (a *answer) end(result any, err error) {
 }
 
 func (a *answer) close() { _ = a.stream.Close() }
+
+// tail shows what comes in until the client goes away. It is no question that
+// takes its turn: it would never give it back. The tails have their own bound.
+func (s *server) tail(w http.ResponseWriter, r *http.Request) {
+	out := newAnswer(w)
+	defer out.close()
+	var req query.TailRequest
+	if err := readQuestion(w, r, &req); err != nil {
+		out.end(nil, err)
+		return
+	}
+	err := s.backend.Tail(r.Context(), req, out.flow, func(n uint64) {
+		out.progress(query.Progress{Missed: n})
+		_ = out.stream.Flush() // its error comes back from the next write
+	})
+	if r.Context().Err() != nil { // the client does not read this if it is it that went away
+		err = errors.New("the collector stopped")
+	}
+	out.end(nil, err)
+}

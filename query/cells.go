@@ -87,6 +87,7 @@ func (c *cells) sums(row int) Sums {
 	if n := c.num(flow.SamplingInterval, row); n > 1 {
 		s.Sampled = 1
 		s.EstimatedBytes, s.EstimatedPackets = times(s.Bytes, n), times(s.Packets, n)
+		s.Variance = varianceOf(s.Bytes, s.Packets, n)
 	}
 	s.First, s.Last = c.span(row)
 	return s
@@ -146,5 +147,6 @@ func (s *Sums) join(t Sums) {
 	s.EstimatedBytes += t.EstimatedBytes
 	s.EstimatedPackets += t.EstimatedPackets
 	s.Sampled += t.Sampled
+	s.Variance.add(t.Variance)
 	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
 }

@@ -166,9 +166,10 @@ func (t *groupTable) addPlain(s *shard, rows []uint64) error {
 		if s.flows != nil {
 			s.flows[g] += rows[1+atRecords]
 		}
-		if s.estimates != nil {
-			s.estimates[2*g] += rows[1+atBytes]
-			s.estimates[2*g+1] += rows[1+atPackets]
+		if s.estimated != nil {
+			e := s.estimatesOf(g)
+			e[atEstimates] += rows[1+atBytes]
+			e[atEstimates+1] += rows[1+atPackets]
 		}
 	}
 	return nil

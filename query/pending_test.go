@@ -11,7 +11,11 @@ import (
 )
 
 // groupSum is what a group comes to, counted naively.
-type groupSum struct{ records, bytes, packets, flows, estBytes, estPackets uint64 }
+type groupSum struct {
+	records, bytes, packets, flows, estBytes, estPackets uint64
+
+	variance Variance // of whole numbers, which add up in any order
+}
 
 // TestGroupTableSums adds groups in every way that there is, from several
 // workers at once, and compares the sums with those of a map.
@@ -48,7 +52,8 @@ func TestGroupTableSums(t *testing.T) {
 			for key, from := range want[1] {
 				sum := want[0][key]
 				want[0][key] = groupSum{sum.records + from.records, sum.bytes + from.bytes, sum.packets + from.packets,
-					sum.flows + from.flows, sum.estBytes + from.estBytes, sum.estPackets + from.estPackets}
+					sum.flows + from.flows, sum.estBytes + from.estBytes, sum.estPackets + from.estPackets,
+					Variance{sum.variance.Bytes + from.variance.Bytes, sum.variance.Packets + from.variance.Packets}}
 			}
 			compareTable(t, table, want[0])
 		})
@@ -63,9 +68,9 @@ func fillTable(t *testing.T, rng *rand.Rand, table *groupTable, l *layout, worke
 		n := 1000
 		p.n, p.keys, p.hashes = n, make([]uint64, n*l.words), make([]uint64, n)
 		p.records, p.bytes, p.packets = make([]uint64, n), make([]uint64, n), make([]uint64, n)
-		p.flows, p.estBytes, p.estPackets = nil, nil, nil
+		p.flows, p.estBytes, p.estPackets, p.variances = nil, nil, nil, nil
 		if sampled {
-			p.flows, p.estBytes, p.estPackets = make([]uint64, n), make([]uint64, n), make([]uint64, n)
+			p.flows, p.estBytes, p.estPackets, p.variances = make([]uint64, n), make([]uint64, n), make([]uint64, n), make([]Variance, n)
 		}
 		for i := range n {
 			key := p.keys[i*l.words : (i+1)*l.words]
@@ -75,13 +80,15 @@ func fillTable(t *testing.T, rng *rand.Rand, table *groupTable, l *layout, worke
 			p.records[i], p.bytes[i], p.packets[i] = s.records, s.bytes, s.packets
 			if sampled {
 				s.flows, s.estBytes, s.estPackets = 5, 10*s.bytes, 10*s.packets
-				p.flows[i], p.estBytes[i], p.estPackets[i] = s.flows, s.estBytes, s.estPackets
+				s.variance = Variance{float64(2 * s.bytes), float64(3 * s.packets)}
+				p.flows[i], p.estBytes[i], p.estPackets[i], p.variances[i] = s.flows, s.estBytes, s.estPackets, s.variance
 			}
 			var k [8]uint64
 			copy(k[:], key)
 			old := sums[k]
 			sums[k] = groupSum{old.records + s.records, old.bytes + s.bytes, old.packets + s.packets,
-				old.flows + s.flows, old.estBytes + s.estBytes, old.estPackets + s.estPackets}
+				old.flows + s.flows, old.estBytes + s.estBytes, old.estPackets + s.estPackets,
+				Variance{old.variance.Bytes + s.variance.Bytes, old.variance.Packets + s.variance.Packets}}
 			if table.plain() && !sampled {
 				if err := wait.add(key[0], s.records, s.bytes, s.packets); err != nil {
 					t.Error(err)
@@ -129,8 +136,9 @@ func compareTable(t *testing.T, table *groupTable, want map[[8]uint64]groupSum) 
 			if s.flows != nil {
 				got.flows = s.flows[g]
 			}
-			if s.estimates != nil {
-				got.estBytes, got.estPackets = s.estimates[2*g], s.estimates[2*g+1]
+			if s.estimated != nil {
+				e := s.estimatesOf(g)
+				got.estBytes, got.estPackets, got.variance = e[atEstimates], e[atEstimates+1], varianceAt(e)
 			}
 			if got != want[key] {
 				t.Fatalf("group %x: %+v, want %+v", key, got, want[key])

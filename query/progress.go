@@ -8,6 +8,8 @@ type Progress struct {
 	Total   int    `json:"total"`   // buckets there are
 	Rows    uint64 `json:"rows"`    // looked at
 	Matched uint64 `json:"matched"` // of them
+
+	Missed uint64 `json:"missed,omitempty"` // of a tail: records that arrived and were not looked at, since the last word
 }
 
 type progressKey struct{}
@@ -18,8 +20,8 @@ func WithProgress(ctx context.Context, report func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, report)
 }
 
-// progressOf returns the function of WithProgress, nil if there is none.
-func progressOf(ctx context.Context) func(Progress) {
+// ProgressOf returns the function of WithProgress, nil if there is none.
+func ProgressOf(ctx context.Context) func(Progress) {
 	report, _ := ctx.Value(progressKey{}).(func(Progress))
 	return report
 }

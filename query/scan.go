@@ -44,6 +44,15 @@ type scan struct {
 // newScan returns a scan for a filter and the other conditions that requests
 // have in common.
 func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) (*scan, error) {
+	root, err := conditions(filter, exporter, o)
+	if err != nil {
+		return nil, err
+	}
+	return &scan{store: s, root: root, window: w}, nil
+}
+
+// conditions returns the condition of a filter and an exporter.
+func conditions(filter, exporter string, o ParseOptions) (node, error) {
 	f, err := Parse(filter, o)
 	if err != nil {
 		return nil, err
@@ -61,7 +70,7 @@ func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) 
 		}
 		root = and(root, n)
 	}
-	return &scan{store: s, root: root, window: w}, nil
+	return root, nil
 }
 
 // A visit is one block and the rows of it that match, for the worker that
@@ -183,7 +192,7 @@ func (s *scan) workers() int {
 
 // consume waits for the tasks in order and emits their results.
 func consume[R any](ctx context.Context, s *scan, ordered <-chan *task[R], emit func(R) error) error {
-	report := progressOf(ctx)
+	report := ProgressOf(ctx)
 	for t := range ordered {
 		<-t.done
 		s.mu.Lock()

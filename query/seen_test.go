@@ -167,7 +167,7 @@ func TestSeenReportsProgress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Progress{summary.BucketsConsidered, summary.BucketsConsidered, summary.RowsScanned, summary.RowsMatched}
+	want := Progress{Buckets: summary.BucketsConsidered, Total: summary.BucketsConsidered, Rows: summary.RowsScanned, Matched: summary.RowsMatched}
 	if last != want {
 		t.Errorf("got %+v at the end, want %+v", last, want)
 	}

@@ -23,7 +23,7 @@ func naiveSeries(records []*flow.Record, from, step uint64, n int, lo, hi uint64
 	grid := make([]naivePoint, n)
 	for _, r := range records {
 		s := naiveSums(r)
-		p := SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets}
+		p := SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets, Variance: s.Variance}
 		for i := range grid {
 			first, end := max(from+uint64(i)*step, lo), min(from+uint64(i+1)*step, hi)
 			active := s.First >= first && s.First < end
@@ -87,7 +87,9 @@ func naivePart(p SeriesPoint, start, end, from, to uint64) SeriesPoint {
 		return n.Div(n, new(big.Int).SetUint64(end-start)).Uint64()
 	}
 	part := func(v uint64) uint64 { return upTo(v, to) - upTo(v, from) }
-	return SeriesPoint{Bytes: part(p.Bytes), Packets: part(p.Packets), EstimatedBytes: part(p.EstimatedBytes), EstimatedPackets: part(p.EstimatedPackets)}
+	share := float64(min(max(to, start), end)-min(max(from, start), end)) / float64(end-start)
+	return SeriesPoint{Bytes: part(p.Bytes), Packets: part(p.Packets), EstimatedBytes: part(p.EstimatedBytes), EstimatedPackets: part(p.EstimatedPackets),
+		Variance: Variance{p.Variance.Bytes * share, p.Variance.Packets * share}}
 }
 
 func randomSeriesRequest(rng *rand.Rand) SeriesRequest {
@@ -170,6 +172,9 @@ func checkSeries(t *testing.T, req SeriesRequest, got *SeriesResult, matched []*
 			}
 		}
 		want, _, _ := naiveSeries(mine, got.From, got.Step, len(g.Points), lo, hi, req.Spread, distinct)
+		for i := range min(len(want), len(g.Points)) {
+			snap(&g.Points[i].Variance, want[i].Variance)
+		}
 		if !reflect.DeepEqual(g.Points, want) && len(want)+len(g.Points) > 0 {
 			t.Errorf("%+v: group %q (other %v):\n got %+v\nwant %+v", req, g.Value, g.Other, g.Points, want)
 		}
@@ -177,6 +182,8 @@ func checkSeries(t *testing.T, req SeriesRequest, got *SeriesResult, matched []*
 	}
 	if req.From != 0 && req.To != 0 { // elsewhere the time covered is cut to what there is
 		_, before, after := naiveSeries(matched, got.From, got.Step, 0, req.From, req.To, req.Spread, nil)
+		snap(&got.Before.Variance, before.Variance)
+		snap(&got.After.Variance, after.Variance)
 		if got.Before != before || got.After != after {
 			t.Errorf("%+v: got before %+v and after %+v, want %+v and %+v", req, got.Before, got.After, before, after)
 		}
@@ -187,8 +194,9 @@ func checkSeries(t *testing.T, req SeriesRequest, got *SeriesResult, matched []*
 	var all SeriesPoint
 	for _, r := range matched {
 		s := naiveSums(r)
-		all.add(SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets})
+		all.add(SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets, Variance: s.Variance})
 	}
+	snap(&sum.Variance, all.Variance)
 	if sum != all {
 		t.Errorf("%+v: the parts come to %+v, the whole is %+v", req, sum, all)
 	}

@@ -17,7 +17,7 @@ type shard struct {
 	chunks [][]uint64 // rows, chunkRows each; the first grows until it has as many
 
 	flows     []uint64 // nil: as records
-	estimates []uint64 // bytes and packets of each group; nil: as in rows
+	estimated []uint64 // of each group what atEstimates and atVariances say; nil: as in rows, and exact
 	times     []uint64 // first and last of each group, with times
 	distinct  []uint64 // different values, by group
 	seen      pairSet
@@ -108,10 +108,10 @@ func (t *groupTable) prefetch(s *shard, hashes []uint64) {
 			touched += s.chunks[(v-1)>>chunkBits][int((v-1)&(chunkRows-1))*width]
 		}
 	}
-	if s.estimates != nil {
+	if s.estimated != nil {
 		for _, v := range slots[:len(hashes)] {
 			if v != 0 {
-				touched += s.estimates[2*int(v-1)]
+				touched += s.estimated[estimatedWidth*int(v-1)]
 			}
 		}
 	}
@@ -126,13 +126,16 @@ func (t *groupTable) addRare(s *shard, p *partial, g, i int, records uint64) {
 		}
 		s.flows[g] += records
 	}
-	if s.estimates != nil {
-		estBytes, estPackets := p.bytes[i], p.packets[i]
+	if s.estimated != nil {
+		e := s.estimatesOf(g)
 		if p.estBytes != nil {
-			estBytes, estPackets = p.estBytes[i], p.estPackets[i]
+			e[atEstimates] += p.estBytes[i]
+			e[atEstimates+1] += p.estPackets[i]
+			addVariance(e, p.variances[i])
+		} else {
+			e[atEstimates] += p.bytes[i]
+			e[atEstimates+1] += p.packets[i]
 		}
-		s.estimates[2*g] += estBytes
-		s.estimates[2*g+1] += estPackets
 	}
 	if t.times {
 		s.times[2*g] = min(s.times[2*g], p.first[i])
@@ -148,26 +151,22 @@ func (t *groupTable) widen(s *shard, p *partial) error {
 		if err := t.account(s, int64(room)*8); err != nil {
 			return err
 		}
-		s.flows = t.columns(s, room, atRecords)
+		s.flows = make([]uint64, 0, max(room, 1))
+		for g := range s.n {
+			s.flows = append(s.flows, t.sums(s, g)[atRecords])
+		}
 	}
-	if p.estBytes != nil && s.estimates == nil {
-		if err := t.account(s, int64(room)*16); err != nil {
+	if p.estBytes != nil && s.estimated == nil {
+		if err := t.account(s, int64(room)*8*estimatedWidth); err != nil {
 			return err
 		}
-		s.estimates = t.columns(s, room, atBytes, atPackets)
-	}
-	return nil
-}
-
-// columns returns a copy of some of the sums of all groups.
-func (t *groupTable) columns(s *shard, room int, at ...int) []uint64 {
-	c := make([]uint64, 0, max(room, 1)*len(at))
-	for g := range s.n {
-		for _, i := range at {
-			c = append(c, t.sums(s, g)[i])
+		s.estimated = make([]uint64, estimatedWidth*s.n, estimatedWidth*max(room, 1))
+		for g := range s.n {
+			sums, e := t.sums(s, g), s.estimatesOf(g)
+			e[atEstimates], e[atEstimates+1] = sums[atBytes], sums[atPackets]
 		}
 	}
-	return c
+	return nil
 }
 
 // account counts memory that is about to be allocated.
@@ -213,8 +212,8 @@ func (t *groupTable) newGroup(s *shard, key []uint64) (int, error) {
 	if s.flows != nil {
 		s.flows = append(s.flows, 0)
 	}
-	if s.estimates != nil {
-		s.estimates = append(s.estimates, 0, 0)
+	if s.estimated != nil {
+		s.estimated = append(s.estimated, make([]uint64, estimatedWidth)...)
 	}
 	if t.times {
 		s.times = append(s.times, ^uint64(0), 0)
@@ -272,7 +271,7 @@ func (t *groupTable) grow(s *shard) error {
 		used   bool
 	}{
 		{&s.flows, 1, s.flows != nil},
-		{&s.estimates, 2, s.estimates != nil},
+		{&s.estimated, estimatedWidth, s.estimated != nil},
 		{&s.times, 2, t.times},
 		{&s.distinct, 1, t.pairs > 0},
 	}

@@ -78,7 +78,9 @@ func StatsWith(ctx context.Context, s *store.Store, req StatsRequest, o ParseOpt
 	for _, other := range sums[1:] {
 		sums[0].merge(other)
 	}
-	return sums[0].result(), sc.summary, nil
+	r := sums[0].result()
+	sc.summary.Sampling.note(&r.Total)
+	return r, sc.summary, nil
 }
 
 // A statsSum adds up the rows that matched, for one worker.

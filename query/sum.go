@@ -22,6 +22,7 @@ func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error 
 	w.codes = resize(w.codes, v.columns.rows)
 	clear(w.codes)
 	w.add(c, 1, w.codes, rows)
+	c.varianceByCode(w, 1, w.codes, rows)
 	return t.addAccs(v, w, c, func([]uint64, int) {})
 }
 
@@ -41,6 +42,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 		return false, err
 	}
 	w.add(c, n+1, codes, rows)
+	c.varianceByCode(w, n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
 			put(key, code)
@@ -87,10 +89,14 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 		if p.estBytes != nil {
 			p.estBytes[at], p.estPackets[at] = w.rare[code].estBytes, w.rare[code].estPackets
 		}
+		if c.sampled() {
+			w.variances[at] = w.variances[code] // at is not above code
+		}
 		at++
 	}
 	p.n = at
 	p.estimate(c.factor)
+	p.vary(w, c)
 	return t.table.add(p, t.firstShard(v.worker))
 }
 
@@ -220,7 +226,7 @@ func (p *partial) sizeSums(n int) {
 	p.records = resize(p.records, n)
 	p.bytes = resize(p.bytes, n)
 	p.packets = resize(p.packets, n)
-	p.flows, p.estBytes, p.estPackets, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil
+	p.flows, p.estBytes, p.estPackets, p.variances, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil, nil
 }
 
 // key returns the key of group i for writing.
@@ -278,6 +284,8 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 	} else {
 		p.estimate(c.factor)
 	}
+	c.varianceByRow(w, rows)
+	p.vary(w, c)
 	if c.span != nil {
 		p.first, p.last = make([]uint64, len(rows)), make([]uint64, len(rows))
 		for i, row := range rows {

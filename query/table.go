@@ -88,6 +88,7 @@ type partial struct {
 	flows      []uint64
 	estBytes   []uint64
 	estPackets []uint64
+	variances  []Variance // there with estBytes
 	first      []uint64
 	last       []uint64
 	values     []uint64 // distinct values, pairs words a record

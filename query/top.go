@@ -37,6 +37,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 	}
 	start := time.Now()
 	result, err := t.finishGroups(ctx)
+	t.noteMixed(result)
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
 	return result, t.summary, err
@@ -79,12 +80,13 @@ type topWorker struct {
 	unknownSampling uint64
 	rows            []uint16
 	codeSums
-	codes   []uint16
-	parts   []uint64 // of keys, by code
-	key     [1]uint64
-	zeros   []uint64
-	partial partial
-	pending pending
+	variances []Variance // of the numbers in accs, where records of a block are sampled
+	codes     []uint16
+	parts     []uint64 // of keys, by code
+	key       [1]uint64
+	zeros     []uint64
+	partial   partial
+	pending   pending
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -175,9 +177,12 @@ func (t *top) look(v *visit) (struct{}, error) {
 	}
 	w.addTotal(v, c)
 	if t.either < 0 {
-		return struct{}{}, t.addGroups(v, w, c, v.rows)
+		err = t.addGroups(v, w, c, v.rows)
+	} else {
+		err = t.addBothEnds(v, w, c)
 	}
-	return struct{}{}, t.addBothEnds(v, w, c)
+	t.addVariance(v, w, c)
+	return struct{}{}, err
 }
 
 // addBothEnds adds each row under one end and, if the other end is not the
@@ -394,8 +399,10 @@ func (t *top) groupSums(s *shard, g int) Sums {
 	if s.flows != nil {
 		sums.Flows = s.flows[g]
 	}
-	if s.estimates != nil {
-		sums.EstimatedBytes, sums.EstimatedPackets = s.estimates[2*g], s.estimates[2*g+1]
+	if s.estimated != nil {
+		e := s.estimatesOf(g)
+		sums.EstimatedBytes, sums.EstimatedPackets = e[atEstimates], e[atEstimates+1]
+		sums.Variance = varianceAt(e)
 	}
 	if t.table.times {
 		sums.First, sums.Last = s.times[2*g], s.times[2*g+1]
@@ -408,7 +415,7 @@ func (t *top) rank(s *shard, g int) uint64 {
 	switch {
 	case t.by == "distinct":
 		return s.distinct[g]
-	case t.by == "bytes" && s.estimates == nil:
+	case t.by == "bytes" && s.estimated == nil:
 		return t.table.sums(s, g)[atBytes]
 	}
 	sums := t.groupSums(s, g)
@@ -475,6 +482,7 @@ func (s *Sums) add(t *Sums) {
 	s.Packets += t.Packets
 	s.EstimatedBytes += t.EstimatedBytes
 	s.EstimatedPackets += t.EstimatedPackets
+	s.Variance.add(t.Variance)
 	s.First = min(s.First, t.First)
 	s.Last = max(s.Last, t.Last)
 }
