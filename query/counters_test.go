@@ -36,3 +36,29 @@ func TestCountOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestRestrictWindow compares the choice by columns with Window.Holds.
+func TestRestrictWindow(t *testing.T) {
+	rng := rand.New(rand.NewPCG(51, 52))
+	for range 200 {
+		n := 1 + rng.IntN(300)
+		start, end := make([]uint64, n), make([]uint64, n)
+		for i := range n {
+			start[i], end[i] = rng.Uint64N(12), rng.Uint64N(12)
+			if rng.IntN(20) == 0 {
+				end[i] = ^uint64(0)
+			}
+		}
+		w := Window{From: rng.Uint64N(12), To: rng.Uint64N(12)}
+		set := new(rowSet)
+		fill(set, n)
+		set[0] &^= 4
+		restrictWindow(start, end, w, set)
+		for i := range n {
+			want := i != 2 && w.Holds(min(start[i], end[i]), max(start[i], end[i]))
+			if got := inWords(set[:], i); got != want {
+				t.Fatalf("%+v of %d to %d: %v, want %v", w, start[i], end[i], got, want)
+			}
+		}
+	}
+}

@@ -257,10 +257,9 @@ func restrictRange(values []uint64, n *numNode, set *rowSet) {
 		}
 		run := values[base:min(base+64, len(values))]
 		out := uint64(0)
-		for j, v := range run {
-			if v>>shift&mask-lo <= width {
-				out |= 1 << j
-			}
+		for j, v := range run { // without a branch: what matches is anybody's guess
+			_, outside := bits.Sub64(width, v>>shift&mask-lo, 0)
+			out |= (outside ^ 1) << (j & 63)
 		}
 		set[i] = w & out
 	}
@@ -434,8 +433,32 @@ func (e *evaluator) within(set *rowSet) error {
 	if err != nil {
 		return err
 	}
+	if e.full(flow.Start) && e.full(flow.End) {
+		restrictWindow(e.nums[flow.Start], e.nums[flow.End], e.window, set) // spans has read them
+		return nil
+	}
 	restrictRows(set, func(row int) bool { return e.window.Holds(span(row)) })
 	return nil
+}
+
+// restrictWindow is within for rows that all have both times.
+func restrictWindow(start, end []uint64, w Window, set *rowSet) {
+	last := w.To - 1 // the latest ms if the window is open
+	for i := range set {
+		base := i << 6
+		if set[i] == 0 {
+			continue
+		}
+		stop, out := min(base+64, len(start)), uint64(0)
+		ends := end[base:stop]
+		for j, a := range start[base:stop] {
+			b := ends[j]
+			_, after := bits.Sub64(last, min(a, b), 0)
+			_, before := bits.Sub64(max(a, b), w.From, 0)
+			out |= ((after | before) ^ 1) << (j & 63)
+		}
+		set[i] &= out
+	}
 }
 
 // spans returns a function that gives the time each row covers, by flow.Span.
