@@ -44,7 +44,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 }
 
 // largeTable is what memory groups take if they are many.
-const largeTable = 64 << 20
+const largeTable = 32 << 20
 
 // release lets the groups go. Where they were many it has the memory collected:
 // until something else needs that much, which may be never, the collector would
