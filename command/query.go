@@ -169,7 +169,7 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	defer wait.end()
 	result, summary, err := b.Top(wait.watched(ctx), query.TopRequest{
 		Filter: o.request.Filter, Window: o.request.Window, Exporter: o.request.Exporter, By: "flows",
-		Dedup: o.request.Dedup,
+		Dedup: o.request.Dedup, CountOnly: o.format != formatJSON && o.format != formatCSV,
 	})
 	wait.end()
 	if err != nil {

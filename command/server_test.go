@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -423,5 +424,29 @@ func TestProgressHides(t *testing.T) {
 	p.end()
 	if got := terminal.String(); !strings.HasSuffix(got, "\r\x1b[Krow\n") || strings.Count(got, "waiting") != 1 {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestLongLinesAreRead reads lines that are longer than the reader's buffer.
+func TestLongLinesAreRead(t *testing.T) {
+	var text []byte
+	var want []string
+	for i, n := range []int{0, 1, 100, 5000, 16, 40_000, 3} {
+		line := make([]byte, n)
+		for j := range line {
+			line[j] = byte('a' + (i+j*7)%26)
+		}
+		want = append(want, string(line))
+		text = append(append(text, line...), '\n')
+	}
+	in := bufio.NewReaderSize(bytes.NewReader(text), 16)
+	for _, line := range want {
+		got, err := readLine(in)
+		if err != nil || string(got) != line {
+			t.Fatalf("line of %d bytes: got %d bytes, equal: %v, error %v", len(line), len(got), string(got) == line, err)
+		}
+	}
+	if _, err := readLine(in); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
 	}
 }

@@ -83,6 +83,7 @@ func BenchmarkTop(b *testing.B) {
 		{"src_as", "src_as", ""},
 		{"src_addr,dst_port", "src_addr,dst_port", ""},
 		{"src_addr,dst_addr", "src_addr,dst_addr", ""},
+		{"src_addr,src_port", "src_addr,src_port", ""},
 		{"addr", "addr", ""},
 		{"filtered", "dst_port", "proto tcp and flags S and not flags AFRPU and packets < 4"},
 	} {
@@ -138,4 +139,18 @@ func BenchmarkFlows(b *testing.B) {
 			b.ReportMetric(float64(matched), "records")
 		})
 	}
+}
+
+// BenchmarkHours sums all records of an archive by the hour.
+//
+//	go test ./query -run '^$' -bench 'Hours$' -records 10000000 -archive /tmp/weir-bench -count 5
+func BenchmarkHours(b *testing.B) {
+	s := benchStore(b)
+	before := processorTime(b)
+	for b.Loop() {
+		if _, _, err := Series(context.Background(), s, SeriesRequest{Step: 3600_000}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1e6, "cpu-ms/op")
 }

@@ -229,6 +229,10 @@ func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
 	return nil
 }
 
+// fewRows is how many rows of a word are looked at one by one rather than
+// without regard for which are in the set.
+const fewRows = 8
+
 // restrictRange is numLeaf for the common case of one range.
 func restrictRange(values []uint64, n *numNode, set *rowSet) {
 	mask := n.mask
@@ -242,12 +246,20 @@ func restrictRange(values []uint64, n *numNode, set *rowSet) {
 			continue
 		}
 		base := i << 6
+		if bits.OnesCount64(w) <= fewRows {
+			for rest := w; rest != 0; rest &= rest - 1 {
+				if v := values[base+bits.TrailingZeros64(rest)]; v>>shift&mask-lo > width {
+					w &^= rest & -rest
+				}
+			}
+			set[i] = w
+			continue
+		}
 		run := values[base:min(base+64, len(values))]
 		out := uint64(0)
-		for j, v := range run {
-			if v>>shift&mask-lo <= width {
-				out |= 1 << j
-			}
+		for j, v := range run { // without a branch: what matches is anybody's guess
+			_, outside := bits.Sub64(width, v>>shift&mask-lo, 0)
+			out |= (outside ^ 1) << (j & 63)
 		}
 		set[i] = w & out
 	}
@@ -301,6 +313,15 @@ func (e *evaluator) restrictCodes(codes []uint16, set *rowSet) {
 			continue
 		}
 		base := i << 6
+		if bits.OnesCount64(w) <= fewRows {
+			for rest := w; rest != 0; rest &= rest - 1 {
+				if code := codes[base+bits.TrailingZeros64(rest)]; e.keep[code>>6]>>(code&63)&1 == 0 {
+					w &^= rest & -rest
+				}
+			}
+			set[i] = w
+			continue
+		}
 		out := uint64(0)
 		for j, code := range codes[base:min(base+64, len(codes))] {
 			out |= e.keep[code>>6] >> (code & 63) & 1 << j
@@ -412,8 +433,32 @@ func (e *evaluator) within(set *rowSet) error {
 	if err != nil {
 		return err
 	}
+	if e.full(flow.Start) && e.full(flow.End) {
+		restrictWindow(e.nums[flow.Start], e.nums[flow.End], e.window, set) // spans has read them
+		return nil
+	}
 	restrictRows(set, func(row int) bool { return e.window.Holds(span(row)) })
 	return nil
+}
+
+// restrictWindow is within for rows that all have both times.
+func restrictWindow(start, end []uint64, w Window, set *rowSet) {
+	last := w.To - 1 // the latest ms if the window is open
+	for i := range set {
+		base := i << 6
+		if set[i] == 0 {
+			continue
+		}
+		stop, out := min(base+64, len(start)), uint64(0)
+		ends := end[base:stop]
+		for j, a := range start[base:stop] {
+			b := ends[j]
+			_, after := bits.Sub64(last, min(a, b), 0)
+			_, before := bits.Sub64(max(a, b), w.From, 0)
+			out |= ((after | before) ^ 1) << (j & 63)
+		}
+		set[i] &= out
+	}
 }
 
 // spans returns a function that gives the time each row covers, by flow.Span.

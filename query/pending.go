@@ -26,7 +26,7 @@ const (
 	plainWidth = 1 + rowSums
 
 	leastPending = 8    // entries of a shard, of few groups
-	mostPending  = 2048 // of many: 16 MiB in all
+	mostPending  = 1024 // of many: 8 MiB in all
 )
 
 // smallBits is the width of the keys that are small: a port and whether it is
@@ -82,7 +82,10 @@ func (p *pending) full(s int) error {
 	if err := p.drainAll(s); err != nil {
 		return err
 	}
-	most := max(2*p.most, leastPending)
+	most := leastPending // then 128, 1024: each leaves the memory before it behind
+	if p.most > 0 {
+		most = min(16*p.most, mostPending)
+	}
 	more := int64(most-p.most) * shardCount * plainWidth * 8
 	if p.most > 0 && p.table.bytes.Load()+more > p.table.max/4 {
 		return nil

@@ -50,6 +50,8 @@ type TopRequest struct {
 	Dedup    bool   `json:"dedup,omitempty"`     // as in FlowsRequest
 	MaxBytes int64  `json:"max_bytes,omitempty"` // memory for groups; 0: DefaultTopBytes
 
+	CountOnly bool `json:"count_only,omitempty"` // only records and flows are counted: bytes and packets are not read, and 0
+
 	Labels LabelTables `json:"labels,omitempty"` // names that go before ParseOptions.Names
 }
 

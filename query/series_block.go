@@ -30,12 +30,10 @@ func (a *seriesSums) block(v *visit) (done bool, err error) {
 		a.sums[0].addAt(first, p)
 		return true, nil
 	}
-	span, err := v.spans()
-	if err != nil {
+	a.starts = resize(a.starts, v.columns.rows)
+	if err := a.axis.placeRows(a.starts, v); err != nil {
 		return false, err
 	}
-	a.starts = resize(a.starts, v.columns.rows)
-	a.axis.placeRows(a.starts, v.rows, span)
 	a.codeSums.add(c, a.axis.n+2, a.starts, v.rows)
 	for place := first; place <= last; place++ {
 		s := a.codeSums.accs[place]
@@ -70,17 +68,32 @@ func (a *seriesAxis) place(ms uint64) int {
 	return a.at(ms) + 1
 }
 
-// placeRows fills dst with the places where rows start.
-func (a *seriesAxis) placeRows(dst []uint16, rows *rowSet, span func(row int) (from, to uint64)) {
+// placeRows fills dst with the places where the rows of a visit start.
+func (a *seriesAxis) placeRows(dst []uint16, v *visit) error {
+	span, err := v.spans()
+	if err != nil {
+		return err
+	}
 	place, lo, length := uint16(0), uint64(0), uint64(0) // of the row before; most start in the same
-	each(rows, func(row int) {
-		from, _ := span(row)
+	put := func(row int, from uint64) {
 		if from-lo >= length {
 			place = uint16(a.place(from))
 			lo, length = a.extent(int(place))
 		}
 		dst[row] = place
-	})
+	}
+	if v.matched < v.columns.rows || !v.full(flow.Start) || !v.full(flow.End) {
+		each(v.rows, func(row int) {
+			from, _ := span(row)
+			put(row, from)
+		})
+		return nil
+	}
+	start, end := v.nums[flow.Start], v.nums[flow.End] // spans has read them
+	for row := range dst {
+		put(row, min(start[row], end[row]))
+	}
+	return nil
 }
 
 // extent returns where a place begins and how long it lasts, in ms.

@@ -3,6 +3,7 @@ package query
 import (
 	"container/heap"
 	"context"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 	if err != nil {
 		return nil, Summary{}, err
 	}
+	defer t.release()
 	err = scanBlocks(ctx, t.scan, t.look, func(struct{}) error { return nil })
 	if err != nil {
 		return nil, t.summary, err
@@ -39,6 +41,20 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
 	return result, t.summary, err
+}
+
+// largeTable is what memory groups take if they are many.
+const largeTable = 32 << 20
+
+// release lets the groups go. Where they were many it has the memory collected:
+// until something else needs that much, which may be never, the collector would
+// not do it by itself, and the groups of the next question come on top.
+func (t *top) release() {
+	large := t.table.bytes.Load() > largeTable
+	t.table, t.workers = nil, nil
+	if large {
+		runtime.GC()
+	}
 }
 
 // rankings are what groups can be ranked by.
@@ -68,6 +84,7 @@ type topWorker struct {
 	codes     []uint16
 	parts     []uint64 // of keys, by code
 	key       [1]uint64
+	zeros     []uint64
 	partial   partial
 	pending   pending
 }
@@ -137,10 +154,24 @@ func (t *top) parseBy(text string) error {
 	return nil
 }
 
+// zero returns a column of zeros.
+func (w *topWorker) zero() []uint64 {
+	if w.zeros == nil {
+		w.zeros = make([]uint64, store.BlockRows)
+	}
+	return w.zeros
+}
+
 // look adds the rows of one visit.
 func (t *top) look(v *visit) (struct{}, error) {
 	w := &t.workers[v.worker]
-	c, err := newCounters(v, t.table.times)
+	var c *counters
+	var err error
+	if t.request.CountOnly {
+		c, err = countOnly(v, t.table.times, w.zero())
+	} else {
+		c, err = newCounters(v, t.table.times)
+	}
 	if err != nil {
 		return struct{}{}, err
 	}

@@ -134,12 +134,20 @@ func spread[T any](dst []T, c *column, absent T) {
 		return
 	}
 	from := c.count
-	for row := c.rows - 1; row >= 0; row-- {
-		if c.present[row>>6]>>(row&63)&1 != 0 {
-			from--
-			dst[row] = dst[from]
-		} else {
-			dst[row] = absent
+	for i := len(c.present) - 1; i >= 0; i-- {
+		first, end := i<<6, min(i<<6+64, c.rows)
+		if n := end - first; bits.OnesCount64(c.present[i]) == n { // most often
+			from -= n
+			copy(dst[first:end], dst[from:from+n])
+			continue
+		}
+		for row := end - 1; row >= first; row-- {
+			if c.present[i]>>(row&63)&1 != 0 {
+				from--
+				dst[row] = dst[from]
+			} else {
+				dst[row] = absent
+			}
 		}
 	}
 }

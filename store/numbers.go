@@ -385,12 +385,15 @@ func joinPlanes(dst []uint64, base uint64, p *[8][]byte, width int) {
 			dst[i] = base + (uint64(a[i]) | uint64(b[i])<<8 | uint64(c[i])<<16)
 		}
 	default:
+		a, b, c, d := p[0][:n], p[1][:n], p[2][:n], p[3][:n]
 		for i := range dst {
-			v := uint64(0)
-			for k := width - 1; k >= 0; k-- {
-				v = v<<8 | uint64(p[k][i])
+			dst[i] = base + (uint64(a[i]) | uint64(b[i])<<8 | uint64(c[i])<<16 | uint64(d[i])<<24)
+		}
+		for k := 4; k < width; k++ {
+			plane, shift := p[k][:n], 8*k
+			for i := range dst {
+				dst[i] += uint64(plane[i]) << shift
 			}
-			dst[i] = base + v
 		}
 	}
 }
