@@ -254,8 +254,13 @@ func auditWhat(l auditLine) string {
 	if l.Filter != "" {
 		words = append(words, l.Filter)
 	}
-	if l.From != "" || l.To != "" {
+	switch {
+	case l.From != "" && l.To != "":
 		words = append(words, l.From+" to "+l.To)
+	case l.From != "":
+		words = append(words, "since "+l.From)
+	case l.To != "":
+		words = append(words, "until "+l.To)
 	}
 	for _, word := range []string{l.Detail, l.Failed, l.Reason} {
 		if word != "" {

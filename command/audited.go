@@ -176,7 +176,11 @@ func (a *audited) Tail(ctx context.Context, req query.TailRequest, emit func(*fl
 
 // Top implements backend.
 func (a *audited) Top(ctx context.Context, req query.TopRequest) (r *query.TopResult, s query.Summary, err error) {
-	err = a.look(ctx, subject{req.Filter, req.Window, req.Exporter, "by " + strings.Join(req.Fields, ",")}, func() (uint64, error) {
+	about := subject{filter: req.Filter, window: req.Window, exporter: req.Exporter, detail: "sums"}
+	if len(req.Fields) > 0 {
+		about.detail = "by " + strings.Join(req.Fields, ",")
+	}
+	err = a.look(ctx, about, func() (uint64, error) {
 		var err error
 		if r, s, err = a.local.Top(ctx, req); err != nil {
 			return 0, err
