@@ -85,7 +85,11 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if err != nil {
 		return nil, err
 	}
-	return &local{store: s, now: std.Now}, nil
+	l := &local{store: s, now: std.Now}
+	if l.known, err = readKnown(s); err != nil {
+		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
+	}
+	return l, nil
 }
 
 // checkDir refuses a directory that is not there before anything is made in it.

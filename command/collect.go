@@ -77,6 +77,7 @@ type collectOptions struct {
 	listen []collector.Listen
 	keep   time.Duration // 0: for ever
 	names  *query.Names  // of the configuration; nil: none
+	config config        // what the file says that is no flag
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -87,7 +88,7 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 		return o, err
 	}
 	file := n.config
-	o.names = n.names
+	o.names, o.config = n.names, *file
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
@@ -151,6 +152,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
 		return fmt.Errorf("write down the retention: %w", err)
 	}
+	if err := writeKnown(s, o.config.Known); err != nil {
+		return err
+	}
 	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log})
 	if err != nil {
 		return err
@@ -165,7 +169,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}, log)
+	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known}, log)
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())

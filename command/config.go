@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"weir/flow/ledger"
 )
 
 // A config is the content of the file that --config names, of the collector or
@@ -19,8 +21,9 @@ type config struct {
 	Listen    []string
 	Retention string
 	Networks  []networkEntry
-	Exporters []exporterEntry
-	MMDB      []string // names of MaxMind-format files
+	Known     ledger.Directory // the exporters of exporters:
+	Only      bool             // what others send is refused
+	MMDB      []string         // names of MaxMind-format files
 }
 
 // configKeys are the keys of the file. Each stores its value in the config.

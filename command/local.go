@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/flow/ledger"
 	"weir/index"
 	"weir/query"
 	"weir/retention"
@@ -22,7 +24,8 @@ type local struct {
 	sealer *index.Sealer     // nil: one is made when it is needed
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
-	names  *query.Names // of the collector's configuration; nil: none
+	names  *query.Names     // of the collector's configuration; nil: none
+	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
 }
 
 // parse returns what the filters of questions may refer to.
@@ -75,6 +78,30 @@ func (l *local) policy() (keep time.Duration, known bool, err error) {
 	}
 	keep, err = parseRetention(string(text))
 	return keep, known, err
+}
+
+// exportersKey is where the collector writes down the exporters that its
+// configuration describes, for commands that open the archive themselves.
+const exportersKey = "collect/exporters"
+
+// writeKnown writes down the exporters of a configuration.
+func writeKnown(s *store.Store, d ledger.Directory) error {
+	if err := s.PutState(exportersKey, marshal(d)); err != nil {
+		return fmt.Errorf("write down the exporters: %w", err)
+	}
+	return nil
+}
+
+// readKnown returns the exporters that the last collector wrote down.
+func readKnown(s *store.Store) (d ledger.Directory, err error) {
+	text, err := s.GetState(exportersKey)
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the exporters: %w", err)
+	}
+	return d, nil
 }
 
 // watcher returns the keeper, or one to ask while no collector runs.
