@@ -50,8 +50,9 @@ type hourState struct {
 	writing    []*part // handed over, in order, and not yet blocks
 	open       *part   // takes rows; nil until there are any
 	sealing    *Sealing
-	ledger     bool // there are rows of the ledger on disk
-	dropped    bool // no longer in Store.hours
+	ledger     bool   // there are rows of the ledger on disk
+	change     uint64 // by Store.changes, when the ledger was last written; 0: not by this process
+	dropped    bool   // no longer in Store.hours
 }
 
 // parts returns the parts in memory in the order of their rows.

@@ -41,7 +41,8 @@ func (s *Store) PutLedger(h uint32, rows []ledger.Row) error {
 		hs = &hourState{hour: hour}
 		s.hours[hour] = hs
 	}
-	hs.ledger, s.dirty = true, true
+	s.changes++
+	hs.ledger, hs.change, s.dirty = true, s.changes, true
 	return nil
 }
 
@@ -83,6 +84,27 @@ func (s *Store) ScanLedger(from, to Hour, fn func(h Hour, row ledger.Row) error)
 	// The iterator's own error has been reported with its bucket.
 	_ = it.Close()
 	return bad
+}
+
+// A LedgerHour is a bucket that has a ledger.
+type LedgerHour struct {
+	Hour   Hour
+	Change uint64 // another one after each PutLedger for the hour; it means nothing to another process
+}
+
+// LedgerHours returns the buckets that have a ledger, ascending, from memory.
+// While an hour is in it with the same Change, ScanLedger finds the same rows.
+func (s *Store) LedgerHours() []LedgerHour {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]LedgerHour, 0, len(s.hours))
+	for _, hs := range s.hours {
+		if hs.ledger {
+			list = append(list, LedgerHour{hs.hour, hs.change})
+		}
+	}
+	slices.SortFunc(list, func(a, b LedgerHour) int { return cmp.Compare(a.Hour, b.Hour) })
+	return list
 }
 
 // ledgerIter returns an iterator over the buckets from to to, and which of them

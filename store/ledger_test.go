@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -161,5 +162,32 @@ func TestLedgerBesideSeals(t *testing.T) {
 	n := 0
 	if err := s.ScanLedger(testHour, testHour, func(_ Hour, r ledger.Row) error { n++; return nil }); err != nil || n != 300 {
 		t.Errorf("%d rows and %v, want 300", n, err)
+	}
+}
+
+// TestLedgerHours checks that a change of an hour's ledger shows.
+func TestLedgerHours(t *testing.T) {
+	s := openTest(t, "data", Options{FS: NewMemFS(), FlushEvery: -1})
+	appendTest(t, s, numbered(testHour+1, 0, 10)) // without a ledger
+	putLedger(t, s, testHour+2, ledgerRow(1, 2, 5))
+	putLedger(t, s, testHour, ledgerRow(1, 2, 5))
+	before := s.LedgerHours()
+	if len(before) != 2 || before[0].Hour != testHour || before[1].Hour != testHour+2 {
+		t.Fatalf("got %+v, want the hours 0 and 2", before)
+	}
+	if again := s.LedgerHours(); !slices.Equal(again, before) {
+		t.Errorf("got %+v, want %+v: nothing has changed", again, before)
+	}
+	putLedger(t, s, testHour+2, ledgerRow(1, 2, 6))
+	after := s.LedgerHours()
+	if after[0] != before[0] || after[1] == before[1] {
+		t.Errorf("got %+v, before %+v: the second hour has changed", after, before)
+	}
+	if err := s.Drop(testHour + 2); err != nil {
+		t.Fatal(err)
+	}
+	putLedger(t, s, testHour+2, ledgerRow(1, 2, 5))
+	if again := s.LedgerHours(); again[1] == before[1] || again[1] == after[1] {
+		t.Errorf("got %+v, want another change after a drop", again)
 	}
 }

@@ -62,6 +62,7 @@ type Store struct {
 	writing int    // parts handed over and not yet written, in all hours
 	clock   uint64 // counts uses of parts
 	partID  uint64 // the last part's
+	changes uint64 // counts writes of ledgers
 	views   map[*View]struct{}
 	spare   []*part // written parts whose memory can be used again
 	dirty   bool    // something was written without a sync

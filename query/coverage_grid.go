@@ -1,0 +1,125 @@
+package query
+
+import (
+	"time"
+
+	"weir/flow/ledger"
+)
+
+// A GridRequest asks how complete the hours of a window are, exporter by
+// exporter.
+type GridRequest struct {
+	Window
+	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
+	Step     int    `json:"step,omitempty"`     // hours of a cell; 0: 1
+
+	Known   ledger.Directory `json:"-"` // as in CoverageRequest
+	Keep    time.Duration    `json:"-"`
+	Now     uint64           `json:"-"`
+	Options ParseOptions     `json:"-"`
+}
+
+// MaxGridCells bounds the steps of a Grid times its exporters.
+const MaxGridCells = 1 << 20
+
+// A Grid is the ledger of a window, hours by exporters.
+type Grid struct {
+	From      Moment         `json:"from"` // full hours; unbounded windows are cut to what was written down
+	To        Moment         `json:"to"`   // exclusive
+	Step      int            `json:"step_hours"`
+	Hosts     []HostDigest   `json:"hosts"`     // one for each step
+	Exporters []GridExporter `json:"exporters"` // by address; expected ones that were not heard last
+	Worst     []BadSpan      `json:"worst"`     // worst first, MaxBadSpans at most
+	Damaged   []string       `json:"damaged,omitempty"`
+}
+
+// A GridExporter is one line of a Grid.
+type GridExporter struct {
+	Addr     string   `json:"addr,omitempty"` // "" of an exporter that is expected and was not heard; "others": beyond the bound, together
+	Name     string   `json:"name,omitempty"`
+	Group    string   `json:"group,omitempty"`
+	Expected bool     `json:"expected,omitempty"`
+	Domains  []uint32 `json:"domains,omitempty"`  // ascending
+	Versions []uint16 `json:"versions,omitempty"` // ascending; flow's Version constants
+	Total    Digest   `json:"total"`
+	Cells    []Cell   `json:"cells"` // one for each step
+}
+
+// A Cell is one exporter in one step.
+type Cell struct {
+	Digest
+	State Reason `json:"state,omitempty"` // what is worst about it, StateFine, or StateNone where nothing was to be expected
+}
+
+// What a Cell can be beside bad.
+const (
+	StateNone Reason = ""
+	StateFine Reason = "fine"
+)
+
+// A Digest is what was counted of one exporter, over its domains, protocols and
+// the runs of the collector.
+type Digest struct {
+	Datagrams    uint64 `json:"datagrams,omitempty"`
+	Bytes        uint64 `json:"bytes,omitempty"`
+	Records      uint64 `json:"records,omitempty"`
+	Lost         uint64 `json:"lost,omitempty"` // records that never came, an estimate
+	Gaps         uint64 `json:"gaps,omitempty"`
+	Reordered    uint64 `json:"reordered,omitempty"`
+	Duplicates   uint64 `json:"duplicates,omitempty"`
+	Restarts     uint64 `json:"restarts,omitempty"`
+	SetsWithout  uint64 `json:"sets_without_template,omitempty"`
+	SetsDropped  uint64 `json:"sets_dropped,omitempty"` // of them, given up
+	BadDatagrams uint64 `json:"bad_datagrams,omitempty"`
+	BadTimes     uint64 `json:"bad_times,omitempty"`
+	Changes      uint64 `json:"sampling_changes,omitempty"`
+	OutOfScope   uint64 `json:"out_of_scope,omitempty"`
+	SetAside     uint64 `json:"set_aside,omitempty"`
+	Refused      uint64 `json:"refused,omitempty"`
+
+	First     Moment            `json:"first,omitempty"` // receipt
+	Last      Moment            `json:"last,omitempty"`
+	Silence   ledger.Span       `json:"silence,omitzero"`  // the longest between two datagrams
+	SkewMS    int64             `json:"skew_ms,omitempty"` // receipt less end of the records, median; the worst of a step's hours
+	Intervals []ledger.Interval `json:"sampling,omitempty"`
+}
+
+// Loss returns the share of the records that never came, 0 to 1.
+func (d *Digest) Loss() float64 { return lossShare(d.Lost, d.Records) }
+
+func lossShare(lost, records uint64) float64 {
+	if lost == 0 {
+		return 0
+	}
+	return float64(lost) / (float64(lost) + float64(records))
+}
+
+// A HostDigest is what was counted for the collecting host in one step.
+type HostDigest struct {
+	At        Moment        `json:"at"`                // start of the step
+	Ledgers   int           `json:"hours_with_ledger"` // hours of the step in which something was written down
+	Up        []ledger.Span `json:"up,omitempty"`      // when a collector was up, ascending
+	Down      []Gap         `json:"down,omitempty"`    // when none was, and why
+	Imported  bool          `json:"imported,omitempty"`
+	Kernel    uint64        `json:"kernel_drops,omitempty"` // datagrams
+	Queues    uint64        `json:"queue_drops,omitempty"`  // datagrams
+	Unstored  []ledger.Span `json:"unstored,omitempty"`
+	NotStored uint64        `json:"unstored_records,omitempty"`
+	Refused   uint64        `json:"refused_datagrams,omitempty"` // of senders that were refused
+	Purged    uint64        `json:"purged,omitempty"`            // records
+}
+
+// A BadSpan is a span in which an exporter, or all of them, are not complete.
+type BadSpan struct {
+	Addr    string  `json:"addr,omitempty"` // "": all exporters
+	Name    string  `json:"name,omitempty"`
+	From    Moment  `json:"from"`
+	To      Moment  `json:"to"` // exclusive
+	Reason  Reason  `json:"reason"`
+	Records uint64  `json:"records"`          // estimate of the records that are missing or, of clocks, misplaced; 0: not known
+	Loss    float64 `json:"loss,omitempty"`   // of gaps in sequence numbers: share of the records, 0 to 1
+	Detail  string  `json:"detail,omitempty"` // in words, with figures
+}
+
+// MaxBadSpans bounds the spans that a Grid lists.
+const MaxBadSpans = 1000
