@@ -412,3 +412,26 @@ func TestProgressHides(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// What is asked is counted by kind, and so is how it ended.
+func TestQuestionsAreCounted(t *testing.T) {
+	counts := newQuestionCounts()
+	for i, route := range []string{pathTop, pathTop, pathConfirm} {
+		end := counts.begin(route)
+		if _, open := counts.list(); open != 1 {
+			t.Errorf("%d questions are open, want 1", open)
+		}
+		end(i != 1)
+	}
+	list, open := counts.list()
+	if open != 0 || len(list) != 2 || list[0].Name != "retention_confirm" || list[1].Name != "top" || list[1].Answered != 1 || list[1].Failed != 1 {
+		t.Errorf("%d open, %+v", open, list)
+	}
+	answered := uint64(0)
+	for _, n := range list[1].Buckets {
+		answered += n
+	}
+	if answered != 2 {
+		t.Errorf("the histogram %v has %d questions, want 2", list[1].Buckets, answered)
+	}
+}
