@@ -20,7 +20,7 @@ type GridRequest struct {
 }
 
 // MaxGridCells bounds the steps of a Grid times its exporters.
-const MaxGridCells = 1 << 20
+const MaxGridCells = 300_000
 
 // A Grid is the ledger of a window, hours by exporters.
 type Grid struct {

@@ -1,0 +1,86 @@
+package query
+
+import (
+	"slices"
+
+	"weir/flow/ledger"
+)
+
+// digestOf returns the digest of one entry of a ledger.
+func digestOf(e *ledger.Entry, version uint16) Digest {
+	return Digest{
+		Datagrams: e.Get(ledger.Datagrams), Bytes: e.Get(ledger.Bytes), Records: e.Get(ledger.Records),
+		Lost: e.LostRecords(version), Gaps: e.Get(ledger.Gaps), Reordered: e.Get(ledger.Reordered),
+		Duplicates: e.Get(ledger.Duplicates), Restarts: e.Get(ledger.Restarts),
+		SetsWithout: e.Get(ledger.SetsWithout), SetsDropped: e.Get(ledger.SetsDropped),
+		BadDatagrams: e.Get(ledger.BadDatagrams), BadTimes: e.Get(ledger.BadTimes), Changes: e.Get(ledger.SamplingChanges),
+		OutOfScope: e.Get(ledger.OutOfScope), SetAside: e.Get(ledger.SetAside), Refused: e.Get(ledger.Refused),
+		First: Moment(e.First), Last: Moment(e.Last), Silence: e.Silence, SkewMS: e.Skew.Median(), Intervals: e.Intervals,
+	}
+}
+
+// add adds what o counted.
+func (d *Digest) add(o *Digest) {
+	mine, other := d.counts(), o.counts()
+	for i := range mine {
+		*mine[i] += *other[i]
+	}
+	if o.First != 0 && (d.First == 0 || o.First < d.First) {
+		d.First = o.First
+	}
+	d.Last = max(d.Last, o.Last)
+	if o.Silence.Length() > d.Silence.Length() {
+		d.Silence = o.Silence
+	}
+	if clockError(o.SkewMS) > clockError(d.SkewMS) || d.SkewMS == 0 {
+		d.SkewMS = o.SkewMS
+	}
+	d.Intervals = addIntervals(d.Intervals, o.Intervals)
+}
+
+// counts are the numbers of a digest that simply add up.
+func (d *Digest) counts() [16]*uint64 {
+	return [...]*uint64{
+		&d.Datagrams, &d.Bytes, &d.Records, &d.Lost, &d.Gaps, &d.Reordered, &d.Duplicates, &d.Restarts,
+		&d.SetsWithout, &d.SetsDropped, &d.BadDatagrams, &d.BadTimes, &d.Changes, &d.OutOfScope, &d.SetAside, &d.Refused,
+	}
+}
+
+// addIntervals adds records by sampling interval; a is changed where it has
+// room.
+func addIntervals(a, b []ledger.Interval) []ledger.Interval {
+	if slices.EqualFunc(a, b, func(x, y ledger.Interval) bool { return x.N == y.N }) { // nearly always
+		for i := range b {
+			a[i].Records += b[i].Records
+		}
+		return a
+	}
+	e := ledger.Entry{Intervals: slices.Clone(a)}
+	for _, i := range b {
+		e.Sample(i.N, i.Records)
+	}
+	return e.Intervals
+}
+
+// How far the median of receipt less end may be from zero. A flow is exported
+// when it has been idle for a while, or after the active timeout, so receipt
+// comes seconds to minutes later; nothing ends after it was reported.
+const (
+	maxAhead  = 10_000         // ms, of the exporter's clock
+	maxBehind = 15 * 60 * 1000 // ms
+)
+
+// clockError returns how far a median of receipt less end is beyond what is
+// ordinary, in ms.
+func clockError(skew int64) int64 {
+	switch {
+	case skew < -maxAhead:
+		return -(skew + maxAhead)
+	case skew > maxBehind:
+		return skew - maxBehind
+	}
+	return 0
+}
+
+// clockOff reports whether a clock with this median is off.
+func clockOff(skew int64) bool { return clockError(skew) > 0 }

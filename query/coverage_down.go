@@ -1,0 +1,133 @@
+package query
+
+import (
+	"cmp"
+	"slices"
+
+	"weir/flow/ledger"
+	"weir/store"
+)
+
+// signOfLife is how old the last sign of life of a run may be, in ms, before it
+// is taken for dead, and blink the time between two runs, or between a run and
+// the end of its hour, that is not worth a word.
+const (
+	signOfLife = 2 * 60 * 1000
+	blink      = 2000
+)
+
+// A timeline is when collectors and imports covered time.
+type timeline struct {
+	runs    []runSpan // settled
+	unknown []ledger.Span
+	now     uint64
+}
+
+// newTimeline returns the timeline of runs. Hours with records and no ledger
+// are not known, and not held against anyone.
+func newTimeline(runs []runSpan, unknown []store.Hour, now uint64) *timeline {
+	t := &timeline{runs: slices.Clone(runs), now: now}
+	for i := range t.runs {
+		r := &t.runs[i]
+		switch {
+		case r.imported:
+		case r.end == ledger.EndHour:
+			r.To = max(r.To, store.HourOf(max(r.To, 1)-1).EndMS())
+		}
+		if !r.imported && r.end != ledger.EndClean && r.To < now && now-r.To <= signOfLife {
+			r.To = now
+		}
+	}
+	for _, h := range unknown {
+		t.unknown = append(t.unknown, ledger.Span{From: h.StartMS(), To: h.EndMS()})
+	}
+	return t
+}
+
+// live reports whether a collector ever ran, and imports whether captures were
+// imported, as far as the timeline goes.
+func (t *timeline) live() bool {
+	return slices.ContainsFunc(t.runs, func(r runSpan) bool { return !r.imported })
+}
+
+func (t *timeline) imports() bool {
+	return slices.ContainsFunc(t.runs, func(r runSpan) bool { return r.imported })
+}
+
+// up returns the spans between from and to that are covered, ascending and
+// apart.
+func (t *timeline) up(from, to uint64) []ledger.Span {
+	spans := slices.Clone(t.unknown)
+	for _, r := range t.runs {
+		spans = append(spans, r.Span)
+	}
+	for i := range spans {
+		spans[i].From, spans[i].To = max(spans[i].From, from), min(spans[i].To, to)
+	}
+	return joinSpans(spans)
+}
+
+// gaps returns the others, with their reasons.
+func (t *timeline) gaps(from, to uint64) []Gap {
+	var gaps []Gap
+	put := func(a, b uint64) {
+		if b > a && b-a >= blink {
+			gaps = append(gaps, Gap{Moment(a), Moment(b), t.reason(a, b)})
+		}
+	}
+	at := from
+	for _, s := range t.up(from, to) {
+		put(at, s.From)
+		at = s.To
+	}
+	put(at, to)
+	return gaps
+}
+
+// reason returns why nothing covers the time between from and to.
+func (t *timeline) reason(from, to uint64) Reason {
+	var before *runSpan
+	imported, after := false, false
+	for i := range t.runs {
+		switch r := &t.runs[i]; {
+		case r.From >= to:
+			after = after || !r.imported
+		case r.imported:
+			imported = true
+		case r.From < from && (before == nil || r.To > before.To):
+			before = r
+		}
+	}
+	switch {
+	case before != nil && before.end == ledger.EndClean:
+		return ReasonStopped
+	case before != nil:
+		return ReasonCrashed
+	case after && !imported:
+		return ReasonNotStarted
+	}
+	return ReasonNoCapture
+}
+
+// longest returns at most most of the gaps, the longest, in the order of time,
+// and the length of all.
+func longest(gaps []Gap, most int) (kept []Gap, ms uint64) {
+	for _, g := range gaps {
+		ms += uint64(g.To - g.From)
+	}
+	if len(gaps) <= most {
+		return gaps, ms
+	}
+	kept = slices.SortedStableFunc(slices.Values(gaps), func(a, b Gap) int { return cmp.Compare(b.To-b.From, a.To-a.From) })[:most]
+	slices.SortFunc(kept, func(a, b Gap) int { return cmp.Compare(a.From, b.From) })
+	return kept, ms
+}
+
+// overlap returns how much of a span lies in spans, which are apart, in ms.
+func overlap(spans []ledger.Span, from, to uint64) uint64 {
+	ms := uint64(0)
+	for _, s := range spans {
+		ms += ledger.Span{From: max(s.From, from), To: min(s.To, to)}.Length()
+	}
+	return ms
+}

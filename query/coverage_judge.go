@@ -1,0 +1,240 @@
+package query
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"weir/flow"
+	"weir/flow/ledger"
+	"weir/store"
+)
+
+// Coverage judges a window. What was read of the ledgers is kept, so that the
+// next question costs little.
+func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage, error) {
+	match, err := newExporterMatch(req.Exporter, req.Filter, req.Options)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{req: req, match: match, ledgers: l.store.LedgerHours(), buckets: l.store.Buckets()}
+	if len(j.ledgers) == 0 {
+		return &Coverage{}, nil
+	}
+	if j.cut(); j.from == j.to {
+		return &j.c, nil // nothing can be there
+	}
+	first, last := store.HourOf(j.from), store.HourOf(j.to-1)
+	if j.sum, err = l.sum(j.ledgers, first, last, match); err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if j.day, err = l.sum(j.ledgers, first-min(first, hoursOfDay), first-min(first, 1), match); err != nil {
+		return nil, err
+	}
+	around, err := l.around(j.ledgers, first, last)
+	if err != nil {
+		return nil, err
+	}
+	j.line = newTimeline(joinRuns(j.day.runs, j.sum.runs, around), j.count(first, last), req.Now)
+	j.gaps()
+	j.exporters()
+	j.losses()
+	j.c.Damaged = append(j.c.Damaged, j.sum.damaged...)
+	return &j.c, nil
+}
+
+// around returns the runs of the last hour with a ledger before the hours from
+// first to last and of the next one after them: they say how a run ended.
+func (l *Ledgers) around(ledgers []store.LedgerHour, first, last store.Hour) ([]runSpan, error) {
+	var runs []runSpan
+	byHour := func(h store.LedgerHour, at store.Hour) int { return cmp.Compare(h.Hour, at) }
+	before, _ := slices.BinarySearchFunc(ledgers, first, byHour)
+	after, found := slices.BinarySearchFunc(ledgers, last, byHour)
+	if found {
+		after++
+	}
+	for _, i := range []int{before - 1, after} {
+		if i < 0 || i >= len(ledgers) {
+			continue
+		}
+		sum, err := l.sum(ledgers, ledgers[i].Hour, ledgers[i].Hour, exporterMatch{})
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, sum.runs...)
+	}
+	return runs, nil
+}
+
+// joinRuns settles runs of several sums.
+func joinRuns(lists ...[]runSpan) []runSpan {
+	s := ledgerSum{runs: slices.Concat(lists...)}
+	s.settle()
+	return s.runs
+}
+
+// A judge works out one Coverage.
+type judge struct {
+	req      CoverageRequest
+	match    exporterMatch
+	ledgers  []store.LedgerHour
+	buckets  []store.BucketInfo
+	from, to uint64     // the window, cut
+	sum      *ledgerSum // of its hours
+	day      *ledgerSum // of the day before them
+	line     *timeline
+	c        Coverage
+}
+
+// cut cuts the window to what can be there: not before what the archive has and
+// keeps, not after now.
+func (j *judge) cut() {
+	w, now := j.req.Window, j.req.Now
+	begin := j.ledgers[0].Hour
+	end := j.ledgers[len(j.ledgers)-1].Hour
+	for _, b := range j.buckets {
+		if b.Rows > 0 {
+			begin, end = min(begin, b.Hour), max(end, b.Hour)
+		}
+	}
+	j.from, j.to = w.From, now
+	if w.To != 0 {
+		j.to = min(w.To, now)
+	}
+	if keep := j.req.Keep; keep > 0 && uint64(keep.Milliseconds()) < now {
+		kept := store.HourOf(now - uint64(keep.Milliseconds())).StartMS()
+		if w.From != 0 && w.From < kept {
+			j.c.Past = Moment(kept)
+		}
+		j.from = max(j.from, kept)
+	}
+	if start := begin.StartMS(); j.from < start {
+		if w.From != 0 && w.From < start {
+			j.c.Begin = Moment(start)
+		}
+		j.from = start
+	}
+	if w.To == 0 { // an archive of the past is asked about as it is
+		j.to = max(j.to, min(end.EndMS(), now))
+	}
+	j.to = max(j.to, j.from)
+	j.c.From, j.c.To = Moment(j.from), Moment(j.to)
+}
+
+// count counts the hours of the window, and returns those of which nothing is
+// known.
+func (j *judge) count(first, last store.Hour) []store.Hour {
+	j.c.Hours = int(last-first) + 1
+	known := make(map[store.Hour]bool, len(j.ledgers))
+	for _, h := range j.ledgers {
+		known[h.Hour] = true
+		if h.Hour >= first && h.Hour <= last {
+			j.c.Ledgers++
+		}
+	}
+	var unknown []store.Hour
+	for _, b := range j.buckets {
+		if b.Rows > 0 && !known[b.Hour] && b.Hour >= first && b.Hour <= last {
+			unknown = append(unknown, b.Hour)
+		}
+	}
+	j.c.Unrecorded = len(unknown)
+	return unknown
+}
+
+// gaps says when nothing was collected.
+func (j *judge) gaps() {
+	if !j.line.live() { // captures end where they end
+		if last := j.lastCovered(); last < j.to {
+			j.to = max(last, j.from)
+			j.c.To = Moment(j.to)
+		}
+	}
+	j.c.Imported = slices.ContainsFunc(j.sum.runs, func(r runSpan) bool { return r.imported })
+	j.c.Gaps, j.c.DownMS = longest(j.line.gaps(j.from, j.to), MaxGaps)
+	if !j.line.live() {
+		return
+	}
+	wait := uint64(time.Minute / time.Millisecond) // the shortest active timeout in common use
+	for _, k := range j.req.Known {
+		wait = max(wait, uint64(k.ActiveTimeout.Milliseconds()))
+	}
+	if open := j.req.Now - min(wait, j.req.Now); j.to > open {
+		j.c.Open = Moment(max(open, j.from))
+	}
+}
+
+// lastCovered returns the end of what the timeline covers.
+func (j *judge) lastCovered() uint64 {
+	last := uint64(0)
+	for _, s := range j.line.up(j.from, j.to) {
+		last = max(last, s.To)
+	}
+	return last
+}
+
+// losses adds up what was lost and what was not stored.
+func (j *judge) losses() {
+	c, worst := &j.c, ExporterLoss{}
+	for i := range j.sum.exporters {
+		e := &j.sum.exporters[i]
+		d := &e.digest
+		c.Records += d.Records
+		c.Lost += d.Lost
+		c.BadTimes += d.BadTimes
+		c.OutOfScope += d.OutOfScope
+		c.SetAside += d.SetAside
+		c.Refused += d.Refused
+		c.Intervals = addIntervals(c.Intervals, d.Intervals)
+		c.Newest = max(c.Newest, d.Last)
+		addr, name := addrText(e.addr), nameOf(j.req.Known, e.addr)
+		if loss := d.Loss(); loss > worst.Loss {
+			worst = ExporterLoss{addr, name, d.Records, d.Lost, loss}
+		}
+		if d.SetsDropped > 0 {
+			c.Templates = append(c.Templates, ExporterSets{addr, name, d.SetsDropped})
+		}
+		if e.off > 0 {
+			c.Clocks = append(c.Clocks, ExporterClock{addr, name, d.SkewMS, e.off})
+		}
+	}
+	c.Loss = lossShare(c.Lost, c.Records)
+	if worst.Lost > 0 {
+		c.WorstLoss = &worst
+	}
+	slices.SortStableFunc(c.Templates, func(a, b ExporterSets) int { return cmp.Compare(b.Sets, a.Sets) })
+	slices.SortStableFunc(c.Clocks, func(a, b ExporterClock) int { return cmp.Compare(clockError(b.SkewMS), clockError(a.SkewMS)) })
+	c.Templates, c.Clocks = c.Templates[:min(len(c.Templates), MaxNamed)], c.Clocks[:min(len(c.Clocks), MaxNamed)]
+	c.Kernel, c.Queues, c.NotStored = j.sum.kernel, j.sum.queues, j.sum.notStored
+	c.Purged, c.Strangers = j.sum.purged, j.sum.strangers
+	var unstored []Gap
+	for _, s := range j.sum.unstored {
+		if s.From, s.To = max(s.From, j.from), min(s.To, j.to); s.Length() > 0 {
+			unstored = append(unstored, Gap{Moment(s.From), Moment(s.To), ReasonUnstored})
+		}
+	}
+	c.Unstored, _ = longest(unstored, MaxGaps)
+}
+
+// othersName stands for the exporters that were counted together.
+const othersName = "others"
+
+// addrText returns an exporter's address.
+func addrText(addr flow.Addr) string {
+	if addr == (flow.Addr{}) {
+		return othersName
+	}
+	return addr.String()
+}
+
+// nameOf returns an exporter's name in the configuration, "" if it has none.
+func nameOf(known ledger.Directory, addr flow.Addr) string {
+	if k := known.Find(addr); k != nil {
+		return k.Name
+	}
+	return ""
+}

@@ -1,0 +1,263 @@
+package query
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What is too little to be said in words. A program gets it all the same.
+const (
+	leastLoss  = 0.001  // share of records lost, of all exporters together
+	leastWorst = 0.01   // of one exporter
+	leastDown  = 1000   // the part of the window that a gap must be, or be
+	longDown   = 60_000 // this long, in ms
+	leastOpen  = 10     // the part of the window that may still come
+	nameMost   = 3      // exporters by name
+)
+
+// Lines says in words what is worth saying: one to three lines, the most
+// important first, none if there is nothing. The first is about time that is
+// not covered and exporters that are not there, the second about records that
+// were lost, the third about what remains to be known to read the answer.
+func (c *Coverage) Lines() []string {
+	var lines []string
+	for _, facts := range [][]string{c.absent(), c.lost(), c.quality()} {
+		if len(facts) > 0 {
+			lines = append(lines, strings.Join(facts, "; "))
+		}
+	}
+	return lines
+}
+
+// absent says what is not there at all.
+func (c *Coverage) absent() (facts []string) {
+	if c.Past != 0 {
+		facts = append(facts, fmt.Sprintf("records from before %s are past retention", shortTime(c.Past)))
+	}
+	if c.Begin > c.Past {
+		facts = append(facts, fmt.Sprintf("the archive begins at %s", shortTime(c.Begin)))
+	}
+	if c.Ledgers > 0 && c.Unrecorded > 0 {
+		facts = append(facts, fmt.Sprintf("of %d of %s nothing is known: they are from before the ledger", c.Unrecorded, things(c.Hours, "hour")))
+	}
+	facts = append(facts, c.downtime()...)
+	if len(c.Missing) > 0 {
+		facts = append(facts, fmt.Sprintf("%d of %d exporters heard; missing: %s", c.Heard, c.Expected, gapNames(c.Missing, c.Expected-c.Heard)))
+	}
+	if len(c.Silent) > 0 {
+		facts = append(facts, "silent at the end: "+gapNames(c.Silent, len(c.Silent)))
+	}
+	return facts
+}
+
+// downtime says when no collector ran.
+func (c *Coverage) downtime() []string {
+	var worst Gap
+	down, times := Moment(0), 0
+	for _, g := range c.Gaps {
+		if g.Reason.Down() {
+			down += g.To - g.From
+			times++
+			if g.To-g.From > worst.To-worst.From {
+				worst = g
+			}
+		}
+	}
+	if window := c.To - c.From; times == 0 || down < longDown && down < window/leastDown {
+		return nil
+	}
+	fact := fmt.Sprintf("no collector ran for %s of %s", spanText(down), spanText(c.To-c.From))
+	if worst.From <= c.From && worst.To >= c.To {
+		return []string{fmt.Sprintf("no collector ran in this window: %s", worst.Reason)}
+	}
+	if times > 1 {
+		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), spanText(worst.To-worst.From), worst.Reason)}
+	}
+	return []string{fmt.Sprintf("%s, from %s: %s", fact, shortTime(worst.From), worst.Reason)}
+}
+
+// lost says what came and is not there, or should have come.
+func (c *Coverage) lost() (facts []string) {
+	if len(c.Unstored) > 0 || c.NotStored > 0 {
+		ms := Moment(0)
+		for _, g := range c.Unstored {
+			ms += g.To - g.From
+		}
+		facts = append(facts, fmt.Sprintf("nothing could be stored for %s: %s records not kept", spanText(ms), shortCount(c.NotStored)))
+		if ms == 0 {
+			facts[len(facts)-1] = shortCount(c.NotStored) + " records could not be stored"
+		}
+	}
+	if c.Kernel+c.Queues > 0 {
+		facts = append(facts, c.drops())
+	}
+	if c.Loss >= leastLoss || c.WorstLoss != nil && c.WorstLoss.Loss >= leastWorst {
+		fact := fmt.Sprintf("estimated loss %s: %s of %s records", shareText(c.Loss), shortCount(c.Lost), shortCount(c.Lost+c.Records))
+		if w := c.WorstLoss; w != nil && c.Expected > 1 {
+			fact += fmt.Sprintf(", worst %s with %s", callExporter(w.Addr, w.Name), shareText(w.Loss))
+		}
+		facts = append(facts, fact)
+	}
+	for i, t := range c.Templates {
+		if i == nameMost {
+			facts = append(facts, fmt.Sprintf("%d more exporters without a template", len(c.Templates)-i))
+			break
+		}
+		facts = append(facts, fmt.Sprintf("%s of %s given up for want of a template", things(t.Sets, "data set"), callExporter(t.Addr, t.Name)))
+	}
+	if c.Refused > 0 {
+		facts = append(facts, shortCount(c.Refused)+" records out of scope refused")
+	}
+	if c.SetAside > 0 {
+		facts = append(facts, shortCount(c.SetAside)+" records out of scope in quarantine")
+	}
+	if c.Purged > 0 {
+		facts = append(facts, shortCount(c.Purged)+" records purged on purpose")
+	}
+	if n := len(c.Damaged); n > 0 {
+		facts = append(facts, fmt.Sprintf("%s damaged", things(n, "part")))
+	}
+	return facts
+}
+
+// drops says what was dropped on this host.
+func (c *Coverage) drops() string {
+	switch {
+	case c.Queues == 0:
+		return fmt.Sprintf("%s %s", things(c.Kernel, "datagram"), ReasonKernel)
+	case c.Kernel == 0:
+		return fmt.Sprintf("%s %s", things(c.Queues, "datagram"), ReasonQueue)
+	}
+	return fmt.Sprintf("%s %s, %s %s", things(c.Kernel, "datagram"), ReasonKernel, shortCount(c.Queues), ReasonQueue)
+}
+
+// quality says how what is there is to be read.
+func (c *Coverage) quality() (facts []string) {
+	if text := c.samplingText(); text != "" {
+		facts = append(facts, text)
+	}
+	for i, k := range c.Clocks {
+		if i == nameMost {
+			facts = append(facts, fmt.Sprintf("%d more clocks are off", len(c.Clocks)-i))
+			break
+		}
+		skew, way := k.SkewMS, "behind"
+		if skew < 0 {
+			skew, way = -skew, "ahead"
+		}
+		facts = append(facts, fmt.Sprintf("the clock of %s is %s %s: its flows are not at their time", callExporter(k.Addr, k.Name), spanText(Moment(skew)), way))
+	}
+	if window := c.To - c.From; c.Open != 0 && (c.To-c.Open)*leastOpen >= window {
+		facts = append(facts, fmt.Sprintf("flows since %s are still being reported", shortTime(c.Open)))
+	}
+	return facts
+}
+
+// samplingText says at which intervals the records of the window were sampled,
+// "" if none was.
+func (c *Coverage) samplingText() string {
+	var total uint64
+	for _, i := range c.Intervals {
+		total += i.Records
+	}
+	var words []string
+	for _, i := range c.Intervals {
+		if i.N < 2 {
+			continue
+		}
+		word := fmt.Sprintf("1:%d", i.N)
+		if i.Records < total {
+			word += fmt.Sprintf(" (%s of records)", shareText(float64(i.Records)/float64(total)))
+		}
+		words = append(words, word)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "sampled " + strings.Join(words, ", ")
+}
+
+// gapNames names exporters, the first of n.
+func gapNames(gaps []ExporterGap, n int) string {
+	var words []string
+	for _, g := range gaps[:min(len(gaps), nameMost)] {
+		word := callExporter(g.Addr, g.Name)
+		if g.Last != 0 {
+			word += " since " + shortTime(g.Last)
+		}
+		words = append(words, word)
+	}
+	if n > len(words) {
+		words = append(words, fmt.Sprintf("%d more", n-len(words)))
+	}
+	return strings.Join(words, ", ")
+}
+
+// callExporter calls an exporter by its name, if it has one.
+func callExporter(addr, name string) string {
+	switch {
+	case name == "":
+		return addr
+	case addr == "":
+		return name
+	}
+	return name + " (" + addr + ")"
+}
+
+// shortTime writes a moment to the second.
+func shortTime(m Moment) string {
+	return time.UnixMilli(int64(m)).UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// spanText writes a length of time in its two largest units.
+func spanText(ms Moment) string {
+	s := (ms + 500) / 1000
+	switch {
+	case ms < 10_000:
+		return fmt.Sprintf("%d.%ds", ms/1000, ms%1000/100)
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	case s < 48*3600:
+		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
+}
+
+// shareText writes a share from 0 to 1 in per cent.
+func shareText(share float64) string {
+	switch p := 100 * share; {
+	case p >= 10:
+		return fmt.Sprintf("%.0f %%", p)
+	case p >= 0.1 || p == 0:
+		return fmt.Sprintf("%.1f %%", p)
+	}
+	return "less than 0.1 %"
+}
+
+// things writes a number of things.
+func things[N int | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return shortCount(uint64(n)) + " " + thing + "s"
+}
+
+// shortCount writes a number, large ones rounded.
+func shortCount(n uint64) string {
+	for _, u := range []struct {
+		unit uint64
+		name string
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
+		if n >= u.unit {
+			unit := u.unit
+			if u.name == "k" {
+				unit = 1000
+			}
+			return fmt.Sprintf("%.3g%s", float64(n)/float64(unit), u.name)
+		}
+	}
+	return fmt.Sprint(n)
+}
