@@ -82,6 +82,7 @@ func commands() []*command {
 		peersCommand(),
 		seenCommand(),
 		statsCommand(),
+		coverageCommand(),
 		bucketsCommand(),
 		importCommand(),
 		backupCommand(),

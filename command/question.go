@@ -160,6 +160,10 @@ func questionWords(name, flag string) []string {
 		return query.PeerOrders
 	case "seen by":
 		return seenOrders
+	case "coverage output":
+		return coverageFormats
+	case "coverage step":
+		return []string{"1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"}
 	case "stats output":
 		return append(slices.Clone(outputFormats), formatNfdump)
 	case "stats per":

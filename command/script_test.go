@@ -17,10 +17,11 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/*.txt")
 
 // The scripts in testdata are command lines after "$ " with what they print:
-// standard output as it is, standard error behind "! ", and the exit status
+// standard output as it is but for empty lines, which are "~", standard error behind "! ", and the exit status
 // unless it is 0. $CAPTURES is the directory of captures, $DIR one of the
 // script's own; WEIR_DATA is an archive in it. Lines that begin with # are
-// comments.
+// comments. A script whose first line is "# archive: ledger" begins with the
+// archive of ledgerArchive, others without one.
 //
 // Each script runs twice: alone, and beside a collector on the archive. Both
 // must print the same.
@@ -79,8 +80,13 @@ func firstDifference(got, want string) string {
 func runScript(t *testing.T, text string, daemon bool) string {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
+	file := config{}
+	if strings.HasPrefix(text, "# archive: ledger\n") {
+		file.Known = knownExporters(t)
+		ledgerArchive(t, data, file.Known)
+	}
 	if daemon {
-		startCollector(t, data)
+		startCollector(t, data, file)
 	}
 	captures, err := filepath.Abs("../testdata")
 	if err != nil {
@@ -110,7 +116,12 @@ func runLine(t *testing.T, line, data string) string {
 	std.Getenv = func(name string) string { return map[string]string{"WEIR_DATA": data}[name] }
 	status := Main(t.Context(), shellWords(t, line), std)
 	var out strings.Builder
-	out.WriteString(strings.ReplaceAll(stdout.String(), "\r", ""))
+	for outLine := range strings.Lines(strings.ReplaceAll(stdout.String(), "\r", "")) {
+		if outLine == "\n" {
+			outLine = "~\n" // an empty line is one of the script
+		}
+		out.WriteString(outLine)
+	}
 	if stdout.Len() > 0 && !bytes.HasSuffix(stdout.Bytes(), []byte("\n")) {
 		out.WriteString("(no newline)\n")
 	}
@@ -125,13 +136,13 @@ func runLine(t *testing.T, line, data string) string {
 	return out.String()
 }
 
-// startCollector runs a collector on the archive in data, on free ports, until
-// the test ends.
-func startCollector(t *testing.T, data string) *testCollector {
+// startCollector runs a collector on the archive in data, on free ports, with
+// what a configuration says beside that, until the test ends.
+func startCollector(t *testing.T, data string, file config) *testCollector {
 	t.Helper()
 	c := &testCollector{ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	addrs, stop, err := demoCollector(ctx, &Std{Now: func() time.Time { return testNow }, Getenv: func(string) string { return "" }}, data)
+	addrs, stop, err := demoCollector(ctx, &Std{Now: func() time.Time { return testNow }, Getenv: func(string) string { return "" }}, data, file)
 	if err != nil {
 		cancel()
 		t.Fatal(err)

@@ -110,6 +110,9 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathBuckets, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Buckets(ctx)
 	})
+	handle(mux, s, pathGrid, func(ctx context.Context, req query.GridRequest) (any, error) {
+		return s.backend.Grid(ctx, req)
+	})
 	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
 		return nil, s.backend.Backup(ctx, dir)
 	})
