@@ -49,6 +49,11 @@ func checkDecoder(t *testing.T, d *Decoder, b *flow.Batch, bytes int) {
 		for _, name := range e.names {
 			size += len(name.Name) + len(name.Description)
 		}
+		for _, s := range e.streams {
+			for _, a := range s.agents {
+				size += agentBytes * (1 + len(a.sources))
+			}
+		}
 		if size != e.tableBytes {
 			t.Fatalf("exporter %s has tables of %d bytes, %d by the accounts", e.addr, size, e.tableBytes)
 		}

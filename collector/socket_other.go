@@ -21,6 +21,7 @@ type socket struct {
 	conn    *net.UDPConn
 	dropped atomic.Uint64 // always 0: not told by the system
 	granted int           // bytes of receive buffer; 0: not known
+	told    uint64        // of dropped, as the ledger knows; the keeper\'s
 	woken   atomic.Bool
 	buffer  []byte
 	length  int

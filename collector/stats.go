@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"weir/flow/ledger"
 )
 
 // Stats are counters since the start. Totals are the sums over all exporters,
@@ -37,6 +39,32 @@ type ExporterStats struct {
 	LastReceived   uint64 // ms since 1970, of the last datagram
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
+
+	more [ledger.CounterCount]uint64 // the counters of the ledger that have no field here
+}
+
+// Count returns one of the ledger's counters. Loss is in the unit of the
+// exporter's protocols.
+func (s ExporterStats) Count(c ledger.Counter) uint64 { return s.counts()[c] }
+
+func (s *ExporterStats) counts() [ledger.CounterCount]uint64 {
+	c := s.more
+	c[ledger.Datagrams], c[ledger.Bytes], c[ledger.Records] = s.Datagrams, s.Bytes, s.Records
+	c[ledger.Templates], c[ledger.Options], c[ledger.BadDatagrams] = s.Templates, s.OptionsRecords, s.BadDatagrams
+	c[ledger.SetsRecovered], c[ledger.SetsDropped] = s.SetsRecovered, s.SetsDropped
+	return c
+}
+
+// note adds what a sequence number told.
+func (s *ExporterStats) note(v verdict) {
+	if v == (verdict{}) {
+		return
+	}
+	s.more[ledger.Lost] += uint64(v.lost)
+	s.more[ledger.Gaps] += uint64(v.gaps)
+	s.more[ledger.Reordered] += uint64(v.reordered)
+	s.more[ledger.Duplicates] += uint64(v.duplicates)
+	s.more[ledger.Restarts] += uint64(v.restarts)
 }
 
 // Error returns the count of one reason.
@@ -58,6 +86,9 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	s.LastRecord = max(s.LastRecord, o.LastRecord)
 	for i := range s.Errors {
 		s.Errors[i] += o.Errors[i]
+	}
+	for i := range s.more {
+		s.more[i] += o.more[i]
 	}
 }
 

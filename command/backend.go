@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/index"
 	"weir/query"
 	"weir/store"
 )
@@ -25,6 +26,7 @@ type backend interface {
 	Grid(ctx context.Context, req query.GridRequest) (*query.Grid, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error
+	Check(ctx context.Context, repair bool) (*index.Report, error)
 	Retention(ctx context.Context) (*retentionReport, error)
 	ConfirmRetention(ctx context.Context) (*retentionReport, error)
 	Close() error

@@ -160,7 +160,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Ledger: s, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}

@@ -86,6 +86,7 @@ func commands() []*command {
 		bucketsCommand(),
 		importCommand(),
 		backupCommand(),
+		checkCommand(),
 		retentionCommand(),
 		explainCommand(),
 		demoCommand(),

@@ -116,6 +116,9 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
 		return nil, s.backend.Backup(ctx, dir)
 	})
+	handle(mux, s, pathCheck, func(ctx context.Context, req checkRequest) (any, error) {
+		return s.backend.Check(ctx, req.Repair)
+	})
 	handle(mux, s, pathRetention, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Retention(ctx)
 	})

@@ -8,12 +8,14 @@ import (
 
 // Every key of the store is made here; docs/format.md draws them.
 //
+//	'a' | number (8)                        an entry of the audit log
 //	's' | name                              a state value
 //	'b' | hour (4) | kind (1) | …           everything about one bucket
 //
 // Numbers are big-endian, so that keys sort as the numbers do. A bucket is one
 // contiguous range of keys: to drop it is one excise.
 const (
+	prefixAudit  = 'a'
 	prefixBucket = 'b'
 	prefixState  = 's'
 
@@ -72,6 +74,10 @@ func tailSpan(h Hour, part uint64) (start, end []byte) {
 }
 
 func indexKey(h Hour, key []byte) []byte { return append(bucketKey(h, kindIndex), key...) }
+
+func auditKey(number uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixAudit}, number)
+}
 
 func stateKey(name string) []byte { return append([]byte{prefixState}, name...) }
 

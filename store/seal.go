@@ -43,6 +43,9 @@ func (s *Store) BeginSeal(h Hour) (*Sealing, error) {
 	if s.opts.ReadOnly {
 		return nil, errReadOnly
 	}
+	if err := s.checkSpace(); err != nil {
+		return nil, fmt.Errorf("seal bucket %v: %w", h, err)
+	}
 	z := &Sealing{store: s}
 	if err := z.begin(h); err != nil {
 		if z.hour != nil {
