@@ -24,6 +24,8 @@ type backend interface {
 	Names(ctx context.Context, req namesRequest) (*query.Names, error)
 	Buckets(ctx context.Context) ([]store.BucketInfo, error)
 	Grid(ctx context.Context, req query.GridRequest) (*query.Grid, error)
+	Exporters(ctx context.Context, req exportersRequest) (*exporterList, error)
+	Status(ctx context.Context) (*statusReport, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error
 	Check(ctx context.Context, repair bool) (*index.Report, error)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,12 +54,14 @@ names of AS (mmdb); docs/operations.md has an example of every key.`,
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringFlag{Name: "retention", Usage: "keep records for `SPAN`, or forever", DefaultText: defaultRetention},
+			&cli.StringFlag{Name: "metrics", Usage: "tell the counters in Prometheus' format on `ADDR:PORT`", DefaultText: "not at all"},
 			&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (YAML)"},
 		},
 		examples: []example{
 			{"weir collect", "into ./weir-data, on the usual ports"},
 			{"weir collect --data /srv/weir --retention 30d", "elsewhere, and for a month"},
 			{"weir collect --listen netflow://127.0.0.1:9995 --listen 'sflow://[::1]:6343'", "on chosen addresses and ports"},
+			{"weir collect --metrics 127.0.0.1:9110", "to be watched by Prometheus; see docs/metrics.md"},
 			{"weir collect --config /etc/weir.yaml", "as a service"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
@@ -73,11 +76,12 @@ names of AS (mmdb); docs/operations.md has an example of every key.`,
 
 // collectOptions are the options of weir collect.
 type collectOptions struct {
-	dir    string
-	listen []collector.Listen
-	keep   time.Duration // 0: for ever
-	names  *query.Names  // of the configuration; nil: none
-	config config        // what the file says that is no flag
+	dir     string
+	listen  []collector.Listen
+	keep    time.Duration // 0: for ever
+	names   *query.Names  // of the configuration; nil: none
+	config  config        // what the file says that is no flag
+	metrics string        // where they are scraped from; "": nowhere
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -107,7 +111,10 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 	} else if file.Retention != "" {
 		keep = file.Retention
 	}
-	o.keep, err = parseRetention(keep)
+	if o.keep, err = parseRetention(keep); err != nil {
+		return o, err
+	}
+	o.metrics, err = parseMetricsAddr(cmp.Or(c.String("metrics"), file.Metrics))
 	return o, err
 }
 
@@ -164,13 +171,23 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return listenError(err)
 	}
-	socket, err := listenSocket(o.dir)
+	scrapes, err := listenMetrics(o.metrics, log)
 	if err != nil {
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known}, log)
-	announce(std, o, c.Addrs())
+	socket, err := listenSocket(o.dir)
+	if err != nil {
+		c.Close()
+		if scrapes != nil {
+			scrapes.Close()
+		}
+		return err
+	}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known}
+	answers := newServer(l, log)
+	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(scrapes)}
+	announce(std, o, c.Addrs(), l.daemon.metrics)
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
@@ -178,6 +195,8 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
+		{"rates", l.daemon.rates.run},
+		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, scrapes, l, log) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
 	})
 }
@@ -249,7 +268,7 @@ func listenError(err error) error {
 }
 
 // announce says where the collector listens and how to ask it.
-func announce(std *Std, o collectOptions, addrs []net.Addr) {
+func announce(std *Std, o collectOptions, addrs []net.Addr, metrics string) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		dir = o.dir
@@ -257,6 +276,9 @@ func announce(std *Std, o collectOptions, addrs []net.Addr) {
 	fmt.Fprintf(std.Err, "weir %s collects into %s and keeps it %s\n", version, dir, keptFor(o.keep))
 	for i, addr := range addrs {
 		fmt.Fprintf(std.Err, "listening on %s\n", listenText(o.listen[i].Scheme, addr))
+	}
+	if metrics != "" {
+		fmt.Fprintf(std.Err, "metrics on %s\n", metrics)
 	}
 	data := ""
 	if o.dir != defaultData {

@@ -83,6 +83,8 @@ func commands() []*command {
 		seenCommand(),
 		statsCommand(),
 		coverageCommand(),
+		exportersCommand(),
+		statusCommand(),
 		bucketsCommand(),
 		importCommand(),
 		backupCommand(),

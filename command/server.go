@@ -113,6 +113,12 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathGrid, func(ctx context.Context, req query.GridRequest) (any, error) {
 		return s.backend.Grid(ctx, req)
 	})
+	handle(mux, s, pathExporters, func(ctx context.Context, req exportersRequest) (any, error) {
+		return s.backend.Exporters(ctx, req)
+	})
+	handleNow(mux, s, pathStatus, func(ctx context.Context, _ struct{}) (any, error) {
+		return s.backend.Status(ctx)
+	})
 	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
 		return nil, s.backend.Backup(ctx, dir)
 	})
