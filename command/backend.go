@@ -90,7 +90,7 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if err != nil {
 		return nil, err
 	}
-	l := &local{store: s, now: std.Now}
+	l := newLocal(s, std.Now)
 	if l.known, err = readKnown(s); err != nil {
 		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
 	}

@@ -184,7 +184,8 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		}
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known}
+	l := newLocal(s, std.Now)
+	l.sealer, l.keeper, l.names, l.known = sealer, keeper, o.names, o.config.Known
 	answers := newServer(l, log)
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(scrapes)}
 	announce(std, o, c.Addrs(), l.daemon.metrics)

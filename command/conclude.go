@@ -10,11 +10,14 @@ import (
 	"weir/store"
 )
 
-// conclude says on standard error what the reader of an answer must know: why
-// it is empty, and what is missing from it.
-func conclude(ctx context.Context, std *Std, b backend, w query.Window, s query.Summary) error {
+// conclude says what the reader of an answer must know: why it is empty, and
+// what is missing from it.
+func conclude(ctx context.Context, std *Std, b backend, e ending, s query.Summary) error {
 	if s.RowsMatched == 0 {
-		noteEmpty(ctx, std, b, w)
+		noteEmpty(ctx, std, b, e.window, s.Coverage)
+	}
+	if err := noteCoverage(std, e, s); err != nil {
+		return err
 	}
 	if len(s.Damaged) == 0 {
 		return nil
@@ -42,14 +45,16 @@ func roundTime(d time.Duration) time.Duration {
 
 // noteEmpty says why a window may have nothing: an answer without rows is only
 // worth something if there were records to look at.
-func noteEmpty(ctx context.Context, std *Std, b backend, w query.Window) {
+func noteEmpty(ctx context.Context, std *Std, b backend, w query.Window, c *query.Coverage) {
 	buckets, err := b.Buckets(ctx)
 	if err != nil {
 		return // the answer itself was given
 	}
-	if note := emptyNote(buckets, w, epochMS(std.Now())); note != "" {
-		fmt.Fprintf(std.Err, "weir: %s\n", note)
+	note := emptyNote(buckets, w, epochMS(std.Now()))
+	if worth := emptyWorth(c); note == noMatch && worth != "" {
+		note += "; " + worth
 	}
+	fmt.Fprintf(std.Err, "weir: %s\n", note)
 }
 
 // emptyNote compares a window with what the archive holds.
@@ -67,8 +72,11 @@ func emptyNote(buckets []store.BucketInfo, w query.Window, now uint64) string {
 	case !anyIn(buckets, w):
 		return "the archive holds no record at all in this window"
 	}
-	return "no flow matches"
+	return noMatch
 }
+
+// noMatch is said where records were looked at, and none is what was asked for.
+const noMatch = "no flow matches"
 
 // recordSpan returns the first and the last moment of any flow, as far as the
 // buckets tell, and false if there is none.

@@ -3,203 +3,123 @@ package command
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"weir/query"
 )
 
-// coverageFormats are the values of weir coverage --output.
-var coverageFormats = append(slices.Clone(outputFormats), formatSVG, formatPNG)
+// coverageMember is what an answer in JSON calls what it says of itself.
+const coverageMember = "_coverage"
 
-// What a grid shows when nothing else is said.
-const (
-	defaultCoverage = 7 * 24 * time.Hour
-	defaultWorst    = 10
-)
-
-func coverageCommand() *command {
-	return &command{
-		name:  "coverage",
-		usage: "how complete the archive is: hours by exporters, and the worst spans",
-		about: `
-A grid of the hours of receipt (UTC), a line for each exporter and one for the collector, a character an hour: quiet
-where all is well, ` + coverageLegendHelp + `
-In the collector's line a small letter is less than half of the time. Longer windows have a character for several
-hours, as --step says, and the worst of them counts. Below stand the spans that lack most, with the likely reason.
-
--o json is one object; csv has a row for each step and exporter, and for the collector, whose exporter is "collector";
-svg and png are pictures. Loss is what sequence numbers say is missing; records of it are an estimate.
-
-` + windowHelp + `
-Without a window it is the last 7 days.`,
-		flags: slices.Concat([]cli.Flag{
-			dataFlag(),
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: " + strings.Join(coverageFormats, ", "), DefaultText: formatTable},
-			&cli.StringFlag{Name: "step", Usage: "a character, or a row of csv, for each `SPAN`: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d", DefaultText: "1h; chosen for tables and pictures"},
-			limitFlag("at most `N` of the worst spans", fmt.Sprint(defaultWorst)),
-			exporterFlag(),
-		}, namingFlags(), windowFlags()),
-		examples: []example{
-			{"weir coverage", "the last 7 days"},
-			{"weir coverage --last 90d -o png > coverage.png", "all that is kept, as a picture for the monthly report"},
-			{"weir coverage --exporter border-1 --from 2026-11-20 --to 2026-11-22", "three days of one exporter"},
-			{"weir coverage --last 1d -o csv", "an hour and exporter a row, for a spreadsheet"},
-		},
-		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			o, err := coverageFlags(c, std)
-			if err != nil {
-				return nil, err
-			}
-			return func(ctx context.Context, std *Std) error { return runCoverage(ctx, std, o) }, noArgs(c)
-		},
-	}
+func coverageFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "coverage", Usage: "say what the answer lacks even if that is nothing; json and csv get it as their last line"}
 }
 
-// coverageOptions are the options of weir coverage.
-type coverageOptions struct {
-	dir     string
-	request query.GridRequest
-	format  string
-	worst   int // 0: all
-	chosen  bool
-}
-
-func coverageFlags(c *cli.Context, std *Std) (o coverageOptions, err error) {
-	if o.dir, err = dataDir(c, std); err != nil {
-		return o, err
-	}
-	if o.format, err = formatOf(c, coverageFormats); err != nil {
-		return o, err
-	}
-	if o.worst, err = limit(c, defaultWorst); err != nil {
-		return o, err
-	}
-	if o.request.Window, err = window(c, std); err != nil {
-		return o, err
-	}
-	if o.request.Window == (query.Window{}) {
-		o.request.From = epochMS(std.Now().Add(-defaultCoverage))
-	}
-	if o.request.Exporter, err = exporterText(c); err != nil {
-		return o, err
-	}
-	if o.chosen = c.IsSet("step"); o.chosen {
-		o.request.Step, err = gridStep(c.String("step"))
-	}
-	return o, err
-}
-
-// gridStep reads the length of a step, in hours: a whole number of them goes
-// into a day.
-func gridStep(text string) (int, error) {
-	span, err := parseDuration(text)
-	if err != nil {
-		return 0, prefixUsage("--step", err)
-	}
-	if span <= 0 || span%time.Hour != 0 || 24*time.Hour%span != 0 {
-		return 0, usagef("--step: a day has no whole number of %s", text).withHint("it is 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d")
-	}
-	return int(span / time.Hour), nil
-}
-
-// chooseStep returns the hours of a step with which so many hours can be
-// overlooked in a format.
-func chooseStep(hours int, format string) int {
-	most := 0
-	switch format {
-	case formatTable:
-		most = 8 * 24
-	case formatSVG, formatPNG:
-		most = 15 * 24
-	default:
-		return 1
-	}
-	for _, step := range []int{1, 2, 4, 6, 12} {
-		if hours <= most*step {
-			return step
-		}
-	}
-	return 24
-}
-
-func runCoverage(ctx context.Context, std *Std, o coverageOptions) error {
-	b, err := openBackend(ctx, o.dir, modeRead, std)
+// judge adds to the summary of an answer what the ledger says of its window. An
+// answer is not withheld because it cannot be judged: then it says that.
+func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exporter, filter string) error {
+	keep, known, err := l.policy()
 	if err != nil {
 		return err
 	}
-	defer b.Close()
-	if !o.chosen {
-		if o.request.Step, err = stepOf(ctx, std, b, o); err != nil {
-			return err
-		}
+	if !known {
+		keep = 0 // nothing is dropped where no collector ever ran
 	}
-	grid, err := b.Grid(ctx, o.request)
+	c, err := l.ledgers.Coverage(ctx, query.CoverageRequest{
+		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Options: l.parse(),
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
-		return err
+		c = &query.Coverage{Damaged: []string{fmt.Sprintf("the ledger cannot be read: %v", err)}}
 	}
-	if o.worst > 0 {
-		grid.Worst = grid.Worst[:min(len(grid.Worst), o.worst)]
-	}
-	out := newStream(std.Out, nil)
-	defer out.Close()
-	if err := writeCoverage(out, std, o.format, grid); err != nil {
-		return quietPipe(err)
-	}
-	if err := out.Close(); err != nil {
-		return quietPipe(err)
-	}
-	return concludeGrid(std, grid)
+	s.Coverage = c
+	return nil
 }
 
-// stepOf chooses the step of a window, of which the archive may hold little.
-func stepOf(ctx context.Context, std *Std, b backend, o coverageOptions) (int, error) {
-	from, to := o.request.From, o.request.To
-	buckets, err := b.Buckets(ctx)
-	if err != nil {
-		return 0, err
+// judged asks a question and adds what its answer lacks.
+func judged[Result any](ctx context.Context, l *local, w query.Window, exporter, filter string, ask func() (Result, query.Summary, error)) (Result, query.Summary, error) {
+	result, summary, err := ask()
+	if err == nil {
+		err = l.judge(ctx, &summary, w, exporter, filter)
 	}
-	if len(buckets) > 0 {
-		from = max(from, buckets[0].Hour.StartMS())
-	}
-	if now := epochMS(std.Now()); to == 0 || to > now {
-		to = now
-	}
-	return chooseStep(int((max(to, from)-from)/3600e3), o.format), nil
+	return result, summary, err
 }
 
-// concludeGrid says on standard error what the grid does not.
-func concludeGrid(std *Std, g *query.Grid) error {
-	if len(g.Exporters) == 0 && !slices.ContainsFunc(g.Hosts, func(h query.HostDigest) bool { return h.Ledgers > 0 }) {
-		fmt.Fprintln(std.Err, "weir: nothing was written down of this window: no collector ran and nothing was imported, or an older weir did it")
+// An ending is how an answer ends.
+type ending struct {
+	window   query.Window
+	format   string
+	coverage bool // say what the answer lacks, even if that is nothing
+}
+
+// noteCoverage says what an answer lacks: on standard error and, in formats for
+// programs and only if asked, as the last line.
+func noteCoverage(std *Std, e ending, s query.Summary) error {
+	c := s.Coverage
+	if c == nil {
+		return nil
 	}
-	if len(g.Damaged) > 0 {
-		return &incompleteError{"the answer leaves out what is damaged: " + strings.Join(g.Damaged, "; ")}
+	shown := *c
+	if s.Sampling.Sampled > 0 {
+		shown.Intervals = nil // noteSums has said it
+	}
+	lines := shown.Lines()
+	if e.coverage {
+		lines = append([]string{c.Judged()}, lines...)
+	}
+	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
+		return writeCoverage(std, e.format, c, lines)
+	}
+	for _, line := range lines {
+		fmt.Fprintf(std.Err, "weir: coverage: %s\n", line)
 	}
 	return nil
 }
 
-// writeCoverage writes the grid in a format.
-func writeCoverage(out *streamWriter, std *Std, format string, g *query.Grid) error {
-	switch format {
-	case formatJSON:
-		_, err := out.Write(append(marshal(g), '\n'))
-		return err
-	case formatCSV:
-		return coverageCSV(out, g)
-	case formatSVG:
-		return writeSVG(out, coveragePicture(g))
-	case formatPNG:
-		return writePNG(out, coveragePicture(g))
+// writeCoverage writes the last line or lines of an answer for programs.
+func writeCoverage(std *Std, format string, c *query.Coverage, lines []string) error {
+	if format == formatJSON {
+		_, err := fmt.Fprintf(std.Out, "{%q:%s}\n", coverageMember, marshal(c))
+		return quietPipe(err)
 	}
-	if len(g.Hosts) == 0 {
-		return nil // standard error says why
+	for _, line := range lines {
+		if _, err := fmt.Fprintf(std.Out, "# coverage: %s\r\n", line); err != nil {
+			return quietPipe(err)
+		}
 	}
-	if err := coverageGrid(out, g, terminalColumns(std), hasUnicode(std.Getenv), std.color()); err != nil {
-		return err
+	return nil
+}
+
+// samplePackets is the size of the flow by which the worth of an empty answer is
+// told.
+const samplePackets = 10
+
+// emptyWorth says what it is worth that nothing matches, "" if that is not
+// known.
+func emptyWorth(c *query.Coverage) string {
+	if c == nil {
+		return ""
 	}
-	return coverageWorst(out, g, std.color())
+	best, worst := c.Chance(samplePackets)
+	switch {
+	case worst.Interval > 1 && best.Interval == worst.Interval:
+		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability", worst.Interval, samplePackets, percent(worst.Probability))
+	case worst.Interval > 1:
+		return fmt.Sprintf("a flow of %d packets is seen with %s probability at 1:%d, with %s at 1:%d",
+			samplePackets, percent(worst.Probability), worst.Interval, percent(best.Probability), best.Interval)
+	case c.Whole():
+		return fmt.Sprintf("the window is covered: %s heard, nothing lost that is known", plural(c.Heard, "exporter"))
+	}
+	return ""
+}
+
+// percent writes a probability.
+func percent(p float64) string {
+	if p >= 0.995 {
+		return "nearly 100 %"
+	}
+	return fmt.Sprintf("%.2g %%", 100*p)
 }

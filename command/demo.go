@@ -79,7 +79,7 @@ func runDemo(ctx context.Context, std *Std, o demoOptions) error {
 	}
 	defer cleanUp()
 	began := time.Now()
-	addrs, stop, err := demoCollector(ctx, std, dir, config{})
+	addrs, stop, err := demoCollector(ctx, std, dir)
 	if err != nil {
 		return err
 	}
@@ -117,14 +117,14 @@ func demoDir(keep string) (dir string, cleanUp func(), err error) {
 	return filepath.Join(temp, "data"), func() { os.RemoveAll(temp) }, nil
 }
 
-// demoCollector starts a collector on free ports of the loopback interface, with
-// what a configuration says beside that. stop ends it and may be called twice.
-func demoCollector(ctx context.Context, std *Std, dir string, file config) (addrs []net.Addr, stop func() error, err error) {
+// demoCollector starts a collector on free ports of the loopback interface.
+// stop ends it and may be called twice.
+func demoCollector(ctx context.Context, std *Std, dir string) (addrs []net.Addr, stop func() error, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan []net.Addr, 1)
 	ended := make(chan error, 1)
 	o := collectOptions{
-		dir: dir, config: file, names: file.names(),
+		dir:    dir,
 		listen: []collector.Listen{{Scheme: "netflow", Addr: "127.0.0.1:0"}, {Scheme: "sflow", Addr: "127.0.0.1:0"}},
 		ready:  func(addrs []net.Addr) { ready <- addrs },
 	}

@@ -76,7 +76,7 @@ func weir(t *testing.T, data string, args ...string) (stdout, stderr string, sta
 // does not depend on whether the collector gives it.
 func TestCollectAndQuery(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	c := startCollector(t, data, config{})
+	c := startCollector(t, data)
 	sent := time.Now()
 	c.send(t, netflow5(3))
 	var asked string
@@ -134,7 +134,7 @@ func TestCollectAndQuery(t *testing.T) {
 // stored.
 func TestStopStoresWhatArrived(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	c := startCollector(t, data, config{})
+	c := startCollector(t, data)
 	const datagrams = 20
 	for range datagrams {
 		c.send(t, netflow5(30))
@@ -158,7 +158,7 @@ func TestCollectRefuses(t *testing.T) {
 		t.Errorf("port in use: status %d, %s", status, errs)
 	}
 
-	c := startCollector(t, data, config{})
+	c := startCollector(t, data)
 	defer c.stop()
 	_, errs, status = weir(t, data, "collect", "--listen", "netflow://127.0.0.1:0")
 	if status != exitStore || strings.Count(errs, "\n") != 1 {
@@ -257,7 +257,7 @@ func TestDemo(t *testing.T) {
 func TestImportBothWays(t *testing.T) {
 	capture := "../testdata/ssh-scan-answered.pcap"
 	alone, beside := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")
-	c := startCollector(t, beside, config{})
+	c := startCollector(t, beside)
 	defer c.stop()
 	want, _, status := weir(t, alone, "import", capture)
 	if status != exitOK {
@@ -302,7 +302,7 @@ func TestImportInterrupted(t *testing.T) {
 	for _, daemon := range []bool{false, true} {
 		data := filepath.Join(t.TempDir(), "data")
 		if daemon {
-			defer startCollector(t, data, config{}).stop()
+			defer startCollector(t, data).stop()
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		std, out, errs := testStd()
@@ -328,7 +328,7 @@ func TestImportInterrupted(t *testing.T) {
 // Ctrl-C ends a question with its own status, and says so in a word.
 func TestInterruptedQuestion(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	defer startCollector(t, data, config{}).stop()
+	defer startCollector(t, data).stop()
 	if _, errs, status := weir(t, data, "import", "../testdata/six-exporters.pcap"); status != exitOK {
 		t.Fatal(errs)
 	}

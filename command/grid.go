@@ -12,9 +12,12 @@ const pathGrid = "/grid"
 
 // Grid implements backend.
 func (l *local) Grid(ctx context.Context, req query.GridRequest) (*query.Grid, error) {
-	keep, _, err := l.policy()
+	keep, known, err := l.policy()
 	if err != nil {
 		return nil, err
+	}
+	if !known {
+		keep = 0 // nothing is dropped where no collector ever ran
 	}
 	req.Known, req.Keep, req.Now, req.Options = l.known, keep, epochMS(l.now()), l.parse()
 	return query.CoverageGrid(ctx, l.store, req)

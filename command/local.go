@@ -27,6 +27,13 @@ type local struct {
 	now    func() time.Time
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+
+	ledgers *query.Ledgers
+}
+
+// newLocal returns the backend of an open archive.
+func newLocal(s *store.Store, now func() time.Time) *local {
+	return &local{store: s, now: now, ledgers: query.NewLedgers(s)}
 }
 
 // parse returns what the filters of questions may refer to.
@@ -37,12 +44,18 @@ func (l *local) Close() error { return l.store.Close() }
 
 // Flows implements backend.
 func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
-	return query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (struct{}, query.Summary, error) {
+		s, err := query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+		return struct{}{}, s, err
+	})
+	return summary, err
 }
 
 // Top implements backend.
 func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
-	return query.TopWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.TopResult, query.Summary, error) {
+		return query.TopWith(ctx, l.store, req, l.parse())
+	})
 }
 
 // Explain implements backend.

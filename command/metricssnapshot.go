@@ -102,4 +102,3 @@ func (l *local) archiveMetrics() (a metrics.Archive) {
 	}
 	return a
 }
-

@@ -121,7 +121,9 @@ func serveNamed(t *testing.T, data, text string, files ...string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	serveIn(t, &local{store: s, now: func() time.Time { return testNow }, names: n.names}, data)
+	l := newLocal(s, func() time.Time { return testNow })
+	l.names = n.names
+	serveIn(t, l, data)
 }
 
 // namedQuestions are asked with every way of knowing names.

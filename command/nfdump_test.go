@@ -21,7 +21,7 @@ func TestAnswersAgainstNfdump(t *testing.T) {
 	datagram := v5Datagram(records)
 	file := nfcapdFile(t, datagram)
 	data := filepath.Join(t.TempDir(), "data")
-	c := startCollector(t, data, config{})
+	c := startCollector(t, data)
 	c.send(t, datagram)
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if out, _, _ := weir(t, data, "query", "--count"); strings.TrimSpace(out) == "5" {

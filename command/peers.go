@@ -38,7 +38,7 @@ narrows the flows.
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(query.PeerOrders, ", "), DefaultText: "bytes"},
 			limitFlag("at most `N` peers; 0 is no limit", strconv.Itoa(defaultPeers)),
-			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir peers 192.0.2.7 --last 1d", "who this host exchanged most with"},
@@ -110,7 +110,7 @@ func address(text string) (string, error) {
 }
 
 func runPeers(ctx context.Context, std *Std, o peersOptions) error {
-	return question(ctx, std, o.place, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window, o.format,
 		func(ctx context.Context, b backend) (*query.PeersResult, query.Summary, error) {
 			return b.Peers(ctx, o.request)
 		},

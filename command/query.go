@@ -43,7 +43,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
 			&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
-			dedupFlag(), namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+			dedupFlag(), namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
 		}, append(namingFlags(), windowFlags()...)...),
 		examples: []example{
 			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
@@ -74,6 +74,7 @@ type queryOptions struct {
 	columns []column // nil for the format's own choice
 	count   bool
 	timing  bool
+	covered bool // say what the answer lacks in any case
 	plain   bool
 	naming  *naming
 	names   bool
@@ -119,6 +120,7 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	}
 	o.request.Dedup = c.Bool("dedup")
 	o.count, o.timing, o.plain = c.Bool("count"), c.Bool("timing"), c.Bool("plain")
+	o.covered = c.Bool("coverage")
 	o.request.Fields = neededFields(o.format, o.columns)
 	if o.names = c.Bool("names"); o.names && o.request.Fields != nil {
 		o.request.Fields = append(o.request.Fields, flow.Exporter.String()) // which names interfaces
@@ -209,7 +211,7 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, o.request.Window, summary)
+	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
 // runCount prints how many flows match.
@@ -231,7 +233,8 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, o.request.Window, summary)
+	summary.Sampling = query.Sampling{} // what is printed is not multiplied
+	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
 func writeCount(std *Std, format string, result *query.TopResult, s query.Summary) error {

@@ -62,22 +62,30 @@ func askValue[Result any](ctx context.Context, r *remote, path string, req any) 
 
 // Series implements backend.
 func (l *local) Series(ctx context.Context, req query.SeriesRequest) (*query.SeriesResult, query.Summary, error) {
-	return query.SeriesWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.SeriesResult, query.Summary, error) {
+		return query.SeriesWith(ctx, l.store, req, l.parse())
+	})
 }
 
 // Seen implements backend.
 func (l *local) Seen(ctx context.Context, req query.SeenRequest) (*query.SeenResult, query.Summary, error) {
-	return query.Seen(ctx, l.store, req)
+	return judged(ctx, l, req.Window, "", "", func() (*query.SeenResult, query.Summary, error) {
+		return query.Seen(ctx, l.store, req)
+	})
 }
 
 // Peers implements backend.
 func (l *local) Peers(ctx context.Context, req query.PeersRequest) (*query.PeersResult, query.Summary, error) {
-	return query.PeersWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.PeersResult, query.Summary, error) {
+		return query.PeersWith(ctx, l.store, req, l.parse())
+	})
 }
 
 // Stats implements backend.
 func (l *local) Stats(ctx context.Context, req query.StatsRequest) (*query.StatsResult, query.Summary, error) {
-	return query.StatsWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.StatsResult, query.Summary, error) {
+		return query.StatsWith(ctx, l.store, req, l.parse())
+	})
 }
 
 // Series implements backend.
@@ -102,18 +110,19 @@ func (r *remote) Stats(ctx context.Context, req query.StatsRequest) (*query.Stat
 
 // A place is where and how a question is put: options that commands share.
 type place struct {
-	dir    string
-	timing bool
+	dir      string
+	timing   bool
+	coverage bool
 }
 
 // placeOf returns the place that flags, environment or defaults name.
 func placeOf(c *cli.Context, std *Std) (place, error) {
 	dir, err := dataDir(c, std)
-	return place{dir, c.Bool("timing")}, err
+	return place{dir, c.Bool("timing"), c.Bool("coverage")}, err
 }
 
 // question puts one question to the archive and writes its answer.
-func question[Result any](ctx context.Context, std *Std, at place, w query.Window,
+func question[Result any](ctx context.Context, std *Std, at place, w query.Window, format string,
 	ask func(ctx context.Context, b backend) (*Result, query.Summary, error), write func(out *streamWriter, r *Result, s query.Summary) error) error {
 	b, err := openBackend(ctx, at.dir, modeRead, std)
 	if err != nil {
@@ -139,7 +148,7 @@ func question[Result any](ctx context.Context, std *Std, at place, w query.Windo
 	if at.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, w, summary)
+	return conclude(ctx, std, b, ending{w, format, at.coverage}, summary)
 }
 
 // questionWords are what completes the values of flags of the questions, nil for

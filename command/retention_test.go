@@ -41,7 +41,9 @@ func TestRetentionIsHeldUntilConfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	keeper.Tick(t.Context())
-	serveIn(t, &local{store: s, keeper: keeper, now: now}, data)
+	l := newLocal(s, now)
+	l.keeper = keeper
+	serveIn(t, l, data)
 
 	out, errs, status := weir(t, data, "buckets")
 	if status != exitOK || !strings.Contains(out, "2015-05-02T18:00:00Z") || !strings.Contains(errs, "retention is held (hours due: 1)") {

@@ -17,16 +17,22 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/*.txt")
 
 // The scripts in testdata are command lines after "$ " with what they print:
-// standard output as it is but for empty lines, which are "~", standard error behind "! ", and the exit status
+// standard output as it is, standard error behind "! ", and the exit status
 // unless it is 0. $CAPTURES is the directory of captures, $DIR one of the
 // script's own; WEIR_DATA is an archive in it. Lines that begin with # are
-// comments. A script whose first line is "# archive: ledger" begins with the
-// archive of ledgerArchive, others without one.
+// comments, those with \# output that begins with #, and ~ is an empty line of it.
 //
 // Each script runs twice: alone, and beside a collector on the archive. Both
 // must print the same.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+	testScripts(t, "testdata/*.txt", func(*testing.T, string) {}, func(t *testing.T, data string) { startCollector(t, data) })
+}
+
+// testScripts runs the scripts of a pattern alone and beside a collector. alone
+// and beside make ready for each.
+func testScripts(t *testing.T, pattern string, alone, beside func(t *testing.T, data string)) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
@@ -36,12 +42,12 @@ func TestScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, daemon := range []bool{false, true} {
-			name := strings.TrimSuffix(filepath.Base(file), ".txt")
+			name, prepare := strings.TrimSuffix(filepath.Base(file), ".txt"), alone
 			if daemon {
-				name += " beside a collector"
+				name, prepare = name+" beside a collector", beside
 			}
 			t.Run(name, func(t *testing.T) {
-				got := runScript(t, string(text), daemon)
+				got := runScript(t, string(text), prepare)
 				switch {
 				case got == string(text):
 				case *update && !daemon:
@@ -77,17 +83,10 @@ func firstDifference(got, want string) string {
 
 // runScript runs the commands of a script and returns the script with what
 // they print.
-func runScript(t *testing.T, text string, daemon bool) string {
+func runScript(t *testing.T, text string, prepare func(t *testing.T, data string)) string {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	file := config{}
-	if strings.HasPrefix(text, "# archive: ledger\n") {
-		file.Known = knownExporters(t)
-		ledgerArchive(t, data, file.Known)
-	}
-	if daemon {
-		startCollector(t, data, file)
-	}
+	prepare(t, data)
 	captures, err := filepath.Abs("../testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -116,12 +115,14 @@ func runLine(t *testing.T, line, data string) string {
 	std.Getenv = func(name string) string { return map[string]string{"WEIR_DATA": data}[name] }
 	status := Main(t.Context(), shellWords(t, line), std)
 	var out strings.Builder
-	for outLine := range strings.Lines(strings.ReplaceAll(stdout.String(), "\r", "")) {
-		if outLine == "\n" {
-			outLine = "~\n" // an empty line is one of the script
-		}
-		out.WriteString(outLine)
+	text := strings.ReplaceAll(stdout.String(), "\r", "")
+	for strings.Contains(text, "\n\n") {
+		text = strings.ReplaceAll(text, "\n\n", "\n~\n")
 	}
+	if strings.HasPrefix(text, "#") {
+		text = `\` + text
+	}
+	out.WriteString(strings.ReplaceAll(text, "\n#", "\n\\#"))
 	if stdout.Len() > 0 && !bytes.HasSuffix(stdout.Bytes(), []byte("\n")) {
 		out.WriteString("(no newline)\n")
 	}
@@ -136,13 +137,13 @@ func runLine(t *testing.T, line, data string) string {
 	return out.String()
 }
 
-// startCollector runs a collector on the archive in data, on free ports, with
-// what a configuration says beside that, until the test ends.
-func startCollector(t *testing.T, data string, file config) *testCollector {
+// startCollector runs a collector on the archive in data, on free ports, until
+// the test ends.
+func startCollector(t *testing.T, data string) *testCollector {
 	t.Helper()
 	c := &testCollector{ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	addrs, stop, err := demoCollector(ctx, &Std{Now: func() time.Time { return testNow }, Getenv: func(string) string { return "" }}, data, file)
+	addrs, stop, err := demoCollector(ctx, &Std{Now: func() time.Time { return testNow }, Getenv: func(string) string { return "" }}, data)
 	if err != nil {
 		cancel()
 		t.Fatal(err)

@@ -43,7 +43,7 @@ records on a scale of powers of ten.
 			&cli.BoolFlag{Name: "hours", Usage: "the records of each hour"},
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(seenOrders, ", ") + "; all but addr with the largest or latest first, first with the earliest", DefaultText: "addr"},
 			limitFlag("at most `N` addresses; 0 is no limit", "0"),
-			timingFlag(),
+			timingFlag(), coverageFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir seen 203.0.113.9 --last 90d", "did we ever see it, when, as what"},
@@ -167,7 +167,7 @@ func runSeen(ctx context.Context, std *Std, o seenOptions) (err error) {
 	if o.request.Addrs, err = addresses(o.args, std.In); err != nil {
 		return err
 	}
-	return question(ctx, std, o.place, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window, o.format,
 		func(ctx context.Context, b backend) (*query.SeenResult, query.Summary, error) {
 			return b.Seen(ctx, o.request)
 		},

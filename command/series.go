@@ -60,7 +60,7 @@ for both ends.
 			limitFlag("at most `N` groups beside the others", strconv.Itoa(defaultGroups)),
 			&cli.StringFlag{Name: "distinct", Usage: "count the different addresses of `FIELD` in each step"},
 			&cli.BoolFlag{Name: "spread", Usage: "divide a flow over the time it lasted"},
-			exporterFlag(), filterFileFlag(), timingFlag(),
+			exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir series 'dst ip 192.0.2.7' --by packets --last 6h", "when did the flood start and stop"},
@@ -192,7 +192,7 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 }
 
 func runSeries(ctx context.Context, std *Std, o seriesOptions) error {
-	return question(ctx, std, o.place, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window, o.format,
 		func(ctx context.Context, b backend) (*query.SeriesResult, query.Summary, error) {
 			return b.Series(ctx, o.request)
 		},

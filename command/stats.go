@@ -32,7 +32,7 @@ are no property of flows.
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
 			&cli.BoolFlag{Name: "nfdump", Aliases: []string{"I"}, Usage: "the same as -o nfdump"},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
-			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},
@@ -104,7 +104,7 @@ func formatOf(c *cli.Context, formats []string) (string, error) {
 }
 
 func runStats(ctx context.Context, std *Std, o statsOptions) error {
-	return question(ctx, std, o.place, o.request.Window,
+	return question(ctx, std, o.place, o.request.Window, o.format,
 		func(ctx context.Context, b backend) (*query.StatsResult, query.Summary, error) {
 			r, s, err := b.Stats(ctx, o.request)
 			if err == nil && o.naming != nil {

@@ -36,7 +36,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "distinct", Usage: "count the different values of `FIELD` in each group"},
 			namesFlag(), exporterFlag(),
 			limitFlag("at most `N` rows; 0 is no limit", strconv.Itoa(defaultTop)),
-			filterFileFlag(), timingFlag(),
+			filterFileFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir top src_addr --last 1d", "who sends most"},
@@ -68,6 +68,7 @@ type topOptions struct {
 	request query.TopRequest
 	format  string
 	timing  bool
+	covered bool // say what the answer lacks in any case
 	naming  *naming
 	names   bool
 }
@@ -99,7 +100,7 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.timing = c.Bool("timing")
+	o.timing, o.covered = c.Bool("timing"), c.Bool("coverage")
 	o.request.Raw, o.request.Dedup = c.Bool("raw"), c.Bool("dedup")
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
@@ -189,5 +190,5 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, o.request.Window, summary)
+	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
 }

@@ -30,6 +30,7 @@ type Coverage struct {
 	Hours      int  `json:"hours"`                // of receipt in the window
 	Ledgers    int  `json:"hours_with_ledger"`    // of them, those in which something was written down
 	Unrecorded int  `json:"hours_without_ledger"` // of them, those that have records and no ledger: nothing is known of them
+	Collected  bool `json:"collected,omitempty"`  // a collector ran, in the window or about it; else there are only captures, and nobody knows what they lack
 	Imported   bool `json:"imported,omitempty"`   // captures were imported in the window
 
 	Gaps   []Gap  `json:"gaps,omitempty"`       // when nothing was collected, ascending, the longest MaxGaps of them
@@ -65,7 +66,7 @@ type Coverage struct {
 	Refused    uint64 `json:"refused,omitempty"`           // of them, refused
 	Strangers  uint64 `json:"refused_datagrams,omitempty"` // of senders that were refused
 
-	Damaged []string `json:"damaged,omitempty"` // parts of the archive that could not be read, its ledger included
+	Damaged []string `json:"damaged,omitempty"` // parts of the ledger that could not be read; those of records are in Summary.Damaged
 }
 
 // Bounds of a Coverage, so that a bad month stays readable.

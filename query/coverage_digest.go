@@ -6,7 +6,8 @@ import (
 	"weir/flow/ledger"
 )
 
-// digestOf returns the digest of one entry of a ledger.
+// digestOf returns the digest of one entry of a ledger, without its skew, which
+// is that of all entries of an exporter together.
 func digestOf(e *ledger.Entry, version uint16) Digest {
 	return Digest{
 		Datagrams: e.Get(ledger.Datagrams), Bytes: e.Get(ledger.Bytes), Records: e.Get(ledger.Records),
@@ -15,7 +16,7 @@ func digestOf(e *ledger.Entry, version uint16) Digest {
 		SetsWithout: e.Get(ledger.SetsWithout), SetsDropped: e.Get(ledger.SetsDropped),
 		BadDatagrams: e.Get(ledger.BadDatagrams), BadTimes: e.Get(ledger.BadTimes), Changes: e.Get(ledger.SamplingChanges),
 		OutOfScope: e.Get(ledger.OutOfScope), SetAside: e.Get(ledger.SetAside), Refused: e.Get(ledger.Refused),
-		First: Moment(e.First), Last: Moment(e.Last), Silence: e.Silence, SkewMS: e.Skew.Median(), Intervals: e.Intervals,
+		First: Moment(e.First), Last: Moment(e.Last), Silence: e.Silence, Intervals: e.Intervals,
 	}
 }
 

@@ -134,7 +134,13 @@ type hourReader struct {
 type exporterRows struct {
 	digest Digest
 	skew   ledger.Skew
-	quiet  map[ledger.Key]ledger.Span // the longest silence of each key
+	quiet  []keySilence
+}
+
+// A keySilence is the longest silence of one domain and protocol.
+type keySilence struct {
+	key ledger.Key
+	ledger.Span
 }
 
 // put takes in a row.
@@ -156,30 +162,34 @@ func (h *hourReader) host(run ledger.Run, host *ledger.Host) {
 	h.sum.notStored += host.Counting + host.Rejected.Count
 	h.sum.strangers += host.RefusedDatagrams()
 	h.sum.unstored = append(h.sum.unstored, host.Unstored...)
-	if host.Up.From != 0 {
+	if host.Up.Length() > 0 {
 		h.sum.runs = append(h.sum.runs, runSpan{host.Up, run, host.Import, host.End})
 	}
 }
 
+// entry takes in an entry, which is the reader's from then on.
 func (h *hourReader) entry(key ledger.Key, e *ledger.Entry) {
 	if h.rows == nil {
 		h.rows = map[flow.Addr]*exporterRows{}
 	}
-	r := h.rows[key.Exporter]
-	if r == nil {
-		r = &exporterRows{}
-		h.rows[key.Exporter] = r
-	}
 	d := digestOf(e, key.Version)
+	r := h.rows[key.Exporter]
+	if r == nil { // nearly always the only one
+		h.rows[key.Exporter] = &exporterRows{digest: d, skew: e.Skew, quiet: []keySilence{{key, e.Silence}}}
+		return
+	}
 	d.Silence = ledger.Span{}
 	r.digest.add(&d)
 	r.skew.Add(&e.Skew)
-	if r.quiet == nil {
-		r.quiet = map[ledger.Key]ledger.Span{}
+	for i := range r.quiet {
+		if q := &r.quiet[i]; q.key == key {
+			if e.Silence.Length() > q.Length() {
+				q.Span = e.Silence
+			}
+			return
+		}
 	}
-	if e.Silence.Length() >= r.quiet[key].Length() {
-		r.quiet[key] = e.Silence
-	}
+	r.quiet = append(r.quiet, keySilence{key, e.Silence})
 }
 
 // finish returns the sum of the hour.
@@ -201,12 +211,8 @@ func (h *hourReader) finish() *ledgerSum {
 // silence returns the longest time in which no domain and no protocol of the
 // exporter was heard, as far as the longest of each tell.
 func (r *exporterRows) silence() ledger.Span {
-	both, first := ledger.Span{}, true
-	for _, s := range r.quiet {
-		if first {
-			both, first = s, false
-			continue
-		}
+	both := r.quiet[0].Span
+	for _, s := range r.quiet[1:] {
 		both.From, both.To = max(both.From, s.From), min(both.To, s.To)
 	}
 	if both.Length() == 0 {

@@ -148,6 +148,7 @@ func (j *judge) count(first, last store.Hour) []store.Hour {
 
 // gaps says when nothing was collected.
 func (j *judge) gaps() {
+	j.c.Collected = j.line.live()
 	if !j.line.live() { // captures end where they end
 		if last := j.lastCovered(); last < j.to {
 			j.to = max(last, j.from)
@@ -159,11 +160,14 @@ func (j *judge) gaps() {
 	if !j.line.live() {
 		return
 	}
+	for i := range j.sum.exporters {
+		j.c.Newest = max(j.c.Newest, j.sum.exporters[i].digest.Last)
+	}
 	wait := uint64(time.Minute / time.Millisecond) // the shortest active timeout in common use
 	for _, k := range j.req.Known {
 		wait = max(wait, uint64(k.ActiveTimeout.Milliseconds()))
 	}
-	if open := j.req.Now - min(wait, j.req.Now); j.to > open {
+	if open := j.req.Now - min(wait, j.req.Now); j.to > open && uint64(j.c.Newest) >= open {
 		j.c.Open = Moment(max(open, j.from))
 	}
 }
@@ -190,7 +194,6 @@ func (j *judge) losses() {
 		c.SetAside += d.SetAside
 		c.Refused += d.Refused
 		c.Intervals = addIntervals(c.Intervals, d.Intervals)
-		c.Newest = max(c.Newest, d.Last)
 		addr, name := addrText(e.addr), nameOf(j.req.Known, e.addr)
 		if loss := d.Loss(); loss > worst.Loss {
 			worst = ExporterLoss{addr, name, d.Records, d.Lost, loss}

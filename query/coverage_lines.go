@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -35,7 +36,7 @@ func (c *Coverage) absent() (facts []string) {
 	if c.Past != 0 {
 		facts = append(facts, fmt.Sprintf("records from before %s are past retention", shortTime(c.Past)))
 	}
-	if c.Begin > c.Past {
+	if c.Begin > c.Past && c.Collected {
 		facts = append(facts, fmt.Sprintf("the archive begins at %s", shortTime(c.Begin)))
 	}
 	if c.Ledgers > 0 && c.Unrecorded > 0 {
@@ -68,13 +69,14 @@ func (c *Coverage) downtime() []string {
 		return nil
 	}
 	fact := fmt.Sprintf("no collector ran for %s of %s", spanText(down), spanText(c.To-c.From))
+	why := map[Reason]string{ReasonStopped: "it was stopped", ReasonCrashed: "it crashed", ReasonNotStarted: "it was not started"}[worst.Reason]
 	if worst.From <= c.From && worst.To >= c.To {
-		return []string{fmt.Sprintf("no collector ran in this window: %s", worst.Reason)}
+		return []string{"no collector ran in this window: " + why}
 	}
 	if times > 1 {
-		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), spanText(worst.To-worst.From), worst.Reason)}
+		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), spanText(worst.To-worst.From), why)}
 	}
-	return []string{fmt.Sprintf("%s, from %s: %s", fact, shortTime(worst.From), worst.Reason)}
+	return []string{fmt.Sprintf("%s, from %s: %s", fact, shortTime(worst.From), why)}
 }
 
 // lost says what came and is not there, or should have come.
@@ -260,4 +262,53 @@ func shortCount(n uint64) string {
 		}
 	}
 	return fmt.Sprint(n)
+}
+
+// Judged says in a line what was judged, also where Lines has nothing to say.
+func (c *Coverage) Judged() string {
+	if c.Ledgers == 0 && len(c.Gaps) == 0 {
+		return "nothing is known of how complete this window is: no ledger was written in it"
+	}
+	loss := "no loss known"
+	if c.Lost > 0 {
+		loss = "estimated loss " + shareText(c.Loss)
+	}
+	return fmt.Sprintf("%s to %s: %d of %s with a ledger, %d of %s heard, %s",
+		shortTime(c.From), shortTime(c.To), c.Ledgers, things(c.Hours, "hour"), c.Heard, things(c.Expected, "exporter"), loss)
+}
+
+// Whole reports whether the ledger covers all of the window and knows of nothing
+// that is missing.
+func (c *Coverage) Whole() bool {
+	return c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
+		c.Past == 0 && c.Begin == 0 && len(c.lost()) == 0 && c.Lost == 0
+}
+
+// Chance says what an answer without records is worth where records were
+// sampled: the probability that a flow of so many packets leaves a record, at
+// the lowest and at the highest sampling interval of the window. Both are 1
+// where nothing was sampled.
+func (c *Coverage) Chance(packets int) (best, worst Odds) {
+	for _, i := range c.Intervals {
+		if i.N == 0 || i.Records == 0 {
+			continue
+		}
+		o := Odds{i.N, 1 - math.Pow(1-1/float64(i.N), float64(packets))}
+		if best.Interval == 0 || o.Probability > best.Probability {
+			best = o
+		}
+		if worst.Interval == 0 || o.Probability < worst.Probability {
+			worst = o
+		}
+	}
+	if best.Interval == 0 {
+		return Odds{1, 1}, Odds{1, 1}
+	}
+	return best, worst
+}
+
+// Odds are the probability that something is seen at a sampling interval.
+type Odds struct {
+	Interval    uint32
+	Probability float64
 }

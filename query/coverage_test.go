@@ -171,7 +171,7 @@ all 1560-1620 dropped in the collector's queue 200 67%`,
 			w.hear(2, "192.0.2.1", 1620, 1800)
 		},
 		lines: `
-no collector ran for 2h00m of 6h00m, from 2025-11-24 01:00:00Z: collector stopped`,
+no collector ran for 2h00m of 6h00m, from 2025-11-24 01:00:00Z: it was stopped`,
 		worst: `
 all 1500-1620 collector stopped 200`,
 	},
@@ -184,7 +184,7 @@ all 1500-1620 collector stopped 200`,
 			w.hear(2, "192.0.2.1", 1520, 1800)
 		},
 		lines: `
-no collector ran for 10m00s of 6h00m, from 2025-11-24 01:10:00Z: collector crashed`,
+no collector ran for 10m00s of 6h00m, from 2025-11-24 01:10:00Z: it crashed`,
 		worst: `
 all 1510-1520 collector crashed 20`,
 	},
@@ -195,7 +195,7 @@ all 1510-1520 collector crashed 20`,
 			w.hear(1, "192.0.2.1", 0, 100)
 		},
 		lines: `
-no collector ran in this window: collector crashed; 0 of 1 exporters heard; missing: 192.0.2.1 since 2025-11-23 01:39:59Z`,
+no collector ran in this window: it crashed`,
 		worst: `
 all 1440-1800 collector crashed 0`,
 	},
@@ -207,7 +207,7 @@ all 1440-1800 collector crashed 0`,
 			w.hear(1, "192.0.2.1", 1500, 1800)
 		},
 		lines: `
-no collector ran for 1h00m of 6h00m, from 2025-11-24 00:00:00Z: collector not started`,
+no collector ran for 1h00m of 6h00m, from 2025-11-24 00:00:00Z: it was not started`,
 		worst: `
 all 1440-1500 collector not started 120`,
 		req: CoverageRequest{Window: Window{From: minute(1440)}},

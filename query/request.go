@@ -126,6 +126,8 @@ type Summary struct {
 
 	Sampling Sampling `json:"sampling,omitzero"` // of the records that sums are of; not for records
 
+	Coverage *Coverage `json:"coverage,omitempty"` // what the answer lacks; nil: not asked. Whoever has the store's Ledgers sets it
+
 	Elapsed time.Duration `json:"elapsed_ns"`
 	Timing  Timing        `json:"timing"`
 }

@@ -228,7 +228,7 @@ func (e *Entry) parsePart(tag byte, r *reader) {
 			e.Sample(uint32(r.uvarint()), r.uvarint())
 		}
 	case tagSkew:
-		e.Skew = Skew{Count: r.uvarint(), Min: r.varint(), Max: r.varint(), Buckets: map[int16]uint64{}}
+		e.Skew = Skew{Count: r.uvarint(), Min: r.varint(), Max: r.varint(), Buckets: make(map[int16]uint64, len(r.rest)/3)}
 		for r.more() {
 			b, n := r.varint(), r.uvarint()
 			if b < -maxBucket || b > maxBucket {

@@ -48,7 +48,7 @@ func (s *Skew) Add(o *Skew) {
 // Median returns the median in ms, 0 if nothing was noted.
 func (s *Skew) Median() int64 {
 	seen := uint64(0)
-	for b := int16(-maxBucket); b <= maxBucket && s.Count > 0; b++ {
+	for _, b := range sortedKeys(s.Buckets) {
 		if seen += s.Buckets[b]; 2*seen >= s.Count {
 			return min(max(middleOf(b), s.Min), s.Max)
 		}
