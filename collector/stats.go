@@ -17,9 +17,10 @@ type Stats struct {
 	Other     ExporterStats   // exporters that were forgotten to make room
 	Exporters []ExporterStats // by address
 
-	KernelDrops uint64 // datagrams that the kernel dropped because a receive buffer was full
-	SinkErrors  uint64 // batches that the sink refused
-	LostRecords uint64 // records in them
+	KernelDrops uint64        // datagrams that the kernel dropped because a receive buffer was full
+	Sockets     []ledger.Drop // of them, by listening address
+	SinkErrors  uint64        // batches that the sink refused
+	LostRecords uint64        // records in them
 }
 
 // ExporterStats are the counters of one exporter.
@@ -36,11 +37,28 @@ type ExporterStats struct {
 	SetsWaiting    uint64 // data sets that wait for their template now
 	SetsRecovered  uint64 // waited and were decoded
 	SetsDropped    uint64 // waited in vain, or found no room
+	Held           int    // templates known now
 	LastReceived   uint64 // ms since 1970, of the last datagram
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
 
-	more [ledger.CounterCount]uint64 // the counters of the ledger that have no field here
+	more [ledger.CounterCount]uint64    // the counters of the ledger that have no field here
+	lost [ledger.UnitRecords + 1]uint64 // what of them is lost, by unit
+}
+
+// Lost returns what is missing by sequence numbers that count a unit. It falls
+// when datagrams turn out to have been late only.
+func (s ExporterStats) Lost(u ledger.Unit) uint64 { return s.lost[u] }
+
+// LostRecords estimates the flow records that never came, as
+// ledger.Entry.LostRecords does, by what a datagram of the exporter had on
+// average.
+func (s ExporterStats) LostRecords() uint64 {
+	n := s.lost[ledger.UnitFlows] + s.lost[ledger.UnitRecords]
+	if s.Datagrams > 0 {
+		n += uint64(float64(s.lost[ledger.UnitDatagrams])*float64(s.Records)/float64(s.Datagrams) + 0.5)
+	}
+	return n
 }
 
 // Count returns one of the ledger's counters. Loss is in the unit of the
@@ -55,12 +73,13 @@ func (s *ExporterStats) counts() [ledger.CounterCount]uint64 {
 	return c
 }
 
-// note adds what a sequence number told.
-func (s *ExporterStats) note(v verdict) {
+// note adds what a sequence number of a protocol told.
+func (s *ExporterStats) note(version uint16, v verdict) {
 	if v == (verdict{}) {
 		return
 	}
 	s.more[ledger.Lost] += uint64(v.lost)
+	s.lost[ledger.UnitOf(version)] += uint64(v.lost)
 	s.more[ledger.Gaps] += uint64(v.gaps)
 	s.more[ledger.Reordered] += uint64(v.reordered)
 	s.more[ledger.Duplicates] += uint64(v.duplicates)
@@ -82,6 +101,7 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	s.SetsWaiting += o.SetsWaiting
 	s.SetsRecovered += o.SetsRecovered
 	s.SetsDropped += o.SetsDropped
+	s.Held += o.Held
 	s.LastReceived = max(s.LastReceived, o.LastReceived)
 	s.LastRecord = max(s.LastRecord, o.LastRecord)
 	for i := range s.Errors {
@@ -89,6 +109,9 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	}
 	for i := range s.more {
 		s.more[i] += o.more[i]
+	}
+	for i := range s.lost {
+		s.lost[i] += o.lost[i]
 	}
 }
 
@@ -101,7 +124,9 @@ func (d *Decoder) Stats() Stats {
 	for _, e := range d.all() {
 		e.mu.Lock()
 		if !e.gone {
-			st.Exporters = append(st.Exporters, e.stats)
+			stats := e.stats
+			stats.Held = e.templates
+			st.Exporters = append(st.Exporters, stats)
 		}
 		e.mu.Unlock()
 	}

@@ -70,5 +70,5 @@ func serveMetrics(ctx context.Context, listener net.Listener, l *local, log *slo
 	if listener == nil {
 		return nil
 	}
-	return metrics.Serve(ctx, listener, l.snapshot, log)
+	return metrics.Serve(ctx, listener, func() *metrics.Snapshot { return l.snapshot(ctx) }, log)
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -8,21 +9,23 @@ import (
 	"weir/command/metrics"
 	"weir/flow"
 	"weir/flow/ledger"
+	"weir/query"
 	"weir/store"
 )
 
 // snapshot returns what a scrape tells. The archive must be one that a collector
 // runs on. What cannot be read for the moment is left out: a scrape has nobody
 // to tell.
-func (l *local) snapshot() *metrics.Snapshot {
+func (l *local) snapshot(ctx context.Context) *metrics.Snapshot {
 	d := l.daemon
 	st := d.collector.Stats()
 	s := &metrics.Snapshot{Version: version, Revision: strings.Trim(revision(), " ()"), Now: l.now(), Started: d.started,
-		SinkErrors: st.SinkErrors, UnstoredCounts: st.LostRecords}
+		Sockets: st.Sockets, SinkErrors: st.SinkErrors, UnstoredCounts: st.LostRecords}
 	s.Questions, s.Open = d.counts.list()
 	for i := range st.Exporters {
 		s.Exporters = append(s.Exporters, l.exporterMetrics(&st.Exporters[i]))
 	}
+	l.addHour(ctx, s.Exporters, st.Exporters)
 	s.Exporters = append(s.Exporters, l.unheard(s.Exporters)...)
 	s.Forgotten = l.exporterMetrics(&st.Other)
 	for _, r := range collector.Reasons() { // a counter begins at 0, not with its first error
@@ -34,7 +37,7 @@ func (l *local) snapshot() *metrics.Snapshot {
 
 // exporterMetrics returns the counters of one exporter.
 func (l *local) exporterMetrics(st *collector.ExporterStats) metrics.Exporter {
-	e := metrics.Exporter{Name: st.Exporter.String(), Waiting: st.SetsWaiting, Errors: map[string]uint64{}}
+	e := metrics.Exporter{Name: st.Exporter.String(), Templates: st.Held, Waiting: st.SetsWaiting, LostRecords: st.LostRecords(), Errors: map[string]uint64{}}
 	if k := l.known.Find(flow.AddrFromNetip(st.Exporter)); k != nil && st.Exporter.IsValid() {
 		e.Name, e.Group, e.Known, e.Expected = k.Name, k.Group, true, k.Expected
 	}
@@ -46,8 +49,35 @@ func (l *local) exporterMetrics(st *collector.ExporterStats) metrics.Exporter {
 	if st.Datagrams > 0 {
 		e.Last = time.UnixMilli(int64(st.LastReceived))
 	}
-	e.Counts[ledger.Datagrams], e.Counts[ledger.Bytes], e.Counts[ledger.Records] = st.Datagrams, st.Bytes, st.Records
+	for c := range e.Counts {
+		e.Counts[c] = st.Count(ledger.Counter(c))
+	}
+	for unit := range e.Lost {
+		e.Lost[unit] = st.Lost(ledger.Unit(unit))
+	}
 	return e
+}
+
+// addHour adds what the ledger says of this hour and the one before: sampling and
+// clocks. list and of are the same exporters.
+func (l *local) addHour(ctx context.Context, list []metrics.Exporter, of []collector.ExporterStats) {
+	digests, err := l.daemon.hour.get(l.now(), func() (*query.Grid, error) {
+		now := epochMS(l.now())
+		return l.Grid(ctx, query.GridRequest{Window: query.Window{From: now - min(now, uint64(time.Hour.Milliseconds())), To: now}})
+	})
+	if err != nil {
+		return // weir status says it
+	}
+	for i := range list {
+		d, heard := digests[of[i].Exporter.String()]
+		if !heard || d.Records == 0 {
+			continue
+		}
+		list[i].SkewMedian, list[i].HasSkew = time.Duration(d.SkewMS)*time.Millisecond, true
+		if most := byRecords(d.Intervals); len(most) > 0 {
+			list[i].Sampling = most[0].N
+		}
+	}
 }
 
 // unheard returns the exporters that the configuration describes and nobody has

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -173,6 +174,13 @@ func TestMetricsOfACollector(t *testing.T) {
 	if err := decoder.Decode(b, msOf(testNow), netip.MustParseAddrPort("198.51.100.1:4001"), netflow5(3)); err != nil {
 		t.Fatal(err)
 	}
+	for _, sequence := range []uint32{3, 36} { // 30 are lost
+		d := netflow5(3)
+		binary.BigEndian.PutUint32(d[16:], sequence)
+		if err := decoder.Decode(b, msOf(testNow), netip.MustParseAddrPort("198.51.100.1:4001"), d); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_ = decoder.Decode(b, msOf(testNow), netip.MustParseAddrPort("203.0.113.9:4001"), []byte("nonsense"))
 	var said strings.Builder
 	listener, err := listenMetrics("127.0.0.1:0", slog.New(slog.NewTextHandler(&said, nil)))
@@ -191,8 +199,10 @@ func TestMetricsOfACollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`weir_records_total{exporter="border-1"} 3`, `weir_exporter_up{exporter="border-1"} 1`, `weir_exporter_up{exporter="campus-2"} 0`,
+		`weir_records_total{exporter="border-1"} 9`, `weir_exporter_up{exporter="border-1"} 1`, `weir_exporter_up{exporter="campus-2"} 0`,
 		`weir_decode_errors_total{reason="version"} 1`, `weir_exporters{known="true"} 1`, `weir_exporters{known="false"} 1`,
+		`weir_exporter_sampling_interval{exporter="border-1"} 1000`, `weir_exporter_skew_median_seconds{exporter="border-1"} 2`,
+		`weir_lost_total{exporter="border-1",unit="flows"} 30`, `weir_lost_records_total{exporter="border-1"} 30`, `weir_sequence_gaps_total{exporter="border-1"} 1`,
 		`weir_archive_records 100`, `weir_retention_seconds 7.776e+06`, `weir_questions_open 0`,
 	} {
 		if !strings.Contains(string(text), "\n"+want+"\n") {

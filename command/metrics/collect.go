@@ -16,6 +16,7 @@ type source struct {
 
 	mu     sync.Mutex // one scrape at a time: labels are given in their order
 	labels labels
+	marks  marks
 }
 
 // newRegistry returns a registry of the snapshots that take returns, and of what
@@ -47,6 +48,11 @@ func (s *source) Collect(out chan<- prometheus.Metric) {
 	snapshot := s.take()
 	sc := &scrape{Snapshot: snapshot}
 	sc.own, sc.other = s.labels.bound(snapshot.Exporters, &snapshot.Forgotten)
+	all := []*Exporter{&sc.other}
+	for i := range sc.own {
+		all = append(all, &sc.own[i])
+	}
+	s.marks.raise(all)
 	for i := range s.metrics {
 		m := &s.metrics[i]
 		m.tell(sc, func(value float64, labels ...string) {

@@ -53,7 +53,7 @@ func testSnapshot() *Snapshot {
 	return &Snapshot{
 		Version: "0.1.0", Revision: "58bc361b2bf1", Now: testNow, Started: testNow.Add(-26 * time.Hour),
 		Exporters: []Exporter{border, edge, {Name: "campus-2", Group: "organisation", Known: true, Expected: true}},
-		Sockets:   []ledger.Drop{{Where: "[::]:2055", Count: 17}, {Where: "[::]:6343"}}, Queues: []ledger.Drop{{Where: "worker", Count: 0}},
+		Sockets:   []ledger.Drop{{Where: "[::]:2055", Count: 17}, {Where: "[::]:6343"}},
 		Archive: Archive{
 			Open: 1, Sealed: 2159, Blocks: 119_040, Records: 7_776_000_000, Bytes: 124_416_000_000, DiskFree: 410_000_000_000, DiskSize: 1_000_000_000_000,
 			DiskLeft: 296 * 24 * time.Hour, Oldest: testNow.Add(-90 * 24 * time.Hour), Newest: testNow.Add(-200 * time.Millisecond),
@@ -248,6 +248,28 @@ func TestExportersAreBounded(t *testing.T) {
 	text := gather(t, newRegistry(func() *Snapshot { return &Snapshot{Exporters: list(0, 5900)} }))
 	if n := strings.Count(text, "\nweir_records_total{"); n != MaxExporters+1 {
 		t.Errorf("%d series of one metric", n)
+	}
+}
+
+// TestCountersDoNotFall takes back what looked lost, and then forgets the
+// exporter.
+func TestCountersDoNotFall(t *testing.T) {
+	at := Exporter{Name: "a"}
+	r := newRegistry(func() *Snapshot { return &Snapshot{Exporters: []Exporter{at}} })
+	for _, step := range []struct {
+		datagrams, lost uint64
+		want            string
+	}{
+		{100, 5, "5"}, {200, 3, "5"}, {300, 8, "8"}, {10, 1, "1"}, {20, 0, "1"},
+	} {
+		at.Counts[ledger.Datagrams], at.Counts[ledger.Gaps] = step.datagrams, step.lost
+		at.Lost[ledger.UnitFlows], at.LostRecords = step.lost, step.lost
+		text := gather(t, r)
+		for _, name := range []string{`weir_lost_total{exporter="a",unit="flows"} `, `weir_lost_records_total{exporter="a"} `, `weir_sequence_gaps_total{exporter="a"} `} {
+			if !strings.Contains(text, "\n"+name+step.want+"\n") {
+				t.Errorf("%+v: want %s%s", step, name, step.want)
+			}
+		}
 	}
 }
 

@@ -18,7 +18,6 @@ type Snapshot struct {
 	Forgotten Exporter   // counters of exporters that had to make room
 
 	Sockets        []ledger.Drop // datagrams that the kernel dropped, by listening address
-	Queues         []ledger.Drop // datagrams that our own queues dropped, by where
 	Refused        uint64        // datagrams of senders that may not export
 	SinkErrors     uint64        // batches that the store refused
 	UnstoredCounts uint64        // records in them

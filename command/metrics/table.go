@@ -69,18 +69,6 @@ func at(of func(s *scrape) time.Time) func(*scrape, emitter) {
 	}
 }
 
-func drops(of func(s *scrape) []ledger.Drop) func(*scrape, emitter) {
-	return func(s *scrape, emit emitter) {
-		sums := map[string]uint64{}
-		for _, d := range of(s) {
-			sums[d.Where] += d.Count
-		}
-		for where, n := range sums {
-			emit(float64(n), where)
-		}
-	}
-}
-
 // seconds returns a time as Prometheus has them.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
@@ -201,9 +189,11 @@ func collectorTable() []metric {
 			func(s *scrape, emit emitter) { emit(1, s.Version, s.Revision) }},
 		{"weir_start_time_seconds", "When the collector started.", nil, true, at(func(s *scrape) time.Time { return s.Started })},
 		{"weir_kernel_dropped_datagrams_total", "Datagrams that the kernel dropped because a receive buffer was full.", []string{"socket"}, false,
-			drops(func(s *scrape) []ledger.Drop { return s.Sockets })},
-		{"weir_queue_dropped_datagrams_total", "Datagrams that a queue of the collector had no room for.", []string{"queue"}, false,
-			drops(func(s *scrape) []ledger.Drop { return s.Queues })},
+			func(s *scrape, emit emitter) {
+				for _, d := range s.Sockets {
+					emit(float64(d.Count), d.Where)
+				}
+			}},
 		{"weir_refused_datagrams_total", "Datagrams of senders that may not export.", nil, false, one(func(s *scrape) float64 { return float64(s.Refused) })},
 		{"weir_sink_errors_total", "Batches of records that could not be stored.", nil, false, one(func(s *scrape) float64 { return float64(s.SinkErrors) })},
 		{"weir_unstored_records_total", "Records that could not be stored.", nil, false, one(func(s *scrape) float64 { return float64(s.UnstoredCounts) })},
