@@ -120,7 +120,11 @@ func (p *gridPrinter) band(groups []gridGroup, rows []gridRow, step int) {
 		fmt.Fprintf(&days, "%-*s ", g.width(), dayLabel(g.at, g.width()))
 		fmt.Fprintf(&hours, "%-*s ", g.width(), hourRuler(g, step))
 	}
-	p.line(groups[0].at.Format("2006-01")+" UTC", days.String())
+	month := "2006-01 UTC"
+	if strings.TrimSpace(days.String()) == "" {
+		month = "2006-01-02"
+	}
+	p.line(groups[0].at.Format(month), days.String())
 	if strings.TrimSpace(hours.String()) != "" {
 		p.line("", hours.String())
 	}

@@ -206,7 +206,7 @@ func (l *local) describe(e *query.GridExporter) exporterReport {
 
 // add adds what was counted of one address.
 func (r *exporterReport) add(e *query.GridExporter) {
-	if e.Addr != "" {
+	if e.Addr != "" && e.Total.Last != 0 {
 		r.Addresses = append(r.Addresses, e.Addr)
 	}
 	r.Domains = union(r.Domains, e.Domains)

@@ -88,7 +88,7 @@ func TestExportersOfACollector(t *testing.T) {
 	const want = `
    name      group         address       domains  version   templates  rec/s now  day   loss  sampling  skew  last heard            status
    border-1  core          198.51.100.1  7        ipfix             1         10  6.1  0.36%  1:1000      2s  2026-11-22T14:02:05Z  heard
-!  campus-2  organisation  -             -        -                 0          -    0      -  -            -  -                     not heard
+!  campus-2  organisation  192.0.2.0/28  -        -                 0          -    0      -  -            -  -                     not heard
    -         -             2001:db8::7   0        netflow9          0          -  0.3     0%  1:1000      2s  2026-11-22T13:59:59Z  heard
 `
 	if out != strings.TrimPrefix(want, "\n") {

@@ -147,12 +147,13 @@ func (r *exporterReport) missing() bool {
 
 // cells returns the columns of the table.
 func (r *exporterReport) cells() []string {
-	address := "-"
-	if len(r.Addresses) > 0 {
-		address = r.Addresses[0]
+	addresses := r.Addresses
+	if len(addresses) == 0 {
+		addresses = r.Sources // where it should be heard from
 	}
-	if n := len(r.Addresses); n > 1 {
-		address += fmt.Sprintf(" +%d", n-1)
+	address := "-"
+	if n := len(addresses); n > 0 {
+		address = addresses[0] + map[bool]string{true: fmt.Sprintf(" +%d", n-1)}[n > 1]
 	}
 	loss := "-"
 	if r.Records+r.Lost > 0 {
