@@ -43,6 +43,7 @@ func TestComplete(t *testing.T) {
 		{"top|proto,dst_as", "proto,dst_as proto,dst_asname", ""},
 		{"series|--group|dst_o", "dst_org", "org"},
 		{"query|--|--la", "", "--last"},
+		{"status|-o|", "table json", "csv"},
 		{"coverage|-o|", "table csv svg", "plot"},
 		{"coverage|--step|", "1h 1d", "1m"},
 		{"retention|", "confirm", ""},

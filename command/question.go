@@ -169,6 +169,8 @@ func questionWords(name, flag string) []string {
 		return query.PeerOrders
 	case "seen by":
 		return seenOrders
+	case "status output":
+		return statusFormats
 	case "coverage output":
 		return coverageFormats
 	case "coverage step":

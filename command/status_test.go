@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"io"
@@ -222,5 +223,48 @@ func TestMetricsOfACollector(t *testing.T) {
 	}
 	if _, err := listenMetrics(listener.(*net.TCPListener).Addr().String(), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a taken port was opened")
+	}
+}
+
+// TestCollectWithMetrics runs a whole collector: its port is where status says,
+// and is closed when it ends.
+func TestCollectWithMetrics(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	o := collectOptions{dir: dir, listen: []collector.Listen{{Scheme: "netflow", Addr: "127.0.0.1:0"}}, metrics: "127.0.0.1:0",
+		config: config{Known: knownExporters(t)}, ready: func([]net.Addr) { close(ready) }}
+	std, _, errs := testStd()
+	go func() { ended <- runCollect(ctx, std, o) }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	out, _, status := weir(t, dir, "status", "-o", "json")
+	var r statusReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != exitOK || !r.Collecting {
+		t.Fatalf("%v, status %d: %s", err, status, out)
+	}
+	resp, err := http.Get(r.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || !strings.Contains(string(text), `weir_exporter_silence_seconds{exporter="campus-2"}`) {
+		t.Errorf("%v: got\n%s", err, text)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(errs.String(), "metrics on "+r.Metrics+"\n") {
+		t.Errorf("%q does not say where the metrics are", errs)
+	}
+	if resp, err := http.Get(r.Metrics); err == nil {
+		resp.Body.Close()
+		t.Error("the port is still open")
 	}
 }
