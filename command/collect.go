@@ -81,7 +81,9 @@ type collectOptions struct {
 	keep    time.Duration // 0: for ever
 	names   *query.Names  // of the configuration; nil: none
 	config  config        // what the file says that is no flag
-	metrics string        // where they are scraped from; "": nowhere
+	audit   auditPolicy
+	socket  socketPolicy
+	metrics string // where they are scraped from; "": nowhere
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -93,6 +95,7 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 	}
 	file := n.config
 	o.names, o.config = n.names, *file
+	o.audit, o.socket = file.Audit, file.Socket
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
@@ -162,7 +165,11 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := writeKnown(s, o.config.Known); err != nil {
 		return err
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log})
+	if err := s.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
+		return fmt.Errorf("write down the audit policy: %w", err)
+	}
+	journal := newJournal(s, std)
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep)})
 	if err != nil {
 		return err
 	}
@@ -171,35 +178,60 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return listenError(err)
 	}
-	scrapes, err := listenMetrics(o.metrics, log)
+	doors, err := o.open(log)
 	if err != nil {
 		c.Close()
 		return err
 	}
-	socket, err := listenSocket(o.dir)
-	if err != nil {
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known}
+	answers := newServer(newAudited(l), log)
+	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
+	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
+		doors.close()
 		c.Close()
-		if scrapes != nil {
-			scrapes.Close()
-		}
 		return err
 	}
-	l := newLocal(s, std.Now)
-	l.sealer, l.keeper, l.names, l.known = sealer, keeper, o.names, o.config.Known
-	answers := newServer(l, log)
-	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(scrapes)}
 	announce(std, o, c.Addrs(), l.daemon.metrics)
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
-	return runAll(ctx, log, c.Run, []background{
+	err = runAll(ctx, log, c.Run, []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
-		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
+		{"questions", func(ctx context.Context) error { return answers.run(ctx, doors.socket) }},
 		{"rates", l.daemon.rates.run},
-		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, scrapes, l, log) }},
+		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, doors.metrics, l, log) }},
+		{"ledgers", l.readLedgers},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
+		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
 	})
+	return errors.Join(err, journal.note("collect", "stopped"))
+}
+
+// doors are where others reach the collector, beside the sockets for datagrams.
+type doors struct {
+	socket  net.Listener // questions
+	metrics net.Listener // scrapes; nil: none are answered
+}
+
+// open opens the doors.
+func (o *collectOptions) open(log *slog.Logger) (d doors, err error) {
+	if d.metrics, err = listenMetrics(o.metrics, log); err != nil {
+		return d, err
+	}
+	if d.socket, err = listenSocket(o.dir, o.socket); err != nil {
+		d.close()
+	}
+	return d, err
+}
+
+// close closes doors at which nobody stands yet.
+func (d *doors) close() {
+	for _, l := range []net.Listener{d.socket, d.metrics} {
+		if l != nil {
+			l.Close()
+		}
+	}
 }
 
 // A background is a part of the daemon that runs beside the collecting.

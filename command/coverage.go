@@ -26,6 +26,7 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	if !known {
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
+	l.begin.Do(func() { l.ledgers = query.NewLedgers(l.store) })
 	c, err := l.ledgers.Coverage(ctx, query.CoverageRequest{
 		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Options: l.parse(),
 	})
@@ -37,6 +38,16 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	}
 	s.Coverage = c
 	return nil
+}
+
+// readLedgers reads the ledgers of the whole archive, which are kept, so that
+// the first question does not have to wait for it.
+func (l *local) readLedgers(ctx context.Context) error {
+	err := l.judge(ctx, &query.Summary{}, query.Window{}, "", "")
+	if ctx.Err() != nil {
+		return nil // the collector ends
+	}
+	return err
 }
 
 // judged asks a question and adds what its answer lacks.

@@ -20,7 +20,7 @@ func TestCoverageScripts(t *testing.T) {
 		func(t *testing.T, data string) {
 			s := makeLedgerArchive(t, data)
 			t.Cleanup(func() { s.Close() })
-			serveIn(t, newLocal(s, func() time.Time { return testNow }), data)
+			serveIn(t, &local{store: s, now: func() time.Time { return testNow }}, data)
 		})
 }
 

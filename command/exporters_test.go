@@ -38,7 +38,7 @@ func ledgerLocal(t *testing.T, at time.Time) (*local, string) {
 		{"at":1795219200000,"what":"first seen","domain":0},{"at":1795305600000,"what":"sampling changed","domain":7,"detail":"1:1000, before 1:100"}]}`)
 	put("collector/history/192.0.2.5", `{"version":1,"events":[{"at":1795219300000,"what":"first seen","domain":0}]}`)
 	known := knownExporters(t)
-	l := newLocal(s, func() time.Time { return at })
+	l := &local{store: s, now: func() time.Time { return at }}
 	l.known, l.names = known, &query.Names{Exporters: exporterNames(known)}
 	return l, dir
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"weir/flow"
@@ -28,12 +29,8 @@ type local struct {
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
 
-	ledgers *query.Ledgers
-}
-
-// newLocal returns the backend of an open archive.
-func newLocal(s *store.Store, now func() time.Time) *local {
-	return &local{store: s, now: now, ledgers: query.NewLedgers(s)}
+	begin   sync.Once      // makes ledgers
+	ledgers *query.Ledgers // what was read of them
 }
 
 // parse returns what the filters of questions may refer to.

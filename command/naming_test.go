@@ -121,9 +121,7 @@ func serveNamed(t *testing.T, data, text string, files ...string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	l := newLocal(s, func() time.Time { return testNow })
-	l.names = n.names
-	serveIn(t, l, data)
+	serveIn(t, &local{store: s, now: func() time.Time { return testNow }, names: n.names}, data)
 }
 
 // namedQuestions are asked with every way of knowing names.

@@ -92,6 +92,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		return err
 	}
 	req.Header.Set(protocolHeader, protocolVersion)
+	setCaller(ctx, req.Header)
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return askError(ctx, err)

@@ -41,9 +41,7 @@ func TestRetentionIsHeldUntilConfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	keeper.Tick(t.Context())
-	l := newLocal(s, now)
-	l.keeper = keeper
-	serveIn(t, l, data)
+	serveIn(t, &local{store: s, keeper: keeper, now: now}, data)
 
 	out, errs, status := weir(t, data, "buckets")
 	if status != exitOK || !strings.Contains(out, "2015-05-02T18:00:00Z") || !strings.Contains(errs, "retention is held (hours due: 1)") {

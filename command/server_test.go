@@ -51,7 +51,7 @@ func serve(t *testing.T, b backend) (*remote, string) {
 
 func serveIn(t *testing.T, b backend, dir string) (*remote, string) {
 	t.Helper()
-	l, err := listenSocket(dir)
+	l, err := listenSocket(dir, socketPolicy{Mode: defaultSocketMode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestSocket(t *testing.T) {
 	})
 	t.Run("stale", func(t *testing.T) {
 		dir := t.TempDir()
-		l, err := listenSocket(dir)
+		l, err := listenSocket(dir, socketPolicy{Mode: defaultSocketMode})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +331,7 @@ func TestSocket(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, socketName), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if l, err := listenSocket(dir); err == nil {
+		if l, err := listenSocket(dir, socketPolicy{Mode: defaultSocketMode}); err == nil {
 			l.Close()
 			t.Error("a file in the way was removed")
 		}

@@ -60,7 +60,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if r = verifyNow(t, w, false); r.Sound() || len(r.Stale) != 1 || !strings.Contains(r.Stale[0], (w.first + 2).String()) {
+		if r = verifyNow(t, w, false); r.Sound() || len(r.Stale) != 1 || !strings.Contains(r.Stale[0], (w.first+2).String()) {
 			t.Fatalf("wrong index: got %+v", r)
 		}
 	}

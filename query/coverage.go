@@ -125,6 +125,7 @@ const (
 	ReasonStopped    Reason = "collector stopped"
 	ReasonCrashed    Reason = "collector crashed"
 	ReasonNotStarted Reason = "collector not started"
+	ReasonAsleep     Reason = "collector asleep"    // the process stood still, as when its host is suspended
 	ReasonNoCapture  Reason = "no capture imported" // between the captures of an archive that only imports
 	ReasonSilent     Reason = "exporter silent"
 	ReasonTemplate   Reason = "template missing"
@@ -138,5 +139,5 @@ const (
 
 // Down reports whether the reason is that no collector ran.
 func (r Reason) Down() bool {
-	return r == ReasonStopped || r == ReasonCrashed || r == ReasonNotStarted
+	return r == ReasonStopped || r == ReasonCrashed || r == ReasonNotStarted || r == ReasonAsleep
 }

@@ -22,10 +22,22 @@ func digestOf(e *ledger.Entry, version uint16) Digest {
 
 // add adds what o counted.
 func (d *Digest) add(o *Digest) {
-	mine, other := d.counts(), o.counts()
-	for i := range mine {
-		*mine[i] += *other[i]
-	}
+	d.Datagrams += o.Datagrams
+	d.Bytes += o.Bytes
+	d.Records += o.Records
+	d.Lost += o.Lost
+	d.Gaps += o.Gaps
+	d.Reordered += o.Reordered
+	d.Duplicates += o.Duplicates
+	d.Restarts += o.Restarts
+	d.SetsWithout += o.SetsWithout
+	d.SetsDropped += o.SetsDropped
+	d.BadDatagrams += o.BadDatagrams
+	d.BadTimes += o.BadTimes
+	d.Changes += o.Changes
+	d.OutOfScope += o.OutOfScope
+	d.SetAside += o.SetAside
+	d.Refused += o.Refused
 	if o.First != 0 && (d.First == 0 || o.First < d.First) {
 		d.First = o.First
 	}
@@ -37,14 +49,6 @@ func (d *Digest) add(o *Digest) {
 		d.SkewMS = o.SkewMS
 	}
 	d.Intervals = addIntervals(d.Intervals, o.Intervals)
-}
-
-// counts are the numbers of a digest that simply add up.
-func (d *Digest) counts() [16]*uint64 {
-	return [...]*uint64{
-		&d.Datagrams, &d.Bytes, &d.Records, &d.Lost, &d.Gaps, &d.Reordered, &d.Duplicates, &d.Restarts,
-		&d.SetsWithout, &d.SetsDropped, &d.BadDatagrams, &d.BadTimes, &d.Changes, &d.OutOfScope, &d.SetAside, &d.Refused,
-	}
 }
 
 // addIntervals adds records by sampling interval; a is changed where it has

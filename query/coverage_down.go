@@ -101,6 +101,8 @@ func (t *timeline) reason(from, to uint64) Reason {
 	switch {
 	case before != nil && before.end == ledger.EndClean:
 		return ReasonStopped
+	case before != nil && slices.ContainsFunc(t.runs, func(r runSpan) bool { return r.run == before.run && r.From >= to && !r.imported }):
+		return ReasonAsleep
 	case before != nil:
 		return ReasonCrashed
 	case after && !imported:

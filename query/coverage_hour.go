@@ -94,8 +94,8 @@ func (s *ledgerSum) settle() {
 	last := map[ledger.Run]int{}
 	runs := s.runs[:0]
 	for _, r := range s.runs {
-		// A run is one process: where it was up before and after, it was up.
-		if at, ok := last[r.run]; ok && !r.imported {
+		// A run goes on from hour to hour, unless the host slept meanwhile.
+		if at, ok := last[r.run]; ok && !r.imported && (runs[at].end == ledger.EndHour || r.From <= runs[at].To+signOfLife) {
 			runs[at].To, runs[at].end = max(runs[at].To, r.To), r.end
 			continue
 		}
@@ -159,11 +159,15 @@ func (h *hourReader) host(run ledger.Run, host *ledger.Host) {
 	kernel, queues := host.Dropped()
 	h.sum.kernel += kernel
 	h.sum.queues += queues
-	h.sum.notStored += host.Counting + host.Rejected.Count
+	h.sum.notStored += max(host.Counting, host.Rejected.Count)
 	h.sum.strangers += host.RefusedDatagrams()
 	h.sum.unstored = append(h.sum.unstored, host.Unstored...)
-	if host.Up.Length() > 0 {
-		h.sum.runs = append(h.sum.runs, runSpan{host.Up, run, host.Import, host.End})
+	up := host.Up
+	if host.Import && up.From != 0 && up.Length() == 0 {
+		up.To = up.From + 1 // a capture of one moment
+	}
+	if up.Length() > 0 { // else the run has only just begun
+		h.sum.runs = append(h.sum.runs, runSpan{up, run, host.Import, host.End})
 	}
 }
 

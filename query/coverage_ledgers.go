@@ -2,6 +2,7 @@ package query
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 
@@ -109,12 +110,26 @@ func (l *Ledgers) sums(ranges []hourRange, states map[hourRange]rangeState) ([]*
 		for end < len(ranges) && sums[end] == nil {
 			end++
 		}
-		if err := l.read(ranges[i:end], sums[i:end]); err != nil {
+		if err := l.readAll(ranges[i:end], sums[i:end]); err != nil {
 			return nil, err
 		}
 		l.keep(ranges[i:end], sums[i:end], states)
 	}
 	return sums, nil
+}
+
+// readAll reads the sums of ranges, parts of them side by side.
+func (l *Ledgers) readAll(ranges []hourRange, sums []*ledgerSum) error {
+	const least = 4 // ranges that are worth a goroutine
+	part := max(least, (len(ranges)+workers()-1)/workers())
+	errs := make([]error, (len(ranges)+part-1)/part)
+	var reading sync.WaitGroup
+	for i := range errs {
+		from, to := i*part, min((i+1)*part, len(ranges))
+		reading.Go(func() { errs[i] = l.read(ranges[from:to], sums[from:to]) })
+	}
+	reading.Wait()
+	return errors.Join(errs...)
 }
 
 // read reads the sums of ranges in one pass.

@@ -69,7 +69,7 @@ func (c *Coverage) downtime() []string {
 		return nil
 	}
 	fact := fmt.Sprintf("no collector ran for %s of %s", spanText(down), spanText(c.To-c.From))
-	why := map[Reason]string{ReasonStopped: "it was stopped", ReasonCrashed: "it crashed", ReasonNotStarted: "it was not started"}[worst.Reason]
+	why := map[Reason]string{ReasonStopped: "it was stopped", ReasonCrashed: "it crashed", ReasonNotStarted: "it was not started", ReasonAsleep: "it stood still, as if its host slept"}[worst.Reason]
 	if worst.From <= c.From && worst.To >= c.To {
 		return []string{"no collector ran in this window: " + why}
 	}
@@ -86,9 +86,13 @@ func (c *Coverage) lost() (facts []string) {
 		for _, g := range c.Unstored {
 			ms += g.To - g.From
 		}
-		facts = append(facts, fmt.Sprintf("nothing could be stored for %s: %s records not kept", spanText(ms), shortCount(c.NotStored)))
-		if ms == 0 {
-			facts[len(facts)-1] = shortCount(c.NotStored) + " records could not be stored"
+		switch {
+		case ms == 0:
+			facts = append(facts, shortCount(c.NotStored)+" records could not be stored")
+		case c.NotStored == 0:
+			facts = append(facts, "nothing could be stored for "+spanText(ms))
+		default:
+			facts = append(facts, fmt.Sprintf("nothing could be stored for %s: %s records not kept", spanText(ms), shortCount(c.NotStored)))
 		}
 	}
 	if c.Kernel+c.Queues > 0 {

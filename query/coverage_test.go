@@ -200,6 +200,19 @@ no collector ran in this window: it crashed`,
 all 1440-1800 collector crashed 0`,
 	},
 	{
+		name: "the host slept",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 0, 1510, ledger.EndOpen)
+			w.up(1, 1620, 1800, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 0, 1510)
+			w.hear(1, "192.0.2.1", 1620, 1800)
+		},
+		lines: `
+no collector ran for 1h50m of 6h00m, from 2025-11-24 01:10:00Z: it stood still, as if its host slept`,
+		worst: `
+all 1510-1620 collector asleep 220`,
+	},
+	{
 		name: "not started",
 		tell: func(w *ledgerWorld) {
 			w.hear(1, "192.0.2.1", 1440, 1445) // nobody was up: damage, or a ledger of a test

@@ -14,7 +14,7 @@ import (
 // the worst is shown, and what explains another stands above it.
 var stateRanks = []Reason{
 	StateNone, StateFine, ReasonScope, ReasonPurged, ReasonNoCapture, ReasonClock, ReasonTemplate, ReasonLost, ReasonQueue, ReasonKernel,
-	ReasonSilent, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
+	ReasonSilent, ReasonAsleep, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
 }
 
 // worseState returns the worse of two states.

@@ -19,7 +19,7 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // lockDir checks that dir is or can be a store, makes it one, and locks it.
 func lockDir(dir string, o Options) (io.Closer, error) {
 	if _, err := o.FS.Stat(dir); isNotExist(err) {
-		if o.ReadOnly {
+		if o.ReadOnly || o.Existing {
 			return nil, fmt.Errorf("%w: %s does not exist", ErrNotStore, dir)
 		}
 		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
@@ -34,7 +34,7 @@ func lockDir(dir string, o Options) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !isStore && o.ReadOnly {
+	if !isStore && (o.ReadOnly || o.Existing) {
 		return nil, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))

@@ -13,6 +13,9 @@ type Options struct {
 	// directory must exist. It is locked all the same.
 	ReadOnly bool
 
+	// Existing opens what is a store already and makes none.
+	Existing bool
+
 	// FlushEvery is how often appended rows are written to the log and synced:
 	// what a crash or a power cut can lose at most. Default 500 ms; negative
 	// leaves it to Flush.

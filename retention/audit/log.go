@@ -57,6 +57,17 @@ func (l *Log) Entries(from uint64, fn func(e Entry, hash string) error) error {
 	})
 }
 
+// Head returns the hash and the number of the last entry, "" and 0 for an empty
+// log.
+func (l *Log) Head() (hash string, number uint64, err error) {
+	err = l.store.ScanAudit(0, func(n uint64, value []byte) error {
+		_, hash, _ = decode(value) // also of one that was changed
+		number = n
+		return nil
+	})
+	return hash, number, err
+}
+
 // Trim deletes the entries that are older than keep, and leaves an entry that
 // says up to where. It returns how many went; with nothing to do it writes
 // nothing.
