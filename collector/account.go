@@ -12,10 +12,9 @@ import (
 type account struct {
 	tally  *tally // locked while it is set; nil: none
 	place  place
-	counts [ledger.CounterCount]uint64 // as last settled
-	errors [reasonCount]uint64         // likewise
-	size   units                       // data records of the datagram being decoded
-	folded uint32                      // hour in which the exporter was last counted as one of many
+	stats  ExporterStats // as last settled
+	size   units         // data records of the datagram being decoded
+	folded uint32        // hour in which the exporter was last counted as one of many
 }
 
 // A place is where something is counted.
@@ -126,22 +125,31 @@ func (e *exporter) elsewhere(key streamKey, received uint64, d *Decoder, fn func
 // settle gives the tally what was counted since the last time.
 func (e *exporter) settle(t *tally, d *Decoder) {
 	a := &e.account
-	if e.stats.Errors != a.errors {
+	if e.stats.Errors != a.stats.Errors {
 		for r, n := range e.stats.Errors {
-			t.errors[r] += n - a.errors[r]
+			t.errors[r] += n - a.stats.Errors[r]
 		}
-		a.errors = e.stats.Errors
+		a.stats.Errors = e.stats.Errors
 	}
-	now := e.stats.counts()
-	for c, n := range now {
-		if n == a.counts[c] {
+	// Of a usual datagram, only these three move.
+	now, was := &e.stats, &a.stats
+	t.entry.Counts[ledger.Datagrams] += now.Datagrams - was.Datagrams
+	t.entry.Counts[ledger.Bytes] += now.Bytes - was.Bytes
+	t.entry.Counts[ledger.Records] += now.Records - was.Records
+	was.Datagrams, was.Bytes, was.Records = now.Datagrams, now.Bytes, now.Records
+	if now.more == was.more && now.rare() == was.rare() {
+		return
+	}
+	counts, before := now.counts(), was.counts()
+	for c, n := range counts {
+		if n == before[c] {
 			continue
 		}
-		if missing := t.add(ledger.Counter(c), int64(n-a.counts[c])); missing < 0 {
+		if missing := t.add(ledger.Counter(c), int64(n-before[c])); missing < 0 {
 			d.book.takeBack(t.key, t.hour-1, ledger.Counter(c), missing)
 		}
 	}
-	a.counts = now
+	*was = *now
 }
 
 // rows counts the records from a row on, which came with h. mixed says that they

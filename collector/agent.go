@@ -21,6 +21,13 @@ const (
 type agent struct {
 	tracker
 	sources map[uint32]*source // by source id: type << 24 | index
+
+	// Some agents number the samples of all sources together.
+	samples  sequence // of these
+	sample   uint32   // number of the last sample
+	own, all uint32   // samples that were the next of their source; of all. Of one source only, both
+	wide     bool     // all of them explains the numbers, own does not
+	lost     int64    // samples counted as lost since that was last clear
 }
 
 // A source is one of an agent's sampling processes, an interface mostly.
@@ -44,7 +51,7 @@ func (e *exporter) agentOf(s *stream, h *header, d *Decoder) *agent {
 		if s.agents == nil {
 			s.agents = map[flow.Addr]*agent{}
 		}
-		a = &agent{tracker: newTracker(false), sources: map[uint32]*source{}}
+		a = &agent{tracker: newTracker(false), sources: map[uint32]*source{}, samples: newSequence(false)}
 		s.agents[h.agent] = a
 		e.settleIn(a, s, h, d)
 	}
@@ -73,7 +80,7 @@ func (e *exporter) sampled(a *agent, h *header, f sampled, d *Decoder) {
 		s = &source{sequence: newSequence(false)}
 		a.sources[f.source] = s
 	}
-	v := s.note(f.sequence, units{1, 1}, h)
+	v := a.numbered(s, f.sequence, h)
 	e.stats.more[ledger.LostSamples] += uint64(v.lost)
 	if v.reordered+v.duplicates > 0 {
 		return // what it says is older than what is known
@@ -87,6 +94,38 @@ func (e *exporter) sampled(a *agent, h *header, f sampled, d *Decoder) {
 		e.resampled(h.received, h.domain, s.rate, f.rate)
 	}
 	s.rate = f.rate
+}
+
+// numbersSeen is how many samples decide how an agent numbers them.
+const numbersSeen = 8
+
+// numbered takes in the number of a sample of a source.
+func (a *agent) numbered(s *source, number uint32, h *header) verdict {
+	if s.started && number == s.next {
+		a.own++
+	}
+	if a.samples.started && number == a.sample+1 {
+		a.all++
+	}
+	a.sample = number
+	v, together := s.note(number, units{1, 1}, h), a.samples.note(number, units{1, 1}, h)
+	if a.own+a.all >= numbersSeen {
+		if wide := a.all > a.own; wide != a.wide {
+			a.wide, v.lost, a.lost = wide, -a.lost, 0
+			return v
+		}
+		if a.own > 2*a.all || a.wide {
+			a.lost = 0
+		}
+	}
+	if a.wide {
+		v = together
+	}
+	if a.own+a.all >= 1<<16 {
+		a.own, a.all = a.own/2, a.all/2
+	}
+	a.lost += v.lost
+	return v
 }
 
 // settleIn looks whether an agent that is new to a stream was heard before:

@@ -236,8 +236,9 @@ func (b *book) write(all bool) error {
 	rows := map[uint32][]ledger.Row{}
 	for _, t := range batch {
 		t.mu.Lock()
-		t.dirty = false
-		rows[t.hour] = append(rows[t.hour], ledger.Row{Kind: ledger.KindEntry, Key: t.key, Entry: t.snapshot()})
+		if t.dirty = false; !t.gone { // else close has written it
+			rows[t.hour] = append(rows[t.hour], ledger.Row{Kind: ledger.KindEntry, Key: t.key, Entry: t.snapshot()})
+		}
 		t.mu.Unlock()
 	}
 	b.complete(rows)
@@ -324,9 +325,6 @@ func (b *book) close(now uint64) error {
 			}
 		}
 	}
-	b.mu.Lock()
-	b.dirty = slices.DeleteFunc(b.dirty, func(t *tally) bool { return b.hours[t.hour] == nil })
-	b.mu.Unlock()
 	return errors.Join(errs...)
 }
 

@@ -18,6 +18,7 @@ const (
 const (
 	firstWatch = 16
 	laterWatch = 64
+	plainAfter = 3 // steps, if there is nothing to doubt
 )
 
 // A tracker follows the numbers of one stream and finds out what they count.
@@ -28,12 +29,12 @@ type tracker struct {
 	size    units // records of the last datagram
 	number  uint32
 
-	watched, watch   uint8
-	fits             [countings]uint8 // of those watched: how many each way of counting explains
-	wild             uint8            // of those watched: how many leapt or went back
-	blame            verdict          // what was counted since the stream last looked sound
-	datagrams, total uint64           // and records in them, for conversion between units
-	raw, converted   int64            // lost, in the stream's unit and as counted
+	watched, watch uint8
+	fits           [countings]uint8 // of those watched: how many each way of counting explains
+	wild           uint8            // of those watched: how many leapt or went back
+	blame          verdict          // what was counted since the stream last looked sound
+	datagrams, sum uint64           // and records in them, for conversion between units
+	raw, converted int64            // lost, in the stream's unit and as counted
 }
 
 func newTracker(records bool) tracker {
@@ -44,15 +45,16 @@ func newTracker(records bool) tracker {
 // whether the stream had a sound look at the end of a watch.
 func (t *tracker) note(number uint32, size units, h *header) (v verdict, troubled bool) {
 	t.datagrams++
-	t.total += uint64(size.lo)
-	if t.started || t.how == unusable {
+	t.sum += uint64(size.lo)
+	first := t.datagrams == 1 && number == size.lo && size.lo > 0 // a step from zero, it seems
+	if first || t.started || t.how == unusable {
 		t.compare(number, size)
 	}
 	if t.how != unusable {
 		v = t.convert(t.follow(number, size, h))
 	}
 	t.number, t.size = number, size
-	if t.watched < t.watch {
+	if t.watched < t.watch && t.plain() == asStandard {
 		if v != (verdict{}) {
 			t.blame.add(v)
 			t.wild += uint8(min(v.restarts+v.duplicates, 1))
@@ -63,6 +65,25 @@ func (t *tracker) note(number uint32, size units, h *header) (v verdict, trouble
 	taken, troubled := t.judge(number, size, h)
 	v.add(taken)
 	return v, troubled
+}
+
+// usual takes in a number that is just the next one by the standard, which is
+// what nearly all are. It reports whether it was.
+func (t *tracker) usual(number uint32, size units, h *header) bool {
+	u := size
+	if !t.records {
+		u = units{1, 1}
+	}
+	if t.how != asStandard || t.watch == firstWatch || t.watched+1 >= t.watch || !t.isNext(number, h) {
+		return false
+	}
+	t.watched++
+	t.fits[asStandard]++
+	t.datagrams++
+	t.sum += uint64(size.lo)
+	t.advance(number, u, h)
+	t.number, t.size = number, size
+	return true
 }
 
 // follow hands the number to the sequence in the unit that the stream counts.
@@ -80,15 +101,29 @@ func (t *tracker) follow(number uint32, size units, h *header) verdict {
 // before. While the present one does, the others do not matter.
 func (t *tracker) compare(number uint32, size units) {
 	t.watched++
-	if t.how != unusable && t.step(t.how, number, size) {
+	if t.how != unusable && t.watch != firstWatch && t.step(t.how, number, size) {
 		t.fits[t.how]++
 		return
 	}
 	for c := range countings {
-		if c != t.how && t.step(c, number, size) {
+		if (c != unusable || t.how != unusable) && t.step(c, number, size) {
 			t.fits[c]++
 		}
 	}
+}
+
+// plain returns the way of counting that explains all steps of the first watch,
+// where the standard explains all but two at the most: it is not worth waiting
+// for the end. No loss looks like that.
+func (t *tracker) plain() counting {
+	if t.watch == firstWatch && t.watched >= plainAfter && t.fits[asStandard]+2 <= t.watched {
+		for c := inDatagrams; c < unusable; c++ {
+			if t.fits[c] == t.watched {
+				return c
+			}
+		}
+	}
+	return asStandard
 }
 
 // step reports whether a way of counting explains the step from the datagram
@@ -109,7 +144,7 @@ func (t *tracker) step(c counting, number uint32, size units) bool {
 // judge ends a watch. It decides how the stream counts, takes back what was
 // counted wrongly, and reports whether what is left looks like trouble.
 func (t *tracker) judge(number uint32, size units, h *header) (taken verdict, troubled bool) {
-	fits, wild, watched := t.fits, t.wild, t.watched
+	plain, fits, wild, watched := t.plain(), t.fits, t.wild, t.watched
 	t.fits, t.wild, t.watched, t.watch = [countings]uint8{}, 0, 0, laterWatch
 	own := fits[t.how]
 	if t.how == unusable {
@@ -122,6 +157,8 @@ func (t *tracker) judge(number uint32, size units, h *header) (taken verdict, tr
 		}
 	}
 	switch {
+	case plain != asStandard:
+		return t.change(plain, number, size, h), false
 	case best != t.how && (t.how == unusable || own < watched/4):
 		return t.change(best, number, size, h), false
 	case own < watched/4 && wild > watched/2:
@@ -151,7 +188,7 @@ func (t *tracker) convert(v verdict) verdict {
 		return v
 	}
 	t.raw += v.lost
-	mean := max(float64(t.total)/float64(t.datagrams), 1)
+	mean := max(float64(t.sum)/float64(t.datagrams), 1)
 	now := float64(t.raw) / mean
 	if t.records {
 		now = float64(t.raw) * mean

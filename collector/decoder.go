@@ -145,7 +145,7 @@ func (d *Decoder) fixed(b *flow.Batch, e *exporter, h *header, port uint16, payl
 	}
 	s.sampling = h.sampling
 	if h.version != 1 { // which has no sequence numbers
-		e.follow(s, h)
+		e.follow(s, h, d)
 	}
 	return err
 }
@@ -173,7 +173,7 @@ func (d *Decoder) templated(b *flow.Batch, e *exporter, h *header, port uint16, 
 	if err != nil { // whatever was cut off or skipped may have held records
 		e.account.size.hi += uint32(len(payload))
 	}
-	e.follow(s, h)
+	e.follow(s, h, d)
 	return err
 }
 

@@ -7,11 +7,10 @@ import "net/netip"
 // cannot be read is passed over.
 func Interfaces(state StateStore) (map[netip.Addr][]Interface, error) {
 	named := map[netip.Addr][]Interface{}
-	saved, err := SavedExporters(state)
-	for addr, e := range saved {
-		if len(e.Interfaces) > 0 {
-			named[addr] = e.Interfaces
+	err := scanSaved(state, func(addr netip.Addr, saved *savedExporter) {
+		if len(saved.Names) > 0 {
+			named[addr] = saved.Names
 		}
-	}
+	})
 	return named, err
 }

@@ -82,11 +82,16 @@ func newSequence(records bool) sequence {
 
 // note takes in the number of a datagram with so many units.
 func (q *sequence) note(number uint32, u units, h *header) verdict {
-	if number-q.next <= q.slack && q.started && h.uptime >= q.uptime && len(q.holes) == 0 {
+	if q.isNext(number, h) {
 		q.advance(number, u, h)
 		return verdict{}
 	}
 	return q.unusual(number, u, h)
+}
+
+// isNext reports whether a number is the next of a sequence without holes.
+func (q *sequence) isNext(number uint32, h *header) bool {
+	return number-q.next <= q.slack && q.started && h.uptime >= q.uptime && len(q.holes) == 0
 }
 
 // unusual is note for everything but the next number of a sequence without

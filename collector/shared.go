@@ -20,9 +20,10 @@ type common struct {
 	tracker
 	byPort   bool // of the domains of one port; else of the ports of one domain
 	key      streamKey
-	on       bool  // they do share it
-	left     int   // datagrams of the trial that are left; negative: of the rest after it
-	own, all int64 // trouble of the streams by themselves; of the common sequence
+	on       bool    // they do share it
+	left     int     // datagrams of the trial that are left; negative: of the rest after it
+	own, all int64   // trouble of the streams by themselves; of the common sequence
+	trial    verdict // what the common sequence told in the trial
 }
 
 // covers reports whether a stream belongs to the common sequence.
@@ -38,8 +39,11 @@ func (c *common) covers(key streamKey) bool {
 func trouble(v verdict) int64 { return v.lost + v.duplicates + restartCosts*v.restarts }
 
 // follow takes in the number of the datagram that was decoded.
-func (e *exporter) follow(s *stream, h *header) {
-	v := e.judge(s, h, e.account.size)
+func (e *exporter) follow(s *stream, h *header, d *Decoder) {
+	if s.common == nil && s.usual(h.sequence, e.account.size, h) {
+		return
+	}
+	v := e.judge(s, h, e.account.size, d)
 	if s.datagrams == 1 && e.replaces(s, h) {
 		v.restarts++
 	}
@@ -70,7 +74,7 @@ func (e *exporter) replaces(s *stream, h *header) bool {
 }
 
 // judge returns what the number of a datagram of a stream adds to the counters.
-func (e *exporter) judge(s *stream, h *header, size units) verdict {
+func (e *exporter) judge(s *stream, h *header, size units, d *Decoder) verdict {
 	v, troubled := s.tracker.note(h.sequence, size, h)
 	c := s.common
 	switch {
@@ -88,6 +92,9 @@ func (e *exporter) judge(s *stream, h *header, size units) verdict {
 	together, _ := c.note(h.sequence, size, h)
 	c.own, c.all = c.own+trouble(v), c.all+trouble(together)
 	c.left--
+	if !c.on {
+		c.trial.add(together)
+	}
 	switch {
 	case c.on && c.left > 0:
 		return together
@@ -101,16 +108,25 @@ func (e *exporter) judge(s *stream, h *header, size units) verdict {
 		return v
 	case c.own >= 16 && 4*c.all <= c.own:
 		c.on, c.left, c.own, c.all = true, trialRest, 0, 0
-		for _, member := range e.streams {
-			if member.common == c {
-				v.add(member.blame.negative())
-				member.blame = verdict{}
-			}
-		}
+		e.pardon(c, s, h, d)
+		v.add(s.blame.negative())
+		s.blame = verdict{}
+		v.add(c.trial)
 		return v
 	}
 	c.left = -trialRest
 	return v
+}
+
+// pardon takes back what was counted for the streams of a common sequence by
+// themselves, each where it was counted, but for the stream s.
+func (e *exporter) pardon(c *common, s *stream, h *header, d *Decoder) {
+	for _, member := range e.streams {
+		if member.common == c && member != s {
+			e.elsewhere(member.key, h.received, d, func() { e.stats.note(member.key.Version, member.blame.negative()) })
+			member.blame = verdict{}
+		}
+	}
 }
 
 // suspect starts a trial if the stream is one of several that could share a

@@ -37,10 +37,11 @@ type ExporterStats struct {
 	SetsWaiting    uint64 // data sets that wait for their template now
 	SetsRecovered  uint64 // waited and were decoded
 	SetsDropped    uint64 // waited in vain, or found no room
-	Held           int    // templates known now
 	LastReceived   uint64 // ms since 1970, of the last datagram
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
+
+	Domains []DomainStats // what is known of it now, by domain and version
 
 	more [ledger.CounterCount]uint64    // the counters of the ledger that have no field here
 	lost [ledger.UnitRecords + 1]uint64 // what of them is lost, by unit
@@ -73,6 +74,12 @@ func (s *ExporterStats) counts() [ledger.CounterCount]uint64 {
 	return c
 }
 
+// rare is a sum that moves whenever one of the counters does that have a field
+// here and stand still for most datagrams.
+func (s *ExporterStats) rare() uint64 {
+	return s.Templates + s.OptionsRecords + s.BadDatagrams + s.SetsRecovered + s.SetsDropped
+}
+
 // note adds what a sequence number of a protocol told.
 func (s *ExporterStats) note(version uint16, v verdict) {
 	if v == (verdict{}) {
@@ -101,7 +108,6 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	s.SetsWaiting += o.SetsWaiting
 	s.SetsRecovered += o.SetsRecovered
 	s.SetsDropped += o.SetsDropped
-	s.Held += o.Held
 	s.LastReceived = max(s.LastReceived, o.LastReceived)
 	s.LastRecord = max(s.LastRecord, o.LastRecord)
 	for i := range s.Errors {
@@ -124,9 +130,9 @@ func (d *Decoder) Stats() Stats {
 	for _, e := range d.all() {
 		e.mu.Lock()
 		if !e.gone {
-			stats := e.stats
-			stats.Held = e.templates
-			st.Exporters = append(st.Exporters, stats)
+			one := e.stats
+			one.Domains = e.domainStats()
+			st.Exporters = append(st.Exporters, one)
 		}
 		e.mu.Unlock()
 	}

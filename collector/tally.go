@@ -93,8 +93,9 @@ func (t *tally) heard(received, before uint64) {
 	}
 }
 
-// skewRows is how many records of a set are looked at for the median.
-const skewRows = 4
+// skewRows is the number of records of a set of which one is looked at for the
+// median of the skew, and stands for the others.
+const skewRows = 32
 
 // rows looks at the records of a set, from inclusive to exclusive: clocks and
 // sampling. It returns how many have impossible times. mixed says that the
@@ -112,7 +113,7 @@ func (t *tally) rows(b *flow.Batch, from, to int, received uint64, mixed bool) (
 		return t.clocks(starts, ends, received)
 	}
 	n := len(ends)
-	looks := min(n, skewRows)
+	looks := 1 + n/skewRows
 	for i := range looks {
 		at := t.row + i*n/looks
 		if at >= n {

@@ -49,7 +49,7 @@ type exporterReport struct {
 	Status    string   `json:"status"` // one of the statuses below
 	Domains   []uint32 `json:"domains"`
 	Versions  []string `json:"versions"`
-	Templates int      `json:"templates"` // that its data are read by
+	Templates int      `json:"templates"` // that it has announced, those of options among them
 
 	Now         *float64     `json:"records_per_second"`     // over the last minute; null: no collector runs, or it has not heard of it
 	Day         float64      `json:"records_per_second_day"` // over the day
@@ -243,21 +243,25 @@ func union[T cmp.Ordered](list, more []T) []T {
 // addState adds what the exporters defined, which the archive keeps apart from
 // the hours.
 func (l *local) addState(list *exporterList, details bool) error {
-	saved, err := collector.SavedExporters(l.store)
+	saved, err := collector.Domains(l.store)
 	if err != nil {
 		return fmt.Errorf("read what exporters defined: %w", err)
 	}
 	var past map[netip.Addr][]ledger.Event
+	var named map[netip.Addr][]collector.Interface
 	if details {
 		if past, err = collector.Histories(l.store); err != nil {
 			return fmt.Errorf("read the history of exporters: %w", err)
+		}
+		if named, err = collector.Interfaces(l.store); err != nil {
+			return fmt.Errorf("read the names of interfaces: %w", err)
 		}
 	}
 	known := l.knownAddresses(saved, past)
 	for i := range list.Exporters {
 		r := &list.Exporters[i]
 		for _, addr := range r.addresses(known) {
-			r.define(addr, saved[addr], details)
+			r.define(addr, saved[addr], named[addr])
 			for _, e := range past[addr] {
 				r.History = append(r.History, exporterEvent{Address: addr.String(), At: query.Moment(e.At), What: e.What, Domain: e.Domain, Detail: printable(e.Detail)})
 			}
@@ -269,7 +273,7 @@ func (l *local) addState(list *exporterList, details bool) error {
 
 // knownAddresses returns the addresses from which the exporters of the
 // configuration were heard at any time, by their names.
-func (l *local) knownAddresses(saved map[netip.Addr]collector.SavedExporter, past map[netip.Addr][]ledger.Event) map[string][]netip.Addr {
+func (l *local) knownAddresses(saved map[netip.Addr][]collector.DomainStats, past map[netip.Addr][]ledger.Event) map[string][]netip.Addr {
 	known := map[string][]netip.Addr{}
 	add := func(a netip.Addr) {
 		if k := l.known.Find(flow.AddrFromNetip(a)); k != nil {
@@ -302,13 +306,12 @@ func (r *exporterReport) addresses(known map[string][]netip.Addr) []netip.Addr {
 }
 
 // define adds what the state says of one address.
-func (r *exporterReport) define(addr netip.Addr, s collector.SavedExporter, details bool) {
-	r.Templates += s.Templates
-	r.Heard = max(r.Heard, query.Moment(s.Seen))
-	if !details {
-		return
+func (r *exporterReport) define(addr netip.Addr, domains []collector.DomainStats, named []collector.Interface) {
+	for _, d := range domains {
+		r.Templates += d.Templates
+		r.Heard = max(r.Heard, query.Moment(d.LastReceived))
 	}
-	for _, i := range s.Interfaces {
+	for _, i := range named {
 		r.Interfaces = append(r.Interfaces, exporterInterface{addr.String(), i.Index, printable(i.Name), printable(i.Description)})
 	}
 	slices.SortStableFunc(r.Interfaces, func(a, b exporterInterface) int { return cmp.Compare(a.Index, b.Index) })

@@ -55,7 +55,7 @@ func TestExportersWithoutCollector(t *testing.T) {
 		t.Fatalf("got %s", marshal(list))
 	}
 	border, campus, edge := list.Exporters[0], list.Exporters[1], list.Exporters[2]
-	if border.Name != "border-1" || border.Status != statusHeard || border.Now != nil || border.Templates != 1 || len(border.Interfaces) != 2 ||
+	if border.Name != "border-1" || border.Status != statusHeard || border.Now != nil || border.Templates != 2 || len(border.Interfaces) != 2 ||
 		border.Interfaces[1].Description != "to campus?[2J" || len(border.History) != 2 || border.Contact != "noc@example.net" {
 		t.Errorf("got %s", marshal(border))
 	}
@@ -87,7 +87,7 @@ func TestExportersOfACollector(t *testing.T) {
 	}
 	const want = `
    name      group         address       domains  version   templates  rec/s now  day   loss  sampling  skew  last heard            status
-   border-1  core          198.51.100.1  7        ipfix             1         10  6.1  0.36%  1:1000      2s  2026-11-22T14:02:05Z  heard
+   border-1  core          198.51.100.1  7        ipfix             2         10  6.1  0.36%  1:1000      2s  2026-11-22T14:02:05Z  heard
 !  campus-2  organisation  192.0.2.0/28  -        -                 0          -    0      -  -            -  -                     not heard
    -         -             2001:db8::7   0        netflow9          0          -  0.3     0%  1:1000      2s  2026-11-22T13:59:59Z  heard
 `

@@ -26,6 +26,7 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	daemon *daemon           // likewise
 	now    func() time.Time
+	runs   sync.Mutex       // one import at a time takes a number
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
 
@@ -157,7 +158,9 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
+	l.runs.Lock()
 	im, err := newImporter(ctx, l.store, l.now())
+	l.runs.Unlock()
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (l *local) snapshot(ctx context.Context) *metrics.Snapshot {
 
 // exporterMetrics returns the counters of one exporter.
 func (l *local) exporterMetrics(st *collector.ExporterStats) metrics.Exporter {
-	e := metrics.Exporter{Name: st.Exporter.String(), Templates: st.Held, Waiting: st.SetsWaiting, LostRecords: st.LostRecords(), Errors: map[string]uint64{}}
+	e := metrics.Exporter{Name: st.Exporter.String(), Waiting: st.SetsWaiting, LostRecords: st.LostRecords(), Errors: map[string]uint64{}}
 	if k := l.known.Find(flow.AddrFromNetip(st.Exporter)); k != nil && st.Exporter.IsValid() {
 		e.Name, e.Group, e.Known, e.Expected = k.Name, k.Group, true, k.Expected
 	}
@@ -48,6 +48,9 @@ func (l *local) exporterMetrics(st *collector.ExporterStats) metrics.Exporter {
 	}
 	if st.Datagrams > 0 {
 		e.Last = time.UnixMilli(int64(st.LastReceived))
+	}
+	for _, d := range st.Domains {
+		e.Templates += d.Templates
 	}
 	for c := range e.Counts {
 		e.Counts[c] = st.Count(ledger.Counter(c))
