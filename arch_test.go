@@ -40,7 +40,9 @@ var doors = map[string]door{
 	// yaml: its test reads the alert rules in docs.
 	"command/metrics": {[]string{"flow"}, []string{"github.com/prometheus/client_golang", "go.yaml.in/yaml/v3"}},
 	"bench":           {weir: []string{"flow"}},
-	"testdata":        {},
+	// A program: it reads captures to send them, and processes' CPU clocks.
+	"bench/compare": {[]string{"flow", "collector"}, []string{"golang.org/x/sys"}},
+	"testdata":      {},
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.

@@ -152,8 +152,9 @@ func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, repor
 func readLine(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
+		line = bytes.Clone(line) // reading on overwrites it
 		rest, restErr := in.ReadBytes('\n')
-		line, err = append(bytes.Clone(line), rest...), restErr
+		line, err = append(line, rest...), restErr
 	}
 	if err != nil {
 		if len(line) > 0 && errors.Is(err, io.EOF) {

@@ -388,6 +388,19 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
+// An answer about thousands of addresses is one line, longer than any buffer.
+func TestReadAnswerOfALongLine(t *testing.T) {
+	var want strings.Builder
+	for i := range 40_000 {
+		fmt.Fprint(&want, i, " ")
+	}
+	var got string
+	err := readAnswer(strings.NewReader(`{"result":"`+want.String()+`"}`+"\n"), &got, nil, nil)
+	if err != nil || got != want.String() {
+		t.Errorf("%d bytes, %v; want the %d that were sent", len(got), err, want.Len())
+	}
+}
+
 func TestProgressText(t *testing.T) {
 	at := &query.Progress{Buckets: 3, Total: 2160, Rows: 2_000_000, Matched: 7}
 	if got, want := progressText(at, 2*time.Second), "3 of 2160 hours, 2.00M flows looked at (1.00M/s), 7 match, 2 s; Ctrl-C stops"; got != want {

@@ -70,11 +70,26 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Logger:                      pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
 		EventListener:               s.events(),
 	}
+	o.Experimental.SpanPolicyFunc = ownTables
 	for i := range o.Levels {
 		// Values are compressed by column already.
 		o.Levels[i].Compression = func() *block.CompressionProfile { return block.NoCompression }
 	}
 	return o
+}
+
+// ownTables has Pebble end a table where a bucket ends: at the end key of a
+// policy it finishes the table at hand. What is dropped or replaced is then whole
+// tables. A table that spans two buckets would live on for the sake of the other
+// one, with all bytes of the one that went.
+func ownTables(startKey []byte) (policy pebble.SpanPolicy, endKey []byte, err error) {
+	switch h, _, _, isBucket := splitBucketKey(startKey); {
+	case isBucket:
+		_, endKey = bucketSpan(h, h)
+	case len(startKey) == 0 || startKey[0] < prefixBucket:
+		endKey = []byte{prefixBucket}
+	}
+	return policy, endKey, nil
 }
 
 // lockedFS is a file system whose data directory is locked already.
