@@ -152,9 +152,11 @@ func (e *exporter) settle(t *tally, d *Decoder) {
 	*was = *now
 }
 
-// rows counts the records from a row on, which came with h. mixed says that they
-// may have several sampling intervals.
+// rows counts the records from a row on, which came with h, by the sampling
+// interval that the configuration says if it says one. mixed says that they may
+// have several.
 func (e *exporter) rows(b *flow.Batch, from int, h *header, mixed bool) {
+	e.override(b, from)
 	if t := e.account.tally; t != nil && b.Len() > from {
 		e.stats.more[ledger.BadTimes] += t.rows(b, from, b.Len(), h.received, mixed)
 	}

@@ -39,6 +39,7 @@ type Options struct {
 	Now    func() time.Time // the clock; nil: time.Now
 	Logger *slog.Logger     // nil: none
 	Limits Limits           // zero fields: DefaultLimits
+	Policy *Policy          // whose datagrams are taken, and what with their records; nil: all, as they come
 
 	Workers       int           // sockets and goroutines for each address; 0: 2
 	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
@@ -104,7 +105,7 @@ func New(o Options) (*Collector, error) {
 			return nil, err
 		}
 	}
-	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Ledger: o.Ledger, Known: o.Known}
+	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy, Ledger: o.Ledger, Known: o.Known}
 	if o.Ledger != nil && o.State != nil {
 		var err error
 		if d.Run, err = NewRun(o.State, o.Now()); err != nil {

@@ -20,6 +20,7 @@ type DecoderOptions struct {
 	State  StateStore   // keeps templates and sampling tables across restarts; nil: forget them
 	Logger *slog.Logger // for complaints, rate-limited; nil: none
 	Limits Limits       // zero fields: DefaultLimits
+	Policy *Policy      // whose datagrams are taken, and what with their records; nil: all, as they come
 
 	Ledger Ledger           // takes what is counted; nil: nobody wants to know
 	Run    ledger.Run       // names its rows; 0: the time of NewDecoder. NewRun gives one that no other run has
@@ -35,6 +36,7 @@ type Decoder struct {
 	formats fixedFormats
 	state   StateStore
 	log     *complaints
+	policy  *Policy
 	book    *book // nil: without a ledger
 	known   ledger.Directory
 	agents  agentSources
@@ -62,6 +64,7 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		formats:   newFixedFormats(),
 		state:     o.State,
 		log:       newComplaints(o.Logger),
+		policy:    o.Policy,
 		known:     o.Known,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
@@ -78,14 +81,20 @@ func NewDecoder(o DecoderOptions) *Decoder {
 // waited for a template of this datagram are decoded too, with their own time
 // of receipt.
 //
+// A datagram that the Policy refuses is counted there and is no error.
+//
 // payload is not kept and may be reused.
 func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, payload []byte) error {
 	addr := normalAddr(src.Addr())
+	if !d.policy.admits(addr, received) {
+		return nil
+	}
 	e := d.lock(addr)
 	defer e.mu.Unlock()
 	e.stats.Datagrams++
 	e.stats.Bytes += uint64(len(payload))
 	e.stats.LastReceived = max(e.stats.LastReceived, received)
+	d.policy.applyTo(e)
 	if e.chronicle.first == 0 {
 		e.chronicle.first = received
 	}
@@ -98,6 +107,7 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 	if b.Len() > before {
 		e.stats.LastRecord = max(e.stats.LastRecord, received)
 	}
+	d.policy.sift(e, b, before, received)
 	e.finish(received, d)
 	return err
 }

@@ -55,9 +55,11 @@ type exporter struct {
 	templateBytes int
 	tableBytes    int // of sampling tables and names
 	stats         ExporterStats
-	head          header   // of the datagram being decoded; here, so that it costs no allocation
-	work          decoding // of the set being decoded; likewise
-	account       account  // of the datagram being decoded
+	rule          *rule      // of the Policy; nil: there is none
+	scope         scopeTally // of this hour
+	head          header     // of the datagram being decoded; here, so that it costs no allocation
+	work          decoding   // of the set being decoded; likewise
+	account       account    // of the datagram being decoded
 	chronicle     chronicle
 	changed       bool // there is something new to persist
 	gone          bool // evicted; look it up again

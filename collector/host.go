@@ -83,6 +83,21 @@ func (b *book) kernelDrops(now uint64, where string, n uint64) {
 	p.hostDirty = true
 }
 
+// refusals takes over what a policy refused in the hours that are open, those of
+// a page that is written again under another run left out: they are written.
+func (b *book) refusals(policy *Policy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for hour, p := range b.hours {
+		by, others := policy.Refused(hour)
+		_, again := b.over[hour]
+		if again || len(by) == 0 || slices.Equal(by, p.host.Senders) && others == p.host.Others {
+			continue
+		}
+		p.host.Senders, p.host.Others, p.hostDirty = by, others, true
+	}
+}
+
 // unstored counts records that the sink refused, of which the first was received
 // at from. Until stored is called, nothing can be stored.
 func (b *book) unstored(from, now uint64, records int, why string) {
@@ -161,6 +176,7 @@ func (c *Collector) writeLedger(last bool) {
 		s.told = dropped
 	}
 	book.alive(c.lastSign, now)
+	book.refusals(c.decoder.policy)
 	hourEnds := now/hourMS != c.lastSign/hourMS
 	c.lastSign = now
 	if last {

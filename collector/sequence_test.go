@@ -324,6 +324,45 @@ func TestSequenceMemory(t *testing.T) {
 	}
 }
 
+// Whatever the numbers and clocks are, what is remembered is in order and in
+// bounds, and never more is taken back than was counted.
+func TestSequenceOfAnything(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		q := newSequence(seed%2 == 0)
+		h := &header{version: uint16(flow.VersionNF9), hasUptime: true, received: testTime, exportMS: testTime}
+		number, total := r.Uint32(), verdict{}
+		for i := range 2000 {
+			h.received += r.Uint64N(1 << r.IntN(16))
+			h.exportMS += r.Uint64N(1<<r.IntN(14)) - 500
+			h.uptime += uint32(r.Uint64N(1 << r.IntN(14)))
+			switch r.IntN(10) {
+			case 0:
+				number = r.Uint32()
+			case 1:
+				h.uptime = r.Uint32()
+			case 2, 3, 4:
+				number -= r.Uint32N(1 << r.IntN(15))
+			default:
+				number += r.Uint32N(1 << r.IntN(12))
+			}
+			u := units{r.Uint32N(40), 0}
+			u.hi = u.lo + r.Uint32N(1<<r.IntN(12))
+			total.add(q.note(number, u, h))
+			if total.lost < 0 || total.gaps < 0 || total.reordered < 0 || q.known > q.window || len(q.holes) > maxHoles {
+				t.Fatalf("seed %d, step %d: counted %v, %d known, %d holes", seed, i, total, q.known, len(q.holes))
+			}
+			last := q.next - q.known
+			for _, o := range q.holes {
+				if o.from-last > q.known || o.to-o.from > q.known || o.from == o.to || q.next-o.to > q.known {
+					t.Fatalf("seed %d, step %d: holes %v from %d to %d", seed, i, q.holes, q.next-q.known, q.next)
+				}
+				last = o.to
+			}
+		}
+	}
+}
+
 func TestUncertainSizes(t *testing.T) {
 	h := func(at uint64) *header { return &header{version: 10, received: testTime + at, exportMS: testTime + at} }
 	for _, c := range []struct {

@@ -21,6 +21,7 @@ type Stats struct {
 	Sockets     []ledger.Drop // of them, by listening address
 	SinkErrors  uint64        // batches that the sink refused
 	LostRecords uint64        // records in them
+	Refused     uint64        // datagrams of senders that the Policy refused
 }
 
 // ExporterStats are the counters of one exporter.
@@ -136,6 +137,7 @@ func (d *Decoder) Stats() Stats {
 		}
 		e.mu.Unlock()
 	}
+	st.Refused = d.policy.refusedTotal()
 	slices.SortFunc(st.Exporters, func(a, b ExporterStats) int { return a.Exporter.Compare(b.Exporter) })
 	st.Total.add(&st.Other)
 	for i := range st.Exporters {

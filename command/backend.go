@@ -90,6 +90,22 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if err := checkOwner(dir); err != nil {
 		return nil, err
 	}
+	s, err := openStore(dir, mode)
+	if err != nil {
+		return nil, err
+	}
+	l := &local{store: s, now: std.Now}
+	if l.known, err = knownIn(ctx, s); err != nil {
+		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
+	}
+	if names := exporterNames(l.known); names != nil {
+		l.names = &query.Names{Exporters: names}
+	}
+	return newAudited(l), nil
+}
+
+// openStore opens the archive in dir, as far as this user may.
+func openStore(dir string, mode openMode) (*store.Store, error) {
 	s, err := store.Open(dir, store.Options{Existing: mode != modeCreate})
 	if mode == modeRead && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		// What is there can be listed; records are not read without a note of it.
@@ -98,17 +114,7 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, &storeError{fmt.Sprintf("%v; run weir as the user that owns the archive", err)}
 	}
-	if err != nil {
-		return nil, err
-	}
-	l := &local{store: s, now: std.Now}
-	if l.known, err = readKnown(s); err != nil {
-		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
-	}
-	if names := exporterNames(l.known); names != nil {
-		l.names = &query.Names{Exporters: names}
-	}
-	return newAudited(l), nil
+	return s, err
 }
 
 // checkOwner refuses an archive of another user: what this process writes there

@@ -92,6 +92,7 @@ func commands() []*command {
 		checkCommand(),
 		auditCommand(),
 		retentionCommand(),
+		quarantineCommand(),
 		explainCommand(),
 		demoCommand(),
 		generateCommand(),
@@ -197,7 +198,7 @@ func (d *command) build(std *Std, run *runner) *cli.Command {
 			if *run, err = d.prepare(c, std); err != nil {
 				return err
 			}
-			*run, err = withTimeout(c, *run)
+			*run, err = withTimeout(c, withKnown(c, *run))
 			return err
 		},
 	}

@@ -24,6 +24,7 @@ type config struct {
 	Networks  []networkEntry
 	Known     ledger.Directory // the exporters of exporters:
 	Only      bool             // what others send is refused
+	Scope     *scopeConfig     // nil: whose addresses records have does not matter
 	MMDB      []string         // names of MaxMind-format files
 	Audit     auditPolicy
 	Socket    socketPolicy
@@ -51,6 +52,7 @@ var configKeys = []struct {
 	{"metrics", func(c *config, v *yaml.Node) (err error) { c.Metrics, err = text(v); return err }},
 	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
+	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
@@ -97,14 +99,22 @@ func readKeys(name string, root *yaml.Node) (*config, error) {
 		}
 		lines[key.Value] = key.Line
 		if err := readKey(c, key, value); err != nil {
-			line := key.Line
-			if at, ok := err.(*lined); ok {
-				line, err = at.line, at.err
-			}
-			return nil, prefixUsage(fmt.Sprintf("%s:%d", name, line), err)
+			return nil, atLine(name, key.Line, err)
 		}
 	}
+	if err := c.check(); err != nil {
+		return nil, atLine(name, root.Line, err)
+	}
 	return c, nil
+}
+
+// atLine says where in a file a mistake is, in the given line if it does not
+// know better.
+func atLine(name string, line int, err error) error {
+	if at, ok := err.(*lined); ok {
+		line, err = at.line, at.err
+	}
+	return prefixUsage(fmt.Sprintf("%s:%d", name, line), err)
 }
 
 func readKey(c *config, key, value *yaml.Node) error {

@@ -2,16 +2,19 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
 
 	"weir/flow"
 	"weir/flow/ledger"
 	"weir/query"
+	"weir/store"
 )
 
 // onlyKnown is what exporters: says where others are refused, alone or as an
@@ -249,4 +252,27 @@ func exporterNames(d ledger.Directory) *query.Labels {
 		return nil
 	}
 	return query.NewLabels(list)
+}
+
+// knownKey is under what a context carries the exporters of --config.
+type knownKey struct{}
+
+// withKnown runs a command that has --config with the exporters of that file.
+func withKnown(c *cli.Context, run runner) runner {
+	n, ok := c.App.Metadata[namingKey].(*naming)
+	if !ok || n.config.Known == nil {
+		return run
+	}
+	return func(ctx context.Context, std *Std) error {
+		return run(context.WithValue(ctx, knownKey{}, n.config.Known), std)
+	}
+}
+
+// knownIn returns the exporters that a command goes by which opens the archive
+// itself: those of its --config, else those of the last collector.
+func knownIn(ctx context.Context, s *store.Store) (ledger.Directory, error) {
+	if d, ok := ctx.Value(knownKey{}).(ledger.Directory); ok {
+		return d, nil
+	}
+	return readKnown(s)
 }

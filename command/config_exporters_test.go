@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"net/netip"
 	"path/filepath"
 	"reflect"
@@ -8,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
+	"weir/collector"
 	"weir/flow"
 	"weir/flow/ledger"
 	"weir/query"
@@ -158,7 +162,95 @@ func TestKnownIsWrittenDown(t *testing.T) {
 	if got, err := readKnown(s); err == nil || got != nil {
 		t.Errorf("what cannot be read gives %+v, %v", got, err)
 	}
+	if err := writeKnown(s, exampleKnown[:1]); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+	std, _, errs := testStd()
+	app := &cli.App{Metadata: map[string]any{namingKey: &naming{config: &config{Known: exampleKnown}}}}
+	for name, wrap := range map[string]func(runner) runner{
+		"of the collector": func(run runner) runner { return run },
+		"of --config":      func(run runner) runner { return withKnown(cli.NewContext(app, nil, nil), run) },
+	} {
+		want := exampleKnown[:1]
+		if name == "of --config" {
+			want = exampleKnown
+		}
+		err := wrap(func(ctx context.Context, std *Std) error {
+			b, err := openBackend(ctx, dir, modeRead, std)
+			if err != nil {
+				return err
+			}
+			if got := b.(*audited).known; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: got %+v, want %+v", name, got, want)
+			}
+			return b.Close()
+		})(t.Context(), std)
+		if err != nil || errs.Len() > 0 {
+			t.Errorf("%s: %v, %s", name, err, errs)
+		}
+	}
+}
+
+func TestConfigScope(t *testing.T) {
+	const before = "networks: [{name: a, prefix: 192.0.2.0/24}]\nexporters:\n  - {name: x, address: 192.0.2.1, group: core}\n  - {name: y, address: 192.0.2.2, group: organisation}\n"
+	for _, tt := range []struct {
+		text string
+		want scopeConfig
+		sets bool
+	}{
+		{before + "scope: {}\n", scopeConfig{Keep: 7 * 24 * time.Hour}, false},
+		{before + "scope: {default: refuse, quarantine: 12h}\n", scopeConfig{Default: collector.Refuse, Keep: 12 * time.Hour}, false},
+		{"scope: {groups: {core: keep, organisation: quarantine}}\n" + before,
+			scopeConfig{Groups: map[string]collector.Treatment{"core": collector.Keep, "organisation": collector.SetAside}, Keep: 7 * 24 * time.Hour}, true},
+		{before + "scope: {default: quarantine}\n", scopeConfig{Default: collector.SetAside, Keep: 7 * 24 * time.Hour}, true},
+	} {
+		c, err := parseConfig("weir.yaml", []byte(tt.text))
+		if err != nil {
+			t.Errorf("%s: %v", tt.text, err)
+			continue
+		}
+		got := c.Scope
+		if got.Default != tt.want.Default || got.Keep != tt.want.Keep || len(got.Groups) != len(tt.want.Groups) || c.setsAside() != tt.sets {
+			t.Errorf("%s: got %+v, want %+v", tt.text, got, tt.want)
+		}
+		for group, want := range tt.want.Groups {
+			if got.Groups[group] != want {
+				t.Errorf("%s: %s is %v, want %v", tt.text, group, got.Groups[group], want)
+			}
+		}
+	}
+	c, err := parseConfig("weir.yaml", []byte(before))
+	if err != nil || c.Scope != nil || c.scope(nil) != nil || c.setsAside() {
+		t.Errorf("without scope: got %+v, %v", c, err)
+	}
+}
+
+func TestConfigScopeRefuses(t *testing.T) {
+	const before = "networks: [{name: a, prefix: 192.0.2.0/24}]\nexporters: [{name: x, address: 192.0.2.1, group: organisation}]\nscope:\n"
+	tests := []struct{ text, want string }{
+		{"scope:\n  default: keep\n", "weir.yaml:2: scope: there are no networks: to compare records with"},
+		{"scope: keep\n", "weir.yaml:1: scope: not keys and values; the keys are default, groups, quarantine"},
+		{before + "  defualt: keep\n", `weir.yaml:4: scope: unknown key "defualt"; did you mean "default"?`},
+		{before + "  default: drop\n", `weir.yaml:4: scope: default: no treatment "drop"; it is one of keep, quarantine, refuse`},
+		{before + "  groups:\n    organisation: refused\n", `weir.yaml:5: scope: groups: organisation: no treatment "refused"; did you mean "refuse"?`},
+		{before + "  groups:\n    organization: refuse\n", `weir.yaml:5: scope: groups: no exporter is of group "organization"; did you mean "organisation"?`},
+		{before + "  groups:\n    organisation: refuse\n    organisation: keep\n", "weir.yaml:6: scope: groups: organisation is given twice"},
+		{before + "  groups:\n    '': refuse\n", "weir.yaml:5: scope: groups: a group is one word"},
+		{before + "  groups: refuse\n", "weir.yaml:4: scope: groups: not keys and values"},
+		{before + "  quarantine: 30m\n", "weir.yaml:4: scope: quarantine: 30m is less than an hour"},
+		{before + "  quarantine: 7\n", `weir.yaml:4: scope: quarantine: "7" is not a span of time`},
+	}
+	for _, tt := range tests {
+		_, err := parseConfig("weir.yaml", []byte(tt.text))
+		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("parseConfig(%q):\n got %v\nwant %s…", tt.text, err, tt.want)
+			continue
+		}
+		if exitStatus(err) != exitUsage || strings.Contains(err.Error(), "\n") {
+			t.Errorf("parseConfig(%q): error %q has status %d", tt.text, err, exitStatus(err))
+		}
 	}
 }

@@ -165,7 +165,7 @@ func (c *config) readNetworks(list *yaml.Node) error {
 		}
 		names[strings.ToLower(n.Name)] = n.Name
 		for _, p := range n.Prefixes {
-			if at, twice := lines[p]; twice && c.Networks[at].Name != n.Name {
+			if at, twice := lines[p]; twice && at < len(c.Networks) && c.Networks[at].Name != n.Name {
 				return usagef("%s is both %s and %s", prefixText(p), c.Networks[at].Name, n.Name)
 			}
 			lines[p] = len(c.Networks)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"time"
 
 	"weir/collector"
 	"weir/flow"
@@ -28,14 +27,14 @@ type importer struct {
 	result  importResult
 }
 
-func newImporter(ctx context.Context, s *store.Store, now time.Time) (*importer, error) {
-	run, err := collector.NewRun(s, now)
+func newImporter(ctx context.Context, l *local) (*importer, error) {
+	run, err := collector.NewRun(l.store, l.now())
 	if err != nil {
 		return nil, err
 	}
 	return &importer{
-		ctx: ctx, store: s,
-		decoder: collector.NewDecoder(collector.DecoderOptions{Ledger: s, Run: run, Import: true}),
+		ctx: ctx, store: l.store,
+		decoder: collector.NewDecoder(collector.DecoderOptions{Ledger: l.store, Run: run, Import: true, Known: l.known}),
 		batch:   flow.NewBatch(importRows), hours: make(map[store.Hour]bool),
 	}, nil
 }

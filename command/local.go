@@ -26,6 +26,7 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	daemon *daemon           // likewise
 	now    func() time.Time
+	aside  *quarantine      // of the collector; nil: it has none, or none runs
 	runs   sync.Mutex       // one import at a time takes a number
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
@@ -151,6 +152,14 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 	if l.keeper != nil {
 		keeper.Tick(ctx)
 	}
+	if l.aside != nil {
+		_, err = l.aside.ConfirmRetention(ctx)
+	} else if l.keeper == nil {
+		err = confirmQuarantine(l.store.Dir(), l.now)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
 }
 
@@ -159,7 +168,7 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
 	l.runs.Lock()
-	im, err := newImporter(ctx, l.store, l.now())
+	im, err := newImporter(ctx, l)
 	l.runs.Unlock()
 	if err != nil {
 		return nil, err

@@ -172,6 +172,11 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 		return err
 	}
 	defer b.Close()
+	return answerQuery(ctx, std, b, o)
+}
+
+// answerQuery prints the flows of an archive that match.
+func answerQuery(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if o.splitBy != "" {
 		return runSplit(ctx, std, b, o)
 	}

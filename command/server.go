@@ -29,6 +29,7 @@ const (
 // A server answers on the daemon's socket.
 type server struct {
 	backend backend
+	held    *audited // the quarantine, if it is what is asked about; else nil
 	log     *slog.Logger
 	slots   chan struct{} // a token for each question being answered
 	sums    chan struct{} // a token for each of them that sums up groups
@@ -138,6 +139,9 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathConfirm, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.ConfirmRetention(ctx)
 	})
+	if s.held != nil {
+		handleHeld(mux, s, s.held)
+	}
 	return s.checkProtocol(mux)
 }
 

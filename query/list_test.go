@@ -176,6 +176,17 @@ func TestExporterNames(t *testing.T) {
 	if _, err := Parse("exporter edge-2", o); err == nil {
 		t.Error("an exporter without a name was found")
 	}
+	for text, want := range map[string]bool{"edge-1": true, "192.0.2.0/24": true, "[ring 192.0.2.5]": true, "ring": false} {
+		is, err := ParseExporter(text, o)
+		if err != nil || is(flow.AddrFrom4(0xc0000205)) != want {
+			t.Errorf("%s: %v, want that 192.0.2.5 is meant: %v", text, err, want)
+		}
+	}
+	for _, text := range []string{"", "edge-2", "edge-1 or any", "[edge-1]or(any)", "edge-1)or(any"} {
+		if _, err := ParseExporter(text, o); err == nil {
+			t.Errorf("ParseExporter(%q) is taken", text)
+		}
+	}
 }
 
 // TestAbsentIsFalse pins what a condition on a field that a record lacks is.
