@@ -202,10 +202,11 @@ func (p *gridPrinter) char(m coverageMark, small bool) rune {
 
 // legend explains the marks that occur.
 func (p *gridPrinter) legend(rows []gridRow, step, columns int) {
-	seen := map[rune]bool{}
+	seen, small := map[rune]bool{}, false
 	for _, r := range rows {
-		for _, m := range r.marks {
+		for i, m := range r.marks {
 			seen[m.char] = true
+			small = small || r.isSmall(i)
 		}
 	}
 	var parts []string
@@ -213,6 +214,9 @@ func (p *gridPrinter) legend(rows []gridRow, step, columns int) {
 		if seen[m.char] {
 			parts = append(parts, string(p.char(m, false))+" "+m.about)
 		}
+	}
+	if small {
+		parts = append(parts, "a small letter is less than half of the time")
 	}
 	if step > 1 {
 		parts = append(parts, fmt.Sprintf("a character is %s", plural(step, "hour")))

@@ -96,6 +96,7 @@ campus-2     SSSSSSSSSSSSSSSSSS
 K dropped in the kernel   S exporter silent
 T template missing   D collector stopped
 C collector crashed
+a small letter is less than half of the time
 `},
 		{"without unicode", 1, 200, false, false, `
 2026-11 UTC  2026-11-20 Fri     2026-11-21 Sat           2026-11-22 Sun
@@ -106,6 +107,7 @@ border-1     ............D..... ......K=*#-=*#-=*#...... ......SSSSSSSSSSSS
 campus-2     SSSSSSSSSSSSDSSSSS SSSSSSSSSSSSSSSSSSSSSSSS SSSSSSSSSSSSSSSSSS
 
 . complete   - loss under 1 %   = loss under 10 %   * loss under 50 %   # loss above that   K dropped in the kernel   S exporter silent   T template missing   D collector stopped   C collector crashed
+a small letter is less than half of the time
 `},
 		{"several hours", 12, 40, true, false, `
 2026-11 UTC  20 21
@@ -118,6 +120,7 @@ campus-2     SD SS S
 S exporter silent   T template missing
 D collector stopped
 C collector crashed
+a small letter is less than half of the time
 a character is 12 hours
 `},
 	} {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"weir/collector"
 	"weir/command/metrics"
@@ -114,7 +115,7 @@ func (l *local) exporters(ctx context.Context, req exportersRequest) (*exporterL
 	if err != nil {
 		return nil, nil, err
 	}
-	list := &exporterList{AsOf: query.Moment(end), From: grid.From, Collecting: l.daemon != nil, Damaged: grid.Damaged}
+	list := &exporterList{AsOf: query.Moment(end), From: max(grid.From, firstUp(grid.Hosts)), Collecting: l.daemon != nil, Damaged: grid.Damaged}
 	if l.daemon == nil {
 		list.AsOf = min(list.AsOf, max(lastUp(grid.Hosts), list.From))
 	}
@@ -154,6 +155,16 @@ func lastUp(hosts []query.HostDigest) query.Moment {
 		}
 	}
 	return query.Moment(last)
+}
+
+// firstUp returns the first such moment, 0 if there is none.
+func firstUp(hosts []query.HostDigest) query.Moment {
+	for _, h := range hosts {
+		if len(h.Up) > 0 {
+			return query.Moment(h.Up[0].From)
+		}
+	}
+	return 0
 }
 
 // gather makes a report for each exporter of a grid, by name where it has one.
@@ -321,7 +332,7 @@ func (r *exporterReport) define(addr netip.Addr, domains []collector.DomainStats
 func (l *local) addRates(list *exporterList) {
 	var of map[netip.Addr]float64
 	if l.daemon != nil {
-		_, of, _ = l.daemon.rates.rates()
+		_, of, _ = l.daemon.rates.rates(time.Now())
 	}
 	span := float64(max(list.AsOf, list.From)-list.From) / 1000
 	for i := range list.Exporters {

@@ -61,22 +61,23 @@ func (m *meter) read(at time.Time) {
 	m.readings = append(m.readings[max(len(m.readings)-meterReadings+1, 0):], r)
 }
 
-// rates returns the records a second over the last minute, or since the start:
-// of all, and of each exporter that has sent since the start. ok is false while
-// there is nothing to compare.
-func (m *meter) rates() (all float64, of map[netip.Addr]float64, ok bool) {
+// rates returns the records a second over the last minute, or since the start,
+// up to now: of all, and of each exporter that has sent since the start. ok is
+// false while there is nothing to compare.
+func (m *meter) rates(now time.Time) (all float64, of map[netip.Addr]float64, ok bool) {
+	st := m.stats()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first, last := m.readings[0], m.readings[len(m.readings)-1]
-	span := last.at.Sub(first.at).Seconds()
-	if span <= 0 {
+	first := m.readings[0]
+	span := now.Sub(first.at).Seconds()
+	if span < 1 {
 		return 0, nil, false
 	}
-	of = make(map[netip.Addr]float64, len(last.of))
-	for addr, n := range last.of {
-		of[addr] = float64(grown(first.of[addr], n)) / span
+	of = make(map[netip.Addr]float64, len(st.Exporters))
+	for _, e := range st.Exporters {
+		of[e.Exporter] = float64(grown(first.of[e.Exporter], e.Records)) / span
 	}
-	return float64(grown(first.records, last.records)) / span, of, true
+	return float64(grown(first.records, st.Total.Records)) / span, of, true
 }
 
 // grown returns by how much a counter grew. One that was forgotten and came back

@@ -21,21 +21,25 @@ func TestMeter(t *testing.T) {
 		}
 	}
 	m := newMeter(func() collector.Stats { return st })
-	if _, _, ok := m.rates(); ok {
-		t.Error("rates of one reading")
-	}
 	start := m.readings[0].at
+	if _, _, ok := m.rates(start.Add(time.Second / 2)); ok {
+		t.Error("rates of no time")
+	}
+	set(30)
+	if all, _, ok := m.rates(start.Add(3 * time.Second)); !ok || all != 10 {
+		t.Errorf("after three seconds: got %v, %v", all, ok)
+	}
 	for i := range 30 {
 		set(uint64(i+1)*1000, 50)
 		m.read(start.Add(time.Duration(i+1) * meterEvery))
 	}
-	all, of, ok := m.rates()
+	all, of, ok := m.rates(start.Add(30 * meterEvery))
 	if !ok || all != 100 || of[a] != 100 || of[b] != 0 || len(m.readings) != meterReadings {
 		t.Errorf("got %v, %v, %v over %d readings", all, of, ok, len(m.readings))
 	}
 	set(600) // forgotten, and begun anew
 	m.read(start.Add(31 * meterEvery))
-	if all, of, _ := m.rates(); all != 10 || of[a] != 10 || len(of) != 1 {
+	if all, of, _ := m.rates(start.Add(31 * meterEvery)); all != 10 || of[a] != 10 || len(of) != 1 {
 		t.Errorf("after a restart of the counter: got %v, %v", all, of)
 	}
 }
