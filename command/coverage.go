@@ -74,8 +74,8 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 		return nil
 	}
 	shown := *c
-	if s.Sampling.Sampled > 0 {
-		shown.Intervals = nil // noteSums has said it
+	if !e.coverage && (s.Sampling.Sampled > 0 || s.RowsMatched == 0) {
+		shown.Intervals = nil // noteSums or noteEmpty has said it
 	}
 	lines := shown.Lines()
 	if e.coverage {
@@ -118,6 +118,8 @@ func emptyWorth(c *query.Coverage) string {
 	switch {
 	case worst.Interval > 1 && best.Interval == worst.Interval:
 		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability", worst.Interval, samplePackets, percent(worst.Probability))
+	case worst.Interval > 1 && best.Interval == 1:
+		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability; not all exporters sample", worst.Interval, samplePackets, percent(worst.Probability))
 	case worst.Interval > 1:
 		return fmt.Sprintf("a flow of %d packets is seen with %s probability at 1:%d, with %s at 1:%d",
 			samplePackets, percent(worst.Probability), worst.Interval, percent(best.Probability), best.Interval)

@@ -24,7 +24,7 @@ type CoverageRequest struct {
 // those that the window overlaps. Its zero value says nothing, because nothing
 // was written down: the archive is older than its ledger.
 type Coverage struct {
-	From Moment `json:"from"` // the window that is judged: what was asked for, cut to what can be there
+	From Moment `json:"from"` // the window that is judged: what was asked for, cut to what can be there; 0: nothing can
 	To   Moment `json:"to"`   // exclusive
 
 	Hours      int  `json:"hours"`                // of receipt in the window

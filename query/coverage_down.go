@@ -27,16 +27,21 @@ type timeline struct {
 // are not known, and not held against anyone.
 func newTimeline(runs []runSpan, unknown []store.Hour, now uint64) *timeline {
 	t := &timeline{runs: slices.Clone(runs), now: now}
+	var newest *runSpan
 	for i := range t.runs {
 		r := &t.runs[i]
-		switch {
-		case r.imported:
-		case r.end == ledger.EndHour:
+		if r.imported {
+			continue
+		}
+		if r.end == ledger.EndHour {
 			r.To = max(r.To, store.HourOf(max(r.To, 1)-1).EndMS())
 		}
-		if !r.imported && r.end != ledger.EndClean && r.To < now && now-r.To <= signOfLife {
-			r.To = now
+		if newest == nil || r.From >= newest.From {
+			newest = r
 		}
+	}
+	if newest != nil && newest.end != ledger.EndClean && newest.To < now && now-newest.To <= signOfLife {
+		newest.To = now // it lives
 	}
 	for _, h := range unknown {
 		t.unknown = append(t.unknown, ledger.Span{From: h.StartMS(), To: h.EndMS()})
@@ -63,6 +68,18 @@ func (t *timeline) up(from, to uint64) []ledger.Span {
 	}
 	for i := range spans {
 		spans[i].From, spans[i].To = max(spans[i].From, from), min(spans[i].To, to)
+	}
+	return joinSpans(spans)
+}
+
+// listening returns the spans between from and to in which a collector was up,
+// and so would have heard an exporter.
+func (t *timeline) listening(from, to uint64) []ledger.Span {
+	var spans []ledger.Span
+	for _, r := range t.runs {
+		if !r.imported {
+			spans = append(spans, ledger.Span{From: max(r.From, from), To: min(r.To, to)})
+		}
 	}
 	return joinSpans(spans)
 }

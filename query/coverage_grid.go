@@ -119,6 +119,9 @@ type BadSpan struct {
 	Records uint64  `json:"records"`          // estimate of the records that are missing or, of clocks, misplaced; 0: not known
 	Loss    float64 `json:"loss,omitempty"`   // of gaps in sequence numbers: share of the records, 0 to 1
 	Detail  string  `json:"detail,omitempty"` // in words, with figures
+
+	counts [2]uint64 // what Detail counts
+	skew   int64     // ms, of a clock
 }
 
 // MaxBadSpans bounds the spans that a Grid lists.

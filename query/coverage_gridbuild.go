@@ -54,6 +54,7 @@ type gridBuilder struct {
 	lines       []*gridLine
 	all         []ledger.Span // in which something was up, as far as was read
 	up          []ledger.Span // of them, in the window
+	listening   []ledger.Span // of them, those of a collector
 	down        []Gap
 	rate        float64 // records in a ms, of all exporters
 }
@@ -114,10 +115,9 @@ func (g *gridBuilder) read(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	g.line = newTimeline(joinRuns(runs, around), g.count(g.first, g.last), g.req.Now)
-	if !g.line.live() {
-		g.to = max(g.lastCovered(), g.from)
-	}
+	g.trim()
 	g.all = g.line.up(0, g.req.Now)
+	g.listening = g.line.listening(g.from, g.to)
 	g.up, g.down = g.line.up(g.from, g.to), g.line.gaps(g.from, g.to)
 	return nil
 }
@@ -198,7 +198,7 @@ func (g *gridBuilder) makeLines() {
 			l.total.add(&e.digest)
 		}
 	}
-	if g.line.live() {
+	if len(g.listening) > 0 {
 		for addr := range g.before {
 			if known := g.req.Known.Find(addr); byAddr[addr] == nil && addr != (flow.Addr{}) && g.match.has(addr) && (known == nil || !heard[known]) {
 				byAddr[addr] = add(addr, known)

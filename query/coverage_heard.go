@@ -31,16 +31,18 @@ func (j *judge) exporters() {
 	if j.c.Ledgers == 0 && j.c.Unrecorded > 0 {
 		return // nobody wrote down who was heard
 	}
-	if !j.line.live() { // captures hold who they hold
+	up := j.line.listening(j.from, j.to)
+	if len(up) == 0 { // nobody can be missed: captures hold who they hold
 		j.c.Expected = len(j.sum.exporters)
-		j.c.Heard = j.c.Expected
+		for i := range j.sum.exporters {
+			if j.heard(&j.sum.exporters[i].digest) {
+				j.c.Heard++
+			}
+		}
 		return
 	}
-	up := j.line.up(j.from, j.to)
 	list := j.expectations()
-	if j.c.Expected = len(list); len(up) == 0 {
-		return // and nobody can be missed
-	}
+	j.c.Expected = len(list)
 	for _, e := range list {
 		gap := ExporterGap{Name: e.name, Last: e.last}
 		if e.addr != (flow.Addr{}) {

@@ -22,8 +22,9 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 	if len(j.ledgers) == 0 {
 		return &Coverage{}, nil
 	}
-	if j.cut(); j.from == j.to {
-		return &j.c, nil // nothing can be there
+	if j.cut(); j.from == j.to { // nothing can be there
+		j.beginning()
+		return &j.c, nil
 	}
 	first, last := store.HourOf(j.from), store.HourOf(j.to-1)
 	if j.sum, err = l.sum(j.ledgers, first, last, match); err == nil {
@@ -40,6 +41,9 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 		return nil, err
 	}
 	j.line = newTimeline(joinRuns(j.day.runs, j.sum.runs, around), j.count(first, last), req.Now)
+	j.trim()
+	j.c.From, j.c.To = Moment(j.from), Moment(j.to)
+	j.beginning()
 	j.gaps()
 	j.exporters()
 	j.losses()
@@ -84,6 +88,7 @@ type judge struct {
 	ledgers  []store.LedgerHour
 	buckets  []store.BucketInfo
 	from, to uint64     // the window, cut
+	begin    store.Hour // the archive's first
 	sum      *ledgerSum // of its hours
 	day      *ledgerSum // of the day before them
 	line     *timeline
@@ -112,17 +117,12 @@ func (j *judge) cut() {
 		}
 		j.from = max(j.from, kept)
 	}
-	if start := begin.StartMS(); j.from < start {
-		if w.From != 0 && w.From < start {
-			j.c.Begin = Moment(start)
-		}
-		j.from = start
-	}
+	j.begin = begin
+	j.from = max(j.from, begin.StartMS())
 	if w.To == 0 { // an archive of the past is asked about as it is
 		j.to = max(j.to, min(end.EndMS(), now))
 	}
 	j.to = max(j.to, j.from)
-	j.c.From, j.c.To = Moment(j.from), Moment(j.to)
 }
 
 // count counts the hours of the window, and returns those of which nothing is
@@ -146,15 +146,31 @@ func (j *judge) count(first, last store.Hour) []store.Hour {
 	return unknown
 }
 
+// trim cuts the window further to what was written down: the archive does not
+// begin before its first run, and captures end where they end.
+func (j *judge) trim() {
+	up := j.line.up(j.from, j.to)
+	if len(up) == 0 {
+		return
+	}
+	if store.HourOf(j.from) == j.begin {
+		j.from = up[0].From
+	}
+	if !j.line.live() {
+		j.to = up[len(up)-1].To
+	}
+}
+
+// beginning says whether the window asked for begins before the archive.
+func (j *judge) beginning() {
+	if asked := j.req.From; asked != 0 && asked < j.from && store.HourOf(j.from) == j.begin {
+		j.c.Begin = Moment(j.from)
+	}
+}
+
 // gaps says when nothing was collected.
 func (j *judge) gaps() {
 	j.c.Collected = j.line.live()
-	if !j.line.live() { // captures end where they end
-		if last := j.lastCovered(); last < j.to {
-			j.to = max(last, j.from)
-			j.c.To = Moment(j.to)
-		}
-	}
 	j.c.Imported = slices.ContainsFunc(j.sum.runs, func(r runSpan) bool { return r.imported })
 	j.c.Gaps, j.c.DownMS = longest(j.line.gaps(j.from, j.to), MaxGaps)
 	if !j.line.live() {
@@ -170,15 +186,6 @@ func (j *judge) gaps() {
 	if open := j.req.Now - min(wait, j.req.Now); j.to > open && uint64(j.c.Newest) >= open {
 		j.c.Open = Moment(max(open, j.from))
 	}
-}
-
-// lastCovered returns the end of what the timeline covers.
-func (j *judge) lastCovered() uint64 {
-	last := uint64(0)
-	for _, s := range j.line.up(j.from, j.to) {
-		last = max(last, s.To)
-	}
-	return last
 }
 
 // losses adds up what was lost and what was not stored.

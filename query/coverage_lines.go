@@ -148,16 +148,21 @@ func (c *Coverage) quality() (facts []string) {
 			facts = append(facts, fmt.Sprintf("%d more clocks are off", len(c.Clocks)-i))
 			break
 		}
-		skew, way := k.SkewMS, "behind"
-		if skew < 0 {
-			skew, way = -skew, "ahead"
-		}
-		facts = append(facts, fmt.Sprintf("the clock of %s is %s %s: its flows are not at their time", callExporter(k.Addr, k.Name), spanText(Moment(skew)), way))
+		skew, way := clockText(k.SkewMS)
+		facts = append(facts, fmt.Sprintf("the clock of %s is %s %s: its flows are not at their time", callExporter(k.Addr, k.Name), skew, way))
 	}
 	if window := c.To - c.From; c.Open != 0 && (c.To-c.Open)*leastOpen >= window {
 		facts = append(facts, fmt.Sprintf("flows since %s are still being reported", shortTime(c.Open)))
 	}
 	return facts
+}
+
+// clockText says how far a clock is off, and whether ahead or behind.
+func clockText(skew int64) (text, way string) {
+	if skew < 0 {
+		return spanText(Moment(-skew)), "ahead"
+	}
+	return spanText(Moment(skew)), "behind"
 }
 
 // samplingText says at which intervals the records of the window were sampled,
@@ -281,10 +286,10 @@ func (c *Coverage) Judged() string {
 		shortTime(c.From), shortTime(c.To), c.Ledgers, things(c.Hours, "hour"), c.Heard, things(c.Expected, "exporter"), loss)
 }
 
-// Whole reports whether the ledger covers all of the window and knows of nothing
-// that is missing.
+// Whole reports whether a collector's ledger covers all of the window and knows
+// of nothing that is missing.
 func (c *Coverage) Whole() bool {
-	return c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
+	return c.Collected && c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
 		c.Past == 0 && c.Begin == 0 && len(c.lost()) == 0 && c.Lost == 0
 }
 

@@ -123,7 +123,7 @@ var coverageCases = []coverageCase{
 		lines: `
 estimated loss 7.7 %: 100 of 1300 records, worst 192.0.2.2 with 14 %`,
 		worst: `
-192.0.2.2 1560-1680 lost on the way 100 33%`,
+192.0.2.2 1560-1680 lost on the way 100 33% (4 gaps in the sequence numbers)`,
 	},
 	{
 		name: "dropped in the kernel, which explains the gaps",
@@ -135,7 +135,7 @@ estimated loss 7.7 %: 100 of 1300 records, worst 192.0.2.2 with 14 %`,
 		lines: `
 6 datagrams dropped in the kernel; estimated loss 9.1 %: 60 of 660 records`,
 		worst: `
-all 1560-1620 dropped in the kernel 60 38%`,
+all 1560-1620 dropped in the kernel 60 38% (6 datagrams by the kernel, 0 by the collector)`,
 	},
 	{
 		name: "dropped in the kernel, and more lost on the way than that explains",
@@ -147,8 +147,8 @@ all 1560-1620 dropped in the kernel 60 38%`,
 		lines: `
 1 datagram dropped in the kernel; estimated loss 9.1 %: 60 of 660 records`,
 		worst: `
-192.0.2.1 1560-1620 lost on the way 60 38%
-all 1560-1620 dropped in the kernel 10 9%`,
+192.0.2.1 1560-1620 lost on the way 60 38% (0 gaps in the sequence numbers)
+all 1560-1620 dropped in the kernel 10 9% (1 datagram by the kernel, 0 by the collector)`,
 	},
 	{
 		name: "dropped in our queue",
@@ -160,7 +160,7 @@ all 1560-1620 dropped in the kernel 10 9%`,
 		lines: `
 20 datagrams dropped in the collector's queue`,
 		worst: `
-all 1560-1620 dropped in the collector's queue 200 67%`,
+all 1560-1620 dropped in the collector's queue 200 67% (0 datagrams by the kernel, 20 by the collector)`,
 	},
 	{
 		name: "stopped, which explains the silence",
@@ -215,24 +215,35 @@ all 1510-1620 collector asleep 220`,
 	{
 		name: "not started",
 		tell: func(w *ledgerWorld) {
-			w.hear(1, "192.0.2.1", 1440, 1445) // nobody was up: damage, or a ledger of a test
+			w.appendRecord(20) // by a weir that kept no ledger
 			w.up(1, 1500, 1800, ledger.EndOpen)
 			w.hear(1, "192.0.2.1", 1500, 1800)
 		},
 		lines: `
 no collector ran for 1h00m of 6h00m, from 2025-11-24 00:00:00Z: it was not started`,
 		worst: `
-all 1440-1500 collector not started 120`,
-		req: CoverageRequest{Window: Window{From: minute(1440)}},
+all 1440-1500 collector not started 100`,
 	},
 	{
 		name: "the archive begins in the window",
 		tell: func(w *ledgerWorld) {
-			w.up(1, 1500, 1800, ledger.EndOpen)
-			w.hear(1, "192.0.2.1", 1500, 1800)
+			w.up(1, 1510, 1800, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 1510, 1800)
 		},
 		lines: `
-the archive begins at 2025-11-24 01:00:00Z`,
+the archive begins at 2025-11-24 01:10:00Z`,
+	},
+	{
+		name: "crashed a moment ago, and started again",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 1440, 1798, ledger.EndOpen)
+			w.up(2, 1799, 1800, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 1440, 1798)
+		},
+		lines: `
+no collector ran for 1m00s of 6h00m, from 2025-11-24 05:58:00Z: it crashed`,
+		worst: `
+all 1798-1799 collector crashed 1`,
 	},
 	{
 		name: "silent exporters",
@@ -270,7 +281,7 @@ the archive begins at 2025-11-24 01:00:00Z`,
 		lines: `
 3 data sets of 192.0.2.1 given up for want of a template`,
 		worst: `
-192.0.2.1 1560-1620 template missing 30`,
+192.0.2.1 1560-1620 template missing 30 (3 data sets given up)`,
 	},
 	{
 		name: "clock off",
@@ -284,7 +295,7 @@ the archive begins at 2025-11-24 01:00:00Z`,
 		lines: `
 the clock of 192.0.2.1 is 1h00m ahead: its flows are not at their time`,
 		worst: `
-192.0.2.1 1560-1680 clock off 200`,
+192.0.2.1 1560-1680 clock off 200 (1h00m ahead)`,
 	},
 	{
 		name: "not stored, purged, out of scope, sampled",
@@ -354,6 +365,17 @@ all 1440-1560 past retention 0`,
 all 1500-1620 no capture imported 200`,
 	},
 	{
+		name: "an import from before the collector",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 1440, 1500, ledger.EndClean)
+			w.host(1, 24).Import = true
+			w.hear(1, "192.0.2.1", 1440, 1500)
+			w.up(2, 1600, 1800, ledger.EndOpen)
+			w.hear(2, "192.0.2.2", 1600, 1800)
+		},
+		req: CoverageRequest{Window: Window{From: minute(1440), To: minute(1500)}, Known: ledger.Directory{coverageKnown("core", "192.0.2.2/32", true)}},
+	},
+	{
 		name: "flows still come in",
 		tell: func(w *ledgerWorld) {
 			w.up(1, 0, 1800, ledger.EndOpen)
@@ -416,6 +438,9 @@ func worstText(g *Grid) string {
 		text += fmt.Sprintf("\n%s %d-%d %s %d", who, at(s.From), at(s.To), s.Reason, s.Records)
 		if s.Loss > 0 {
 			text += fmt.Sprintf(" %.0f%%", 100*s.Loss)
+		}
+		if s.Detail != "" {
+			text += " (" + s.Detail + ")"
 		}
 	}
 	return text

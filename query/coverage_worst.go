@@ -45,6 +45,9 @@ func (g *gridBuilder) worst() []BadSpan {
 	if g.c.Past != 0 {
 		w.put(BadSpan{From: Moment(g.req.From), To: g.c.Past, Reason: ReasonRetention}, 0)
 	}
+	for i := range w.spans {
+		w.spans[i].describe()
+	}
 	slices.SortStableFunc(w.spans, func(a, b BadSpan) int {
 		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.From, b.From), cmp.Compare(a.Addr, b.Addr))
 	})
@@ -71,10 +74,12 @@ func (w *worstSpans) put(s BadSpan, received uint64) {
 		last := &w.spans[at]
 		last.To = max(last.To, s.To)
 		last.Records += s.Records
-		w.received[at] += received
-		if s.Detail != "" {
-			last.Detail = s.Detail
+		last.counts[0] += s.counts[0]
+		last.counts[1] += s.counts[1]
+		if clockError(s.skew) > clockError(last.skew) {
+			last.skew = s.skew
 		}
+		w.received[at] += received
 	} else {
 		at = len(w.spans)
 		w.spans, w.received = append(w.spans, s), append(w.received, received)
@@ -115,7 +120,7 @@ func (g *gridBuilder) hour(w *worstSpans, i int, sum *ledgerSum) {
 		if here == ReasonLost {
 			all.Records = dropped
 		}
-		all.Detail = fmt.Sprintf("%d datagrams by the kernel, %d by the collector in the last of these hours", sum.kernel, sum.queues)
+		all.counts = [2]uint64{sum.kernel, sum.queues}
 		w.put(all, received)
 	}
 	for _, s := range clip(sum.unstored, uint64(from), uint64(to)) {
@@ -163,8 +168,9 @@ func (g *gridBuilder) cell(w *worstSpans, l *gridLine, i int, s BadSpan, lossBy 
 	if d.Lost > 0 {
 		if lossBy == ReasonLost {
 			s.Reason, s.Records = ReasonLost, d.Lost
-			s.Detail = fmt.Sprintf("%s in the last of these hours", things(d.Gaps, "gap"))
+			s.counts[0] = d.Gaps
 			w.put(s, d.Records)
+			s.counts[0] = 0
 		}
 		if lossBy != ReasonLost || d.Loss() >= leastLoss {
 			*state = worseState(*state, lossBy)
@@ -172,18 +178,18 @@ func (g *gridBuilder) cell(w *worstSpans, l *gridLine, i int, s BadSpan, lossBy 
 	}
 	if d.SetsDropped > 0 {
 		s.Reason, s.Records = ReasonTemplate, perDatagram(d.SetsDropped, d.Records, d.Datagrams)
-		s.Detail = fmt.Sprintf("%s given up in the last of these hours", things(d.SetsDropped, "data set"))
+		s.counts[0] = d.SetsDropped
 		w.put(s, 0)
+		s.counts[0] = 0
 		*state = worseState(*state, ReasonTemplate)
 	}
 	if clockOff(d.SkewMS) {
-		s.Reason, s.Records = ReasonClock, d.Records
-		s.Detail = "receipt less end of flows: " + signedSpan(d.SkewMS)
+		s.Reason, s.Records, s.skew = ReasonClock, d.Records, d.SkewMS
 		w.put(s, 0)
 		*state = worseState(*state, ReasonClock)
 	}
 	if d.Refused > 0 {
-		s.Reason, s.Records, s.Detail = ReasonScope, d.Refused, ""
+		s.Reason, s.Records = ReasonScope, d.Refused
 		w.put(s, 0)
 		*state = worseState(*state, ReasonScope)
 	}
@@ -191,7 +197,7 @@ func (g *gridBuilder) cell(w *worstSpans, l *gridLine, i int, s BadSpan, lossBy 
 
 // silence finds when an exporter was silent while a collector was up.
 func (g *gridBuilder) silence(w *worstSpans, l *gridLine) {
-	if !g.line.live() || l.addr == (flow.Addr{}) && l.total.Datagrams > 0 {
+	if l.addr == (flow.Addr{}) && l.total.Datagrams > 0 {
 		return
 	}
 	at := uint64(g.before[l.addr].Last)
@@ -217,7 +223,7 @@ func (g *gridBuilder) silence(w *worstSpans, l *gridLine) {
 
 // silent puts one silence of an exporter, if it is one.
 func (g *gridBuilder) silent(w *worstSpans, l *gridLine, from, to uint64) {
-	ms := overlap(g.up, from, to)
+	ms := overlap(g.listening, from, to)
 	if to <= from || ms < l.quiet() || g.elsewhere(l, from, to) {
 		return
 	}
@@ -273,10 +279,17 @@ func (g *gridBuilder) mark(l *gridLine, from, to uint64, state Reason, least uin
 	}
 }
 
-// signedSpan writes a length of time with its sign.
-func signedSpan(ms int64) string {
-	if ms < 0 {
-		return "-" + spanText(Moment(-ms))
+// describe writes the detail of a span that is complete.
+func (s *BadSpan) describe() {
+	switch s.Reason {
+	case ReasonLost:
+		s.Detail = things(s.counts[0], "gap") + " in the sequence numbers"
+	case ReasonKernel, ReasonQueue:
+		s.Detail = fmt.Sprintf("%s by the kernel, %s by the collector", things(s.counts[0], "datagram"), shortCount(s.counts[1]))
+	case ReasonTemplate:
+		s.Detail = things(s.counts[0], "data set") + " given up"
+	case ReasonClock:
+		skew, way := clockText(s.skew)
+		s.Detail = skew + " " + way
 	}
-	return spanText(Moment(ms))
 }
