@@ -21,6 +21,7 @@ import (
 type backend interface {
 	questions
 	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
+	Tail(ctx context.Context, req query.TailRequest, emit func(*flow.Record) error, missed func(n uint64)) error
 	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)
 	Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error)
 	Names(ctx context.Context, req namesRequest) (*query.Names, error)

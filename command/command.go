@@ -78,6 +78,7 @@ func commands() []*command {
 	defs := []*command{
 		collectCommand(),
 		queryCommand(),
+		tailCommand(),
 		topCommand(),
 		seriesCommand(),
 		peersCommand(),

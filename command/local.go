@@ -30,6 +30,7 @@ type local struct {
 	runs   sync.Mutex       // one import at a time takes a number
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	tails  *tails           // what comes in; nil: no collector runs
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them

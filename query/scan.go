@@ -44,6 +44,15 @@ type scan struct {
 // newScan returns a scan for a filter and the other conditions that requests
 // have in common.
 func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) (*scan, error) {
+	root, err := conditions(filter, exporter, o)
+	if err != nil {
+		return nil, err
+	}
+	return &scan{store: s, root: root, window: w}, nil
+}
+
+// conditions returns the condition of a filter and an exporter.
+func conditions(filter, exporter string, o ParseOptions) (node, error) {
 	f, err := Parse(filter, o)
 	if err != nil {
 		return nil, err
@@ -56,7 +65,7 @@ func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) 
 		}
 		root = and(root, n)
 	}
-	return &scan{store: s, root: root, window: w}, nil
+	return root, nil
 }
 
 // exporterCondition reads the exporter that a request names.

@@ -262,7 +262,7 @@ func (r *removal) writeColumns() (*tableWriter, error) {
 // column returns a column of a block as it is written.
 func (r *removal) column(b *keptBlock, f flow.Field) ([]byte, error) {
 	if b.left == nil {
-		value, err := r.view.get(columnKey(r.hour.hour, f, b.number))
+		value, err := r.view.get(columnKey(r.hour.hour, f, b.number), nil)
 		if err != nil {
 			return nil, damaged(r.hour.hour, fmt.Sprintf("column %v of block %d", f, b.number), err)
 		}
@@ -324,7 +324,7 @@ func (r *removal) header(b *keptBlock) ([]byte, error) {
 	if b.left != nil {
 		return b.left.head, nil
 	}
-	value, err := r.view.get(headerKey(r.hour.hour, b.number))
+	value, err := r.view.get(headerKey(r.hour.hour, b.number), nil)
 	if err != nil {
 		return nil, damaged(r.hour.hour, headerName(b.number), err)
 	}
