@@ -22,12 +22,15 @@ type agent struct {
 	tracker
 	sources map[uint32]*source // by source id: type << 24 | index
 
-	// Some agents number the samples of all sources together.
-	samples  sequence // of these
+	// Some agents number the samples of all sources together. Both are followed
+	// until one of them is clear.
+	samples  sequence // of all sources
 	sample   uint32   // number of the last sample
 	own, all uint32   // samples that were the next of their source; of all. Of one source only, both
 	wide     bool     // all of them explains the numbers, own does not
-	lost     int64    // samples counted as lost since that was last clear
+	settled  bool     // own does, and only the sources are followed
+	missed   uint32   // since settled: samples that were not the next of their source
+	lost     int64    // samples counted as lost since it was last clear
 }
 
 // A source is one of an agent's sampling processes, an interface mostly.
@@ -96,11 +99,33 @@ func (e *exporter) sampled(a *agent, h *header, f sampled, d *Decoder) {
 	s.rate = f.rate
 }
 
-// numbersSeen is how many samples decide how an agent numbers them.
-const numbersSeen = 8
+// How many samples decide how an agent numbers them, how many settle it, and how
+// many surprises unsettle it.
+const (
+	numbersSeen   = 8
+	numbersSettle = 64
+	numbersMissed = 64
+)
 
 // numbered takes in the number of a sample of a source.
 func (a *agent) numbered(s *source, number uint32, h *header) verdict {
+	switch {
+	case !a.settled:
+		return a.compare(s, number, h)
+	case s.isNext(number, h):
+		s.advance(number, units{1, 1}, h)
+		return verdict{}
+	case number == s.next:
+		return s.note(number, units{1, 1}, h)
+	}
+	if a.missed++; a.missed >= numbersMissed {
+		a.settled, a.own, a.all, a.missed, a.lost, a.samples = false, 0, 0, 0, 0, newSequence(false)
+	}
+	return s.note(number, units{1, 1}, h)
+}
+
+// compare is numbered while both ways are followed.
+func (a *agent) compare(s *source, number uint32, h *header) verdict {
 	if s.started && number == s.next {
 		a.own++
 	}
@@ -114,12 +139,12 @@ func (a *agent) numbered(s *source, number uint32, h *header) verdict {
 			a.wide, v.lost, a.lost = wide, -a.lost, 0
 			return v
 		}
-		if a.own > 2*a.all || a.wide {
-			a.lost = 0
-		}
 	}
-	if a.wide {
+	switch {
+	case a.wide:
 		v = together
+	case a.own >= numbersSettle:
+		a.settled = true
 	}
 	if a.own+a.all >= 1<<16 {
 		a.own, a.all = a.own/2, a.all/2

@@ -21,10 +21,23 @@ type discard struct{}
 
 func (discard) PutLedger(uint32, []ledger.Row) error { return nil }
 
-// A numbering says where a datagram's sequence number is, and how it advances.
+// A numbering says where a datagram's sequence number is, and how it advances;
+// and where its samples' numbers are.
 type numbering struct {
-	at   int
-	step uint32
+	at      int
+	step    uint32
+	samples []int
+}
+
+// advance gives a datagram the next numbers.
+func (n *numbering) advance(payload []byte) {
+	add := func(at int, step uint32) {
+		binary.BigEndian.PutUint32(payload[at:], binary.BigEndian.Uint32(payload[at:])+step)
+	}
+	add(n.at, n.step)
+	for _, at := range n.samples {
+		add(at, 1)
+	}
 }
 
 // benchmarkDecode decodes a datagram over and over, with the sequence numbers
@@ -48,21 +61,20 @@ func benchmarkDecode(b *testing.B, number numbering, payload []byte, before ...[
 		if batch.Len() > 8192 {
 			batch.Reset()
 		}
-		sequence := payload[number.at:]
-		binary.BigEndian.PutUint32(sequence, binary.BigEndian.Uint32(sequence)+number.step)
+		number.advance(payload)
 		_ = d.Decode(batch, builtExport*1000, benchSource, payload)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records), "ns/record")
 }
 
-func BenchmarkDecodeV5(b *testing.B) { benchmarkDecode(b, numbering{16, 30}, datagram5(30)) }
+func BenchmarkDecodeV5(b *testing.B) { benchmarkDecode(b, numbering{at: 16, step: 30}, datagram5(30)) }
 
 func BenchmarkDecodeV9(b *testing.B) {
-	benchmarkDecode(b, numbering{12, 1}, v9(1, set(300, repeat(24, usualRecord))), v9(1, set(0, templateOf(300, usualFields...))))
+	benchmarkDecode(b, numbering{at: 12, step: 1}, v9(1, set(300, repeat(24, usualRecord))), v9(1, set(0, templateOf(300, usualFields...))))
 }
 
 func BenchmarkDecodeIPFIX(b *testing.B) {
-	benchmarkDecode(b, numbering{8, 24}, ipfix(1, set(300, repeat(24, usualRecord))), ipfix(1, set(2, templateOf(300, usualFields...))))
+	benchmarkDecode(b, numbering{at: 8, step: 24}, ipfix(1, set(300, repeat(24, usualRecord))), ipfix(1, set(2, templateOf(300, usualFields...))))
 }
 
 // A sampler id in every record, as routers that sample send it.
@@ -70,20 +82,27 @@ func BenchmarkDecodeV9Sampled(b *testing.B) {
 	fields := append(append([]int(nil), usualFields...), 48, 2)
 	record := func(i int) []byte { return append(usualRecord(i), 0, 7) }
 	options := wire(400, 4, 8, 1, 4, 48, 2, 50, 4)
-	benchmarkDecode(b, numbering{12, 1}, v9(1, set(300, repeat(24, record))),
+	benchmarkDecode(b, numbering{at: 12, step: 1}, v9(1, set(300, repeat(24, record))),
 		v9(1, set(0, templateOf(300, fields...)), set(1, options), set(400, wire(uint32(0), 7, uint32(1000)))))
 }
 
 func BenchmarkDecodeVariable(b *testing.B) {
 	fields := append(append([]int(nil), usualFields...), 94, 0xffff)
 	record := func(i int) []byte { return append(usualRecord(i), "\x05https"...) }
-	benchmarkDecode(b, numbering{8, 20}, ipfix(1, set(300, repeat(20, record))), ipfix(1, set(2, templateOf(300, fields...))))
+	benchmarkDecode(b, numbering{at: 8, step: 20}, ipfix(1, set(300, repeat(20, record))), ipfix(1, set(2, templateOf(300, fields...))))
 }
 
 func BenchmarkDecodeSFlow(b *testing.B) {
 	header := ethernetOf(wire(etherVLAN, 10, etherIPv4), ipv4Of(protoTCP, 0, nil, append(tcpOf(), make([]byte, 70)...)))
 	sample := flowSampleOf(1, 2, rawRecord(1, 1500, header), xdrBlock(1001, wire(uint32(10), uint32(0), uint32(20), uint32(0))))
-	benchmarkDecode(b, numbering{16, 1}, sflowDatagram(sample, sample, sample, sample, sample, sample))
+	number := numbering{at: 16, step: 1}
+	var samples [][]byte
+	for i := range 6 {
+		number.samples = append(number.samples, 28+i*len(sample)+8)
+		samples = append(samples, append([]byte(nil), sample...))
+		binary.BigEndian.PutUint32(samples[i][12:], uint32(i)) // its source
+	}
+	benchmarkDecode(b, number, sflowDatagram(samples...))
 }
 
 // Reading a capture and decoding it, as an import does.

@@ -12,6 +12,13 @@
 // wait for a template) is bounded for each exporter and in total, so a flood
 // costs its sender; see [Limits].
 //
+// What is missing is counted, too. Sequence numbers tell what was lost on the
+// way, see sequence.go and counting.go; a tally for each exporter, domain,
+// version and hour of receipt gathers that and much else, and a book of tallies
+// writes them to a [Ledger] as they change. The collecting host has a row of its
+// own there: when it was up, what the kernel dropped, when nothing could be
+// stored. [History] is what exporters did that one may want to know years later.
+//
 // Data sets are decoded by a plan that is compiled from the template once and
 // then runs column by column, without allocation. goflow2 parses templates,
 // options data and the less frequent sFlow structures, behind checks of ours

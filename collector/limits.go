@@ -22,8 +22,8 @@ type Limits struct {
 }
 
 // DefaultLimits returns the limits that hold where nothing else is said. They
-// bound a Decoder's memory at about 350 MB under any flood; a usual network
-// stays at a few MB.
+// bound a Decoder's memory at about 450 MB under any flood, its part of the
+// ledger included; a usual network stays at a few MB.
 func DefaultLimits() Limits {
 	return Limits{
 		Exporters: 4096, Streams: 256, TotalStreams: 65536,
