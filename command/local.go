@@ -26,11 +26,11 @@ type local struct {
 	keeper *retention.Keeper // nil: no collector runs
 	daemon *daemon           // likewise
 	now    func() time.Time
-	aside  *quarantine      // of the collector; nil: it has none, or none runs
-	runs   sync.Mutex       // one import at a time takes a number
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	aside  *quarantine      // of the collector; nil: it has none, or none runs
 	tails  *tails           // what comes in; nil: no collector runs
+	runs   sync.Mutex       // one import at a time takes a number
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them
