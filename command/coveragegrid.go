@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -129,14 +130,14 @@ func (p *gridPrinter) band(groups []gridGroup, rows []gridRow, step int) {
 		p.line("", hours.String())
 	}
 	for _, r := range rows {
-		fmt.Fprintf(&p.b, "%s  ", padRight(fitText(r.name, maxLabel), p.left))
+		text := padRight(fitText(r.name, maxLabel), p.left) + "  "
 		for i, g := range groups {
 			if i > 0 {
-				p.b.WriteByte(' ')
+				text += " "
 			}
-			p.marks(r, g.from, g.to)
+			text += p.marks(r, g.from, g.to)
 		}
-		p.b.WriteByte('\n')
+		p.b.WriteString(strings.TrimRight(text, " ") + "\n")
 	}
 	p.b.WriteByte('\n')
 }
@@ -173,20 +174,22 @@ func hourRuler(g gridGroup, step int) string {
 	return string(ruler)
 }
 
-// marks writes some steps of a line, with a change of colour only where it
+// marks returns some steps of a line, with a change of colour only where it
 // changes.
-func (p *gridPrinter) marks(r gridRow, from, to int) {
+func (p *gridPrinter) marks(r gridRow, from, to int) string {
+	var b strings.Builder
 	ansi := ""
 	for i := from; i < to; i++ {
-		if p.color && r.marks[i].ansi != ansi {
-			p.b.WriteString("\x1b[" + r.marks[i].ansi + "m")
-			ansi = r.marks[i].ansi
+		if next := r.marks[i].ansi; p.color && next != ansi {
+			b.WriteString("\x1b[" + cmp.Or(next, "0") + "m")
+			ansi = next
 		}
-		p.b.WriteRune(p.char(r.marks[i], r.isSmall(i)))
+		b.WriteRune(p.char(r.marks[i], r.isSmall(i)))
 	}
 	if ansi != "" {
-		p.b.WriteString("\x1b[0m")
+		b.WriteString("\x1b[0m")
 	}
+	return b.String()
 }
 
 func (p *gridPrinter) char(m coverageMark, small bool) rune {

@@ -294,6 +294,14 @@ func TestProtocolMismatch(t *testing.T) {
 	}
 }
 
+// An older collector does not know a newer question.
+func TestUnknownQuestion(t *testing.T) {
+	r, _ := serve(t, &fakeBackend{})
+	if err := r.ask(t.Context(), "/of/tomorrow", struct{}{}, nil, nil); err == nil || !strings.Contains(err.Error(), "restart it with this one") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSocket(t *testing.T) {
 	t.Run("mode", func(t *testing.T) {
 		_, dir := serve(t, &fakeBackend{})
