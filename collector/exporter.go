@@ -27,6 +27,7 @@ type stream struct {
 	seen      uint64               // ms, receipt of the last datagram
 	tracker                        // of its sequence numbers; of sFlow, each agent has its own
 	common    *common              // sequence that it shares, or may share, with others; nil: none
+	restarted uint64               // ms, receipt of the first datagram after a restart; 0: none
 	agents    map[flow.Addr]*agent // of sFlow; nil: none yet
 	agent     *agent               // the one looked up last
 	agentAddr flow.Addr            // its address

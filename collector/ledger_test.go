@@ -387,6 +387,24 @@ func TestRestartWithAnotherPort(t *testing.T) {
 	}
 }
 
+// The ports of a router that restarts are one restart, and the next is another.
+func TestRestartOfParallelStreams(t *testing.T) {
+	s := newScripted(t, DecoderOptions{})
+	next := [4]uint32{5, 500, 50_000, 7}
+	for i := range 300 {
+		if i == 100 || i == 200 {
+			s.boot, s.at, next = s.at+1000, s.at+3000, [4]uint32{}
+		}
+		s.src, s.next = addrN(1, uint16(2000+i%4)), next[i%4]
+		s.send(v9(1, set(0, templateUsual)), 1)
+		next[i%4] = s.next
+	}
+	e := s.entry(testHour, 9)
+	if e.Get(ledger.Restarts) != 2 || e.Get(ledger.Lost) != 0 || e.Streams != 4 {
+		t.Errorf("got %d restarts, %d lost, %d streams; want 2, 0, 4", e.Get(ledger.Restarts), e.Get(ledger.Lost), e.Streams)
+	}
+}
+
 // The saved state says nothing of sequences: what was sent while the collector
 // was down is not lost on the way.
 func TestNoLossWhileDown(t *testing.T) {

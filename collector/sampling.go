@@ -20,9 +20,10 @@ type domain struct {
 	system     uint32               // of everything else; 0: not known
 	sysInit    uint64               // systemInitTimeMilliseconds; 0: not known
 
-	tally *tally         // of the hour of the last datagram; nil: none
-	heard uint64         // ms, receipt of the last datagram; 0: none since the start
-	said  []saidInterval // the last one first
+	tally     *tally         // of the hour of the last datagram; nil: none
+	heard     uint64         // ms, receipt of the last datagram; 0: none since the start
+	restarted uint64         // ms, receipt, when a restart was counted; 0: never
+	said      []saidInterval // the last one first
 }
 
 func newDomain(key domainKey) *domain {

@@ -47,6 +47,9 @@ func (e *exporter) follow(s *stream, h *header, d *Decoder) {
 	if s.datagrams == 1 && e.replaces(s, h) {
 		v.restarts++
 	}
+	if v.restarts > 0 && e.counted(s, h) {
+		v.restarts = 0
+	}
 	if v != (verdict{}) {
 		e.restarted(h, v)
 	}
@@ -71,6 +74,22 @@ func (e *exporter) replaces(s *stream, h *header) bool {
 		others = true
 	}
 	return others
+}
+
+// sameRestart is for how long after a restart of one stream that of another of
+// the domain is the same.
+const sameRestart = 60_000 // ms
+
+// counted reports whether a restart was counted for another stream of the
+// domain: the ports of a router restart together.
+func (e *exporter) counted(s *stream, h *header) bool {
+	m := s.domain
+	same := m.restarted > s.restarted && m.restarted+sameRestart > h.received
+	s.restarted = h.received
+	if !same {
+		m.restarted = h.received
+	}
+	return same
 }
 
 // judge returns what the number of a datagram of a stream adds to the counters.
