@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -82,7 +83,9 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 		lines = append([]string{c.Judged()}, lines...)
 	}
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
-		return writeCoverage(std, e.format, c, lines)
+		whole := *c
+		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
+		return writeCoverage(std, e.format, &whole, lines)
 	}
 	for _, line := range lines {
 		fmt.Fprintf(std.Err, "weir: coverage: %s\n", line)

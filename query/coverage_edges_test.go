@@ -2,6 +2,8 @@ package query
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -179,5 +181,24 @@ func TestGridBound(t *testing.T) {
 	g.hours[0] = &ledgerSum{exporters: []exporterSum{{addr: flow.AddrFrom4(1)}}}
 	if err := g.build(context.Background()); err == nil || !strings.Contains(err.Error(), "more hours a cell") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestDamagesOf finds damage in what ScanLedger joins.
+func TestDamagesOf(t *testing.T) {
+	a, b := &store.DamageError{Hour: 1, What: "ledger"}, &store.DamageError{Hour: 2, What: "ledger"}
+	for _, test := range []struct {
+		err  error
+		want []*store.DamageError
+	}{
+		{nil, nil},
+		{store.ErrClosed, nil},
+		{a, []*store.DamageError{a}},
+		{errors.Join(errors.Join(nil, a), b), []*store.DamageError{a, b}},
+		{errors.Join(fmt.Errorf("read: %w", a), store.ErrClosed), []*store.DamageError{a}},
+	} {
+		if got := damagesOf(test.err); !slices.Equal(got, test.want) {
+			t.Errorf("%v: got %v, want %v", test.err, got, test.want)
+		}
 	}
 }

@@ -88,7 +88,7 @@ func (g *gridBuilder) read(ctx context.Context, s *store.Store) error {
 	g.hours = make([]*ledgerSum, g.last-g.first+1)
 	g.before, g.keys = map[flow.Addr]Digest{}, map[flow.Addr]*exporterKeys{}
 	var runs []runSpan
-	err := readLedger(s, g.first-min(g.first, hoursOfDay), g.last+1, g.note, func(h store.Hour, sum *ledgerSum) {
+	err := readLedger(ctx, s, g.first-min(g.first, hoursOfDay), g.last+1, g.note, func(h store.Hour, sum *ledgerSum) {
 		runs = append(runs, sum.runs...)
 		switch {
 		case h < g.first:
@@ -110,7 +110,7 @@ func (g *gridBuilder) read(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	around, err := NewLedgers(s).around(g.ledgers, g.first, g.last)
+	around, err := NewLedgers(s).around(ctx, g.ledgers, g.first, g.last)
 	if err != nil {
 		return err
 	}

@@ -27,16 +27,16 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 		return &j.c, nil
 	}
 	first, last := store.HourOf(j.from), store.HourOf(j.to-1)
-	if j.sum, err = l.sum(j.ledgers, first, last, match); err == nil {
+	if j.sum, err = l.sum(ctx, j.ledgers, first, last, match); err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if j.day, err = l.sum(j.ledgers, first-min(first, hoursOfDay), first-min(first, 1), match); err != nil {
+	if j.day, err = l.sum(ctx, j.ledgers, first-min(first, hoursOfDay), first-min(first, 1), match); err != nil {
 		return nil, err
 	}
-	around, err := l.around(j.ledgers, first, last)
+	around, err := l.around(ctx, j.ledgers, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 
 // around returns the runs of the last hour with a ledger before the hours from
 // first to last and of the next one after them: they say how a run ended.
-func (l *Ledgers) around(ledgers []store.LedgerHour, first, last store.Hour) ([]runSpan, error) {
+func (l *Ledgers) around(ctx context.Context, ledgers []store.LedgerHour, first, last store.Hour) ([]runSpan, error) {
 	var runs []runSpan
 	byHour := func(h store.LedgerHour, at store.Hour) int { return cmp.Compare(h.Hour, at) }
 	before, _ := slices.BinarySearchFunc(ledgers, first, byHour)
@@ -65,7 +65,7 @@ func (l *Ledgers) around(ledgers []store.LedgerHour, first, last store.Hour) ([]
 		if i < 0 || i >= len(ledgers) {
 			continue
 		}
-		sum, err := l.sum(ledgers, ledgers[i].Hour, ledgers[i].Hour, exporterMatch{})
+		sum, err := l.sum(ctx, ledgers, ledgers[i].Hour, ledgers[i].Hour, exporterMatch{})
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -57,7 +58,7 @@ func (k *keptSum) weight() int { return len(k.sum.exporters) + 1 }
 
 // sum returns what the hours from from to to say of the exporters that match.
 // ledgers are all hours with a ledger.
-func (l *Ledgers) sum(ledgers []store.LedgerHour, from, to store.Hour, match exporterMatch) (*ledgerSum, error) {
+func (l *Ledgers) sum(ctx context.Context, ledgers []store.LedgerHour, from, to store.Hour, match exporterMatch) (*ledgerSum, error) {
 	var ranges []hourRange
 	states := map[hourRange]rangeState{}
 	first, _ := slices.BinarySearchFunc(ledgers, from, func(h store.LedgerHour, at store.Hour) int { return cmp.Compare(h.Hour, at) })
@@ -75,7 +76,7 @@ func (l *Ledgers) sum(ledgers []store.LedgerHour, from, to store.Hour, match exp
 		}
 		states[r] = rangeState{s.hours + 1, max(s.change, h.Change)}
 	}
-	sums, err := l.sums(ranges, states)
+	sums, err := l.sums(ctx, ranges, states)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (l *Ledgers) sum(ledgers []store.LedgerHour, from, to store.Hour, match exp
 }
 
 // sums returns the sum of each range, which ascend, reading what is not kept.
-func (l *Ledgers) sums(ranges []hourRange, states map[hourRange]rangeState) ([]*ledgerSum, error) {
+func (l *Ledgers) sums(ctx context.Context, ranges []hourRange, states map[hourRange]rangeState) ([]*ledgerSum, error) {
 	sums := make([]*ledgerSum, len(ranges))
 	l.mu.Lock()
 	for i, r := range ranges {
@@ -110,7 +111,7 @@ func (l *Ledgers) sums(ranges []hourRange, states map[hourRange]rangeState) ([]*
 		for end < len(ranges) && sums[end] == nil {
 			end++
 		}
-		if err := l.readAll(ranges[i:end], sums[i:end]); err != nil {
+		if err := l.readAll(ctx, ranges[i:end], sums[i:end]); err != nil {
 			return nil, err
 		}
 		l.keep(ranges[i:end], sums[i:end], states)
@@ -119,26 +120,26 @@ func (l *Ledgers) sums(ranges []hourRange, states map[hourRange]rangeState) ([]*
 }
 
 // readAll reads the sums of ranges, parts of them side by side.
-func (l *Ledgers) readAll(ranges []hourRange, sums []*ledgerSum) error {
+func (l *Ledgers) readAll(ctx context.Context, ranges []hourRange, sums []*ledgerSum) error {
 	const least = 4 // ranges that are worth a goroutine
 	part := max(least, (len(ranges)+workers()-1)/workers())
 	errs := make([]error, (len(ranges)+part-1)/part)
 	var reading sync.WaitGroup
 	for i := range errs {
 		from, to := i*part, min((i+1)*part, len(ranges))
-		reading.Go(func() { errs[i] = l.read(ranges[from:to], sums[from:to]) })
+		reading.Go(func() { errs[i] = l.read(ctx, ranges[from:to], sums[from:to]) })
 	}
 	reading.Wait()
 	return errors.Join(errs...)
 }
 
 // read reads the sums of ranges in one pass.
-func (l *Ledgers) read(ranges []hourRange, sums []*ledgerSum) error {
+func (l *Ledgers) read(ctx context.Context, ranges []hourRange, sums []*ledgerSum) error {
 	for i := range sums {
 		sums[i] = &ledgerSum{}
 	}
 	last := ranges[len(ranges)-1]
-	err := readLedger(l.store, ranges[0].from, last.from+last.hours-1, nil, func(h store.Hour, sum *ledgerSum) {
+	err := readLedger(ctx, l.store, ranges[0].from, last.from+last.hours-1, nil, func(h store.Hour, sum *ledgerSum) {
 		// The range that begins last before the hour, if the hour is in it.
 		i, found := slices.BinarySearchFunc(ranges, h, func(r hourRange, at store.Hour) int { return cmp.Compare(r.from, at) })
 		if !found {
