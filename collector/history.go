@@ -112,7 +112,7 @@ func (d *Decoder) saveHistories() error {
 			break
 		}
 		e.mu.Lock()
-		events := d.pastOf(e)
+		events, waiting := d.pastOf(e)
 		e.mu.Unlock()
 		if len(events) == 0 {
 			continue
@@ -120,32 +120,33 @@ func (d *Decoder) saveHistories() error {
 		left--
 		if err := d.appendHistory(e.addr, events); err != nil {
 			errs = append(errs, fmt.Errorf("save history of exporter %s: %w", e.addr, err))
+			continue // try again
 		}
+		e.mu.Lock()
+		e.chronicle.events = slices.Delete(e.chronicle.events, 0, waiting)
+		e.mu.Unlock()
 	}
 	return errors.Join(errs...)
 }
 
-// pastOf takes the events that are to be written: of exporters that are not new,
-// or have proven to be one.
-func (d *Decoder) pastOf(e *exporter) []ledger.Event {
+// pastOf returns the events that are to be written, of exporters that are not
+// new or have proven to be one, and how many of those that wait are among them.
+func (d *Decoder) pastOf(e *exporter) (events []ledger.Event, waiting int) {
 	c := &e.chronicle
 	_, known := d.histories[e.addr]
 	if !known {
 		described := d.known.Find(e.key) != nil
 		proven := e.stats.LastReceived >= c.first+provenAfter
 		if e.stats.Records == 0 || !described && !proven || c.first == 0 {
-			return nil
+			return nil, 0
 		}
-		first := []ledger.Event{{At: c.first, What: ledger.EventFirst}}
+		events = []ledger.Event{{At: c.first, What: ledger.EventFirst}}
 		if before, ok := d.namesake(e); ok {
-			first = append(first, ledger.Event{At: c.first, What: ledger.EventAddress,
+			events = append(events, ledger.Event{At: c.first, What: ledger.EventAddress,
 				Detail: fmt.Sprintf("%s, before %s", d.known.Find(e.key).Name, before)})
 		}
-		c.events = append(first, c.events...)
 	}
-	events := c.events
-	c.events = nil
-	return events
+	return append(events, c.events...), len(c.events)
 }
 
 // namesake returns the address from which the same exporter, as the

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -68,6 +69,38 @@ func TestHistory(t *testing.T) {
 	if err != nil || len(all) != 1 || all[s.src.Addr()][0].At != testTime {
 		t.Errorf("got histories %v, %v", all, err)
 	}
+}
+
+// What could not be written is written later, once.
+func TestHistoryOnAFullDisk(t *testing.T) {
+	state := &failingState{memoryState: newMemoryState(), fail: errors.New("disk full")}
+	known := ledger.Directory{{Name: "core-1", Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}}
+	s := newScripted(t, DecoderOptions{State: state, Known: known})
+	s.send(v9(1, set(0, templateUsual), dataUsual), 1)
+	s.send(v9(1, set(0, templateOf(300, usualFields[2:]...))), 1)
+	if s.d.Save() == nil {
+		t.Error("no error")
+	}
+	state.fail = nil
+	for range 2 {
+		if err := s.d.Save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantEvents(t, state, s.src.Addr(), "first seen", "template changed: template 300: 19 fields, before 20")
+}
+
+// failingState is a StateStore that can refuse.
+type failingState struct {
+	*memoryState
+	fail error
+}
+
+func (s *failingState) PutState(key string, value []byte) error {
+	if s.fail != nil {
+		return s.fail
+	}
+	return s.memoryState.PutState(key, value)
 }
 
 // What flaps does not write for ever.
