@@ -44,7 +44,7 @@ func (c *Coverage) absent() (facts []string) {
 	}
 	facts = append(facts, c.downtime()...)
 	if len(c.Missing) > 0 {
-		facts = append(facts, fmt.Sprintf("%d of %d exporters heard; missing: %s", c.Heard, c.Expected, gapNames(c.Missing, c.Expected-c.Heard)))
+		facts = append(facts, fmt.Sprintf("%d of %s heard; missing: %s", c.Heard, things(c.Expected, "exporter"), gapNames(c.Missing, c.Expected-c.Heard)))
 	}
 	if len(c.Silent) > 0 {
 		facts = append(facts, "silent at the end: "+gapNames(c.Silent, len(c.Silent)))

@@ -348,7 +348,7 @@ all 1440-1560 past retention 0`,
 		},
 		req: CoverageRequest{Filter: "port 53 and router ip 192.0.2.3"},
 		lines: `
-0 of 1 exporters heard; missing: 192.0.2.3 since 2025-11-23 21:59:59Z`,
+0 of 1 exporter heard; missing: 192.0.2.3 since 2025-11-23 21:59:59Z`,
 		worst: `
 192.0.2.3 1440-1800 exporter silent 600`,
 	},
