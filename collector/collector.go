@@ -315,7 +315,13 @@ func (c *Collector) save() {
 func (c *Collector) Stats() Stats {
 	st := c.decoder.Stats()
 	for _, s := range c.sockets {
-		st.KernelDrops += s.dropped.Load()
+		n, where := s.dropped.Load(), s.conn.LocalAddr().String()
+		st.KernelDrops += n
+		if last := len(st.Sockets) - 1; last >= 0 && st.Sockets[last].Where == where {
+			st.Sockets[last].Count += n
+		} else {
+			st.Sockets = append(st.Sockets, ledger.Drop{Where: where, Count: n})
+		}
 	}
 	st.SinkErrors, st.LostRecords = c.sinkErrors.Load(), c.lostRecords.Load()
 	return st

@@ -62,7 +62,7 @@ func (e *exporter) happened(at uint64, what string, domain uint32, detail string
 
 // restarted counts what a sequence number told, and notes a restart.
 func (e *exporter) restarted(h *header, v verdict) {
-	e.stats.note(v)
+	e.stats.note(h.version, v)
 	if v.restarts <= 0 {
 		return
 	}

@@ -142,7 +142,7 @@ func (e *exporter) judge(s *stream, h *header, size units, d *Decoder) verdict {
 func (e *exporter) pardon(c *common, s *stream, h *header, d *Decoder) {
 	for _, member := range e.streams {
 		if member.common == c && member != s {
-			e.elsewhere(member.key, h.received, d, func() { e.stats.note(member.blame.negative()) })
+			e.elsewhere(member.key, h.received, d, func() { e.stats.note(member.key.Version, member.blame.negative()) })
 			member.blame = verdict{}
 		}
 	}

@@ -17,10 +17,11 @@ type Stats struct {
 	Other     ExporterStats   // exporters that were forgotten to make room
 	Exporters []ExporterStats // by address
 
-	KernelDrops uint64 // datagrams that the kernel dropped because a receive buffer was full
-	SinkErrors  uint64 // batches that the sink refused
-	LostRecords uint64 // records in them
-	Refused     uint64 // datagrams of senders that the Policy refused
+	KernelDrops uint64        // datagrams that the kernel dropped because a receive buffer was full
+	Sockets     []ledger.Drop // of them, by listening address
+	SinkErrors  uint64        // batches that the sink refused
+	LostRecords uint64        // records in them
+	Refused     uint64        // datagrams of senders that the Policy refused
 }
 
 // ExporterStats are the counters of one exporter.
@@ -43,7 +44,23 @@ type ExporterStats struct {
 
 	Domains []DomainStats // what is known of it now, by domain and version
 
-	more [ledger.CounterCount]uint64 // the counters of the ledger that have no field here
+	more [ledger.CounterCount]uint64    // the counters of the ledger that have no field here
+	lost [ledger.UnitRecords + 1]uint64 // what of them is lost, by unit
+}
+
+// Lost returns what is missing by sequence numbers that count a unit. It falls
+// when datagrams turn out to have been late only.
+func (s ExporterStats) Lost(u ledger.Unit) uint64 { return s.lost[u] }
+
+// LostRecords estimates the flow records that never came, as
+// ledger.Entry.LostRecords does, by what a datagram of the exporter had on
+// average.
+func (s ExporterStats) LostRecords() uint64 {
+	n := s.lost[ledger.UnitFlows] + s.lost[ledger.UnitRecords]
+	if s.Datagrams > 0 {
+		n += uint64(float64(s.lost[ledger.UnitDatagrams])*float64(s.Records)/float64(s.Datagrams) + 0.5)
+	}
+	return n
 }
 
 // Count returns one of the ledger's counters. Loss is in the unit of the
@@ -64,12 +81,13 @@ func (s *ExporterStats) rare() uint64 {
 	return s.Templates + s.OptionsRecords + s.BadDatagrams + s.SetsRecovered + s.SetsDropped
 }
 
-// note adds what a sequence number told.
-func (s *ExporterStats) note(v verdict) {
+// note adds what a sequence number of a protocol told.
+func (s *ExporterStats) note(version uint16, v verdict) {
 	if v == (verdict{}) {
 		return
 	}
 	s.more[ledger.Lost] += uint64(v.lost)
+	s.lost[ledger.UnitOf(version)] += uint64(v.lost)
 	s.more[ledger.Gaps] += uint64(v.gaps)
 	s.more[ledger.Reordered] += uint64(v.reordered)
 	s.more[ledger.Duplicates] += uint64(v.duplicates)
@@ -98,6 +116,9 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	}
 	for i := range s.more {
 		s.more[i] += o.more[i]
+	}
+	for i := range s.lost {
+		s.lost[i] += o.lost[i]
 	}
 }
 

@@ -26,6 +26,9 @@ type backend interface {
 	Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error)
 	Names(ctx context.Context, req namesRequest) (*query.Names, error)
 	Buckets(ctx context.Context) ([]store.BucketInfo, error)
+	Grid(ctx context.Context, req query.GridRequest) (*query.Grid, error)
+	Exporters(ctx context.Context, req exportersRequest) (*exporterList, error)
+	Status(ctx context.Context) (*statusReport, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error
 	Check(ctx context.Context, repair bool) (*index.Report, error)
@@ -95,6 +98,9 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	l := &local{store: s, now: std.Now}
 	if l.known, err = knownIn(ctx, s); err != nil {
 		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
+	}
+	if names := exporterNames(l.known); names != nil {
+		l.names = &query.Names{Exporters: names}
 	}
 	return newAudited(l), nil
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,12 +56,14 @@ has an example of every key.`,
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringFlag{Name: "retention", Usage: "keep records for `SPAN`, or forever", DefaultText: defaultRetention},
+			&cli.StringFlag{Name: "metrics", Usage: "tell the counters in Prometheus' format on `ADDR:PORT`", DefaultText: "not at all"},
 			&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (YAML)"},
 		},
 		examples: []example{
 			{"weir collect", "into ./weir-data, on the usual ports"},
 			{"weir collect --data /srv/weir --retention 30d", "elsewhere, and for a month"},
 			{"weir collect --listen netflow://127.0.0.1:9995 --listen 'sflow://[::1]:6343'", "on chosen addresses and ports"},
+			{"weir collect --metrics 127.0.0.1:9110", "to be watched by Prometheus; see docs/metrics.md"},
 			{"weir collect --config /etc/weir.yaml", "as a service"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
@@ -75,13 +78,14 @@ has an example of every key.`,
 
 // collectOptions are the options of weir collect.
 type collectOptions struct {
-	dir    string
-	listen []collector.Listen
-	keep   time.Duration // 0: for ever
-	names  *query.Names  // of the configuration; nil: none
-	config config        // what the file says that is no flag
-	audit  auditPolicy
-	socket socketPolicy
+	dir     string
+	listen  []collector.Listen
+	keep    time.Duration // 0: for ever
+	names   *query.Names  // of the configuration; nil: none
+	config  config        // what the file says that is no flag
+	audit   auditPolicy
+	socket  socketPolicy
+	metrics string // where they are scraped from; "": nowhere
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -112,7 +116,10 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 	} else if file.Retention != "" {
 		keep = file.Retention
 	}
-	o.keep, err = parseRetention(keep)
+	if o.keep, err = parseRetention(keep); err != nil {
+		return o, err
+	}
+	o.metrics, err = parseMetricsAddr(cmp.Or(c.String("metrics"), file.Metrics))
 	return o, err
 }
 
@@ -183,33 +190,60 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return listenError(err)
 	}
-	socket, err := listenSocket(o.dir, o.socket)
+	doors, err := o.open(log)
 	if err != nil {
 		c.Close()
 		return err
 	}
-	l := &local{
-		store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside, tails: shown,
-	}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
+	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
-		socket.Close()
+		doors.close()
 		c.Close()
 		return err
 	}
-	announce(std, o, c.Addrs())
+	announce(std, o, c.Addrs(), l.daemon.metrics)
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
 	err = runAll(ctx, log, c.Run, append(aside.parts(), []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
-		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
+		{"questions", func(ctx context.Context) error { return answers.run(ctx, doors.socket) }},
+		{"rates", l.daemon.rates.run},
+		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, doors.metrics, l, log) }},
 		{"ledgers", l.readLedgers},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
 		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
 	}...))
 	return errors.Join(err, journal.note("collect", "stopped"))
+}
+
+// doors are where others reach the collector, beside the sockets for datagrams.
+type doors struct {
+	socket  net.Listener // questions
+	metrics net.Listener // scrapes; nil: none are answered
+}
+
+// open opens the doors.
+func (o *collectOptions) open(log *slog.Logger) (d doors, err error) {
+	if d.metrics, err = listenMetrics(o.metrics, log); err != nil {
+		return d, err
+	}
+	if d.socket, err = listenSocket(o.dir, o.socket); err != nil {
+		d.close()
+	}
+	return d, err
+}
+
+// close closes doors at which nobody stands yet.
+func (d *doors) close() {
+	for _, l := range []net.Listener{d.socket, d.metrics} {
+		if l != nil {
+			l.Close()
+		}
+	}
 }
 
 // A background is a part of the daemon that runs beside the collecting.
@@ -279,7 +313,7 @@ func listenError(err error) error {
 }
 
 // announce says where the collector listens and how to ask it.
-func announce(std *Std, o collectOptions, addrs []net.Addr) {
+func announce(std *Std, o collectOptions, addrs []net.Addr, metrics string) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		dir = o.dir
@@ -287,6 +321,9 @@ func announce(std *Std, o collectOptions, addrs []net.Addr) {
 	fmt.Fprintf(std.Err, "weir %s collects into %s and keeps it %s\n", version, dir, keptFor(o.keep))
 	for i, addr := range addrs {
 		fmt.Fprintf(std.Err, "listening on %s\n", listenText(o.listen[i].Scheme, addr))
+	}
+	if metrics != "" {
+		fmt.Fprintf(std.Err, "metrics on %s\n", metrics)
 	}
 	data := ""
 	if o.dir != defaultData {

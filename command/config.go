@@ -20,6 +20,7 @@ type config struct {
 	Data      string
 	Listen    []string
 	Retention string
+	Metrics   string // where they are scraped from
 	Networks  []networkEntry
 	Known     ledger.Directory // the exporters of exporters:
 	Only      bool             // what others send is refused
@@ -48,6 +49,7 @@ var configKeys = []struct {
 		return v.Decode(&c.Listen)
 	}},
 	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
+	{"metrics", func(c *config, v *yaml.Node) (err error) { c.Metrics, err = text(v); return err }},
 	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
 	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},

@@ -24,6 +24,7 @@ type local struct {
 	store  *store.Store
 	sealer *index.Sealer     // nil: one is made when it is needed
 	keeper *retention.Keeper // nil: no collector runs
+	daemon *daemon           // likewise
 	now    func() time.Time
 	names  *query.Names     // of the collector's configuration; nil: none
 	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs

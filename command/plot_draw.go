@@ -16,7 +16,14 @@ const (
 	chartBottom = 64
 )
 
-// A canvas is what a chart is drawn on. Coordinates are pixels from the upper
+// A picture is what can be drawn: a plot, or a grid of coverage.
+type picture interface {
+	heading() string // what it shows, in a line
+	size() (width, height int)
+	draw(c canvas)
+}
+
+// A canvas is what a picture is drawn on. Coordinates are pixels from the upper
 // left.
 type canvas interface {
 	// line draws a thin straight line, horizontal or vertical.
@@ -81,9 +88,13 @@ type chart struct {
 // legendColumns is how many entries stand in a line of the legend.
 const legendColumns = 4
 
-// drawPlot draws p: title, legend, grid, axes with units, and the series as
-// layers of a stack or as curves.
-func drawPlot(c canvas, p *plot) {
+func (p *plot) heading() string { return p.title }
+
+func (p *plot) size() (width, height int) { return chartWidth, chartHeight }
+
+// draw draws p: title, legend, grid, axes with units, and the series as layers
+// of a stack or as curves.
+func (p *plot) draw(c canvas) {
 	lines := 0
 	if len(p.series) > 1 {
 		lines = (len(p.series) + legendColumns - 1) / legendColumns

@@ -12,9 +12,10 @@ import (
 type pngCanvas struct{ img *image.RGBA }
 
 // writePNG writes p as a PNG picture.
-func writePNG(out io.Writer, p *plot) error {
-	c := &pngCanvas{image.NewRGBA(image.Rect(0, 0, chartWidth, chartHeight))}
-	drawPlot(c, p)
+func writePNG(out io.Writer, p picture) error {
+	width, height := p.size()
+	c := &pngCanvas{image.NewRGBA(image.Rect(0, 0, width, height))}
+	p.draw(c)
 	return png.Encode(out, c.img)
 }
 

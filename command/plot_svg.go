@@ -11,13 +11,14 @@ import (
 type svgCanvas struct{ b strings.Builder }
 
 // writeSVG writes p as an SVG document that refers to nothing outside itself.
-func writeSVG(out io.Writer, p *plot) error {
+func writeSVG(out io.Writer, p picture) error {
 	c := &svgCanvas{}
+	width, height := p.size()
 	fmt.Fprintf(&c.b, `<?xml version="1.0" encoding="UTF-8"?>
 <svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="15">
 <title>%s</title>
-`, chartWidth, chartHeight, chartWidth, chartHeight, escapeXML(p.title))
-	drawPlot(c, p)
+`, width, height, width, height, escapeXML(p.heading()))
+	p.draw(c)
 	c.b.WriteString("</svg>\n")
 	_, err := io.WriteString(out, c.b.String())
 	return err

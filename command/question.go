@@ -169,6 +169,12 @@ func questionWords(name, flag string) []string {
 		return query.PeerOrders
 	case "seen by":
 		return seenOrders
+	case "status output":
+		return statusFormats
+	case "coverage output":
+		return coverageFormats
+	case "coverage step":
+		return []string{"1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"}
 	case "stats output":
 		return append(slices.Clone(outputFormats), formatNfdump)
 	case "stats per":

@@ -98,6 +98,9 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		return askError(ctx, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return errors.New("the collector that runs here is of another weir and does not know this question; restart it with this one")
+	}
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return fmt.Errorf("the collector refused the question: %s", bytes.TrimSpace(text))

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the expected output in testdata
 // standard output as it is, standard error behind "! ", and the exit status
 // unless it is 0. $CAPTURES is the directory of captures, $DIR one of the
 // script's own; WEIR_DATA is an archive in it. Lines that begin with # are
-// comments, those with \# output that begins with #.
+// comments, those with \# output that begins with #, and ~ is an empty line of it.
 //
 // Each script runs twice: alone, and beside a collector on the archive. Both
 // must print the same.
@@ -116,6 +116,9 @@ func runLine(t *testing.T, line, data string) string {
 	status := Main(t.Context(), shellWords(t, line), std)
 	var out strings.Builder
 	text := strings.ReplaceAll(stdout.String(), "\r", "")
+	for strings.Contains(text, "\n\n") {
+		text = strings.ReplaceAll(text, "\n\n", "\n~\n")
+	}
 	if strings.HasPrefix(text, "#") {
 		text = `\` + text
 	}

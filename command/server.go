@@ -35,12 +35,15 @@ type server struct {
 	sums    chan struct{} // a token for each of them that sums up groups
 	memory  int64         // bytes that the groups of one question may take; 0: the query's own bound
 	queue   chan struct{} // a token for each question accepted
+	glance  chan struct{} // a token for the question of handleNow being answered
+	counts  *questionCounts
 }
 
 func newServer(b backend, log *slog.Logger) *server {
 	return &server{
 		backend: b, log: log, memory: sumMemory(systemMemory()), sums: make(chan struct{}, maxSums),
 		slots: make(chan struct{}, maxQuestions), queue: make(chan struct{}, maxQuestions+maxWaiting),
+		glance: make(chan struct{}, 1), counts: newQuestionCounts(),
 	}
 }
 
@@ -110,6 +113,15 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathBuckets, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Buckets(ctx)
 	})
+	handle(mux, s, pathGrid, func(ctx context.Context, req query.GridRequest) (any, error) {
+		return s.backend.Grid(ctx, req)
+	})
+	handle(mux, s, pathExporters, func(ctx context.Context, req exportersRequest) (any, error) {
+		return s.backend.Exporters(ctx, req)
+	})
+	handleNow(mux, s, pathStatus, func(ctx context.Context, _ struct{}) (any, error) {
+		return s.backend.Status(ctx)
+	})
 	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
 		return nil, s.backend.Backup(ctx, dir)
 	})
@@ -155,7 +167,7 @@ func (s *server) hello(w http.ResponseWriter, _ *http.Request) {
 // handle adds a route whose answer is one value.
 func handle[Request any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Request) (any, error)) {
 	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
-		out := newAnswer(w)
+		out := newAnswer(w, s.counts.begin(path))
 		defer out.close()
 		var req Request
 		if err := readQuestion(w, r, &req); err != nil {
@@ -169,6 +181,26 @@ func handle[Request any](mux *http.ServeMux, s *server, path string, answer func
 		}
 		defer release()
 		out.end(answer(query.WithDedupBytes(out.watched(r.Context()), s.memory), req))
+	})
+}
+
+// handleNow adds a route like handle, of a question about the collector itself:
+// it is answered however many others wait, and not counted among them.
+func handleNow[Request any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Request) (any, error)) {
+	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+		out := newAnswer(w, func(bool) {})
+		defer out.close()
+		var req Request
+		if err := readQuestion(w, r, &req); err != nil {
+			out.end(nil, err)
+			return
+		}
+		select {
+		case s.glance <- struct{}{}:
+			defer func() { <-s.glance }()
+			out.end(answer(r.Context(), req))
+		case <-r.Context().Done():
+		}
 	})
 }
 
@@ -187,7 +219,7 @@ func handleSums[Request any](mux *http.ServeMux, s *server, path string, answer 
 }
 
 func (s *server) flows(w http.ResponseWriter, r *http.Request) {
-	out := newAnswer(w)
+	out := newAnswer(w, s.counts.begin(pathFlows))
 	defer out.close()
 	var req query.FlowsRequest
 	if err := readQuestion(w, r, &req); err != nil {
@@ -214,7 +246,7 @@ func (s *server) flows(w http.ResponseWriter, r *http.Request) {
 
 // importCaptures stores the captures that the request's body carries.
 func (s *server) importCaptures(w http.ResponseWriter, r *http.Request) {
-	out := newAnswer(w)
+	out := newAnswer(w, s.counts.begin(pathImport))
 	defer out.close()
 	result, err := s.backend.Import(r.Context(), newFramedCaptures(r.Body))
 	out.end(result, err)
@@ -248,16 +280,18 @@ func (s *server) turn(ctx context.Context) (release func(), err error) {
 
 // An answer is the stream of lines that a question gets.
 type answer struct {
-	stream *streamWriter
-	line   []byte
+	stream   *streamWriter
+	line     []byte
+	answered bool
+	ended    func(answered bool)
 }
 
 // newAnswer begins an answer. It is not a success yet: that is in its last
-// line.
-func newAnswer(w http.ResponseWriter) *answer {
+// line. ended is called when it closes.
+func newAnswer(w http.ResponseWriter, ended func(answered bool)) *answer {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	control := http.NewResponseController(w)
-	return &answer{stream: newStream(deadlineWriter{w, control}, func() { _ = control.Flush() })}
+	return &answer{stream: newStream(deadlineWriter{w, control}, func() { _ = control.Flush() }), ended: ended}
 }
 
 // A deadlineWriter gives the client a bounded time for each write, so that one
@@ -300,17 +334,20 @@ func (a *answer) end(result any, err error) {
 	if err != nil {
 		line.Error = &remoteError{Status: exitStatus(err), Message: err.Error()}
 	} else {
-		line.Result = marshal(result)
+		line.Result, a.answered = marshal(result), true
 	}
 	_, _ = a.stream.Write(append(marshal(line), '\n')) // the client may be gone
 }
 
-func (a *answer) close() { _ = a.stream.Close() }
+func (a *answer) close() {
+	_ = a.stream.Close()
+	a.ended(a.answered)
+}
 
 // tail shows what comes in until the client goes away. It is no question that
 // takes its turn: it would never give it back. The tails have their own bound.
 func (s *server) tail(w http.ResponseWriter, r *http.Request) {
-	out := newAnswer(w)
+	out := newAnswer(w, func(bool) {}) // nor does it count among questions
 	defer out.close()
 	var req query.TailRequest
 	if err := readQuestion(w, r, &req); err != nil {

@@ -295,6 +295,14 @@ func TestProtocolMismatch(t *testing.T) {
 	}
 }
 
+// An older collector does not know a newer question.
+func TestUnknownQuestion(t *testing.T) {
+	r, _ := serve(t, &fakeBackend{})
+	if err := r.ask(t.Context(), "/of/tomorrow", struct{}{}, nil, nil); err == nil || !strings.Contains(err.Error(), "restart it with this one") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSocket(t *testing.T) {
 	t.Run("mode", func(t *testing.T) {
 		_, dir := serve(t, &fakeBackend{})
@@ -448,5 +456,28 @@ func TestLongLinesAreRead(t *testing.T) {
 	}
 	if _, err := readLine(in); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
+	}
+}
+
+// What is asked is counted by kind, and so is how it ended.
+func TestQuestionsAreCounted(t *testing.T) {
+	counts := newQuestionCounts()
+	for i, route := range []string{pathTop, pathTop, pathConfirm} {
+		end := counts.begin(route)
+		if _, open := counts.list(); open != 1 {
+			t.Errorf("%d questions are open, want 1", open)
+		}
+		end(i != 1)
+	}
+	list, open := counts.list()
+	if open != 0 || len(list) != 2 || list[0].Name != "retention_confirm" || list[1].Name != "top" || list[1].Answered != 1 || list[1].Failed != 1 {
+		t.Errorf("%d open, %+v", open, list)
+	}
+	answered := uint64(0)
+	for _, n := range list[1].Buckets {
+		answered += n
+	}
+	if answered != 2 {
+		t.Errorf("the histogram %v has %d questions, want 2", list[1].Buckets, answered)
 	}
 }

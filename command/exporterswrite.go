@@ -1,0 +1,302 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/flow/ledger"
+	"weir/query"
+)
+
+// writeExporters writes the list in a format.
+func writeExporters(out *streamWriter, std *Std, o exportersOptions, list *exporterList) error {
+	switch {
+	case o.format == formatJSON:
+		return exportersJSON(out, o, list)
+	case o.history:
+		return writeRows(out, o.format, std.color(), historyColumns, historyRows(list))
+	case o.interfaces:
+		return writeRows(out, o.format, std.color(), interfaceColumns, interfaceRows(list))
+	case o.format == formatCSV:
+		return writeRows(out, o.format, false, exporterColumns, exporterRows(list))
+	case o.one != "":
+		return exporterDetail(out, list)
+	}
+	return exportersTable(out, list, std.color())
+}
+
+// writeRows writes cells as a table or as csv.
+func writeRows(out *streamWriter, format string, color bool, columns []string, rows [][]string) error {
+	if format == formatCSV {
+		return newCSV(out).WriteAll(append([][]string{columns}, rows...))
+	}
+	heads := make([]tableColumn, len(columns))
+	for i, name := range columns {
+		heads[i].name = name
+	}
+	t := newTable(out, heads, color)
+	for _, row := range rows {
+		for i := range row {
+			row[i] = cmp.Or(row[i], "-")
+		}
+		if err := t.row(row); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// exportersJSON writes an object for each exporter.
+func exportersJSON(out *streamWriter, o exportersOptions, list *exporterList) error {
+	for _, r := range list.Exporters {
+		if o.one == "" && !o.history {
+			r.History = nil
+		}
+		if o.one == "" && !o.interfaces {
+			r.Interfaces = nil
+		}
+		if _, err := out.Write(append(marshal(r), '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	historyColumns   = []string{"at", "exporter", "address", "what", "domain", "detail"}
+	interfaceColumns = []string{"exporter", "address", "index", "name", "description"}
+	exporterColumns  = []string{
+		"name", "group", "addresses", "status", "known", "expected", "domains", "versions", "templates",
+		"records_per_second", "records_per_second_day", "datagrams", "records", "bytes", "lost", "loss", "loss_last_hour", "gaps", "restarts",
+		"sets_without_template", "sets_dropped", "bad_datagrams", "sampling", "skew_ms", "last_heard", "owner", "contact", "permission",
+	}
+)
+
+func historyRows(list *exporterList) (rows [][]string) {
+	for _, r := range list.Exporters {
+		for _, e := range r.History {
+			rows = append(rows, []string{e.At.String(), r.label(), e.Address, e.What, strconv.FormatUint(uint64(e.Domain), 10), e.Detail})
+		}
+	}
+	return rows
+}
+
+func interfaceRows(list *exporterList) (rows [][]string) {
+	for _, r := range list.Exporters {
+		for _, i := range r.Interfaces {
+			rows = append(rows, []string{r.label(), i.Address, strconv.FormatUint(uint64(i.Index), 10), i.Name, i.Description})
+		}
+	}
+	return rows
+}
+
+// exporterRows returns the exporters as csv has them.
+func exporterRows(list *exporterList) (rows [][]string) {
+	for _, r := range list.Exporters {
+		now, skew := "", ""
+		if r.Now != nil {
+			now = strconv.FormatFloat(*r.Now, 'f', 1, 64)
+		}
+		if r.SkewMS != nil {
+			skew = strconv.FormatInt(*r.SkewMS, 10)
+		}
+		cells := []string{printable(r.Name), r.Group, strings.Join(r.Addresses, " "), r.Status, strconv.FormatBool(r.Known), strconv.FormatBool(r.Expected),
+			domainsText(r.Domains), strings.Join(r.Versions, " "), strconv.Itoa(r.Templates), now, strconv.FormatFloat(r.Day, 'f', 1, 64)}
+		cells = append(cells, numberCells(r.Datagrams, r.Records, r.Bytes, r.Lost)...)
+		cells = append(cells, lossCell(r.Loss), lossCell(r.LossHour))
+		cells = append(cells, numberCells(r.Gaps, r.Restarts, r.SetsWithout, r.SetsDropped, r.Bad)...)
+		rows = append(rows, append(cells, intervalsCell(r.Sampling), skew, r.Heard.String(), r.Owner, r.Contact, r.Permission))
+	}
+	return rows
+}
+
+func domainsText(domains []uint32) string {
+	parts := make([]string, len(domains))
+	for i, d := range domains {
+		parts[i] = strconv.FormatUint(uint64(d), 10)
+	}
+	return strings.Join(parts, " ")
+}
+
+// exportersTable writes a row for each exporter. Those that are missing stand
+// out, without colour by their mark.
+func exportersTable(out *streamWriter, list *exporterList, color bool) error {
+	t := newTable(out, []tableColumn{{name: " "}, {name: "name"}, {name: "group"}, {name: "address"}, {name: "domains"}, {name: "version"}, {name: "templates", right: true},
+		{name: "rec/s now", right: true}, {name: "day", right: true}, {name: "loss", right: true}, {name: "sampling"}, {name: "skew", right: true},
+		{name: "last heard"}, {name: "status"}}, color)
+	for _, r := range list.Exporters {
+		mark := " "
+		if r.missing() {
+			mark = "!"
+		}
+		if err := t.row(append([]string{mark}, r.cells()...)); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// missing reports whether the exporter's silence is a finding.
+func (r *exporterReport) missing() bool {
+	return r.Status == statusSilent || r.Status == statusNever
+}
+
+// cells returns the columns of the table.
+func (r *exporterReport) cells() []string {
+	addresses := r.Addresses
+	if len(addresses) == 0 {
+		addresses = r.Sources // where it should be heard from
+	}
+	address := "-"
+	if n := len(addresses); n > 0 {
+		address = addresses[0] + map[bool]string{true: fmt.Sprintf(" +%d", n-1)}[n > 1]
+	}
+	loss := "-"
+	if r.Records+r.Lost > 0 {
+		loss = humanLoss(r.Loss)
+	}
+	return []string{cmp.Or(printable(r.Name), "-"), cmp.Or(r.Group, "-"), address, shortList(domainsText(r.Domains)), cmp.Or(strings.Join(r.Versions, " "), "-"),
+		strconv.Itoa(r.Templates), humanRate(r.Now), humanRate(&r.Day), loss, cmp.Or(r.samplingText(), "-"), r.skewText(), heardText(r.Heard), r.Status}
+}
+
+// shortList cuts a list that would make a column too wide.
+func shortList(text string) string {
+	words := strings.Fields(text)
+	if len(words) > 3 {
+		return fmt.Sprintf("%s +%d", strings.Join(words[:3], " "), len(words)-3)
+	}
+	return cmp.Or(text, "-")
+}
+
+// humanRate writes records a second, "-" for what is not known.
+func humanRate(rate *float64) string {
+	switch {
+	case rate == nil:
+		return "-"
+	case *rate < 10 && *rate > 0:
+		return strconv.FormatFloat(*rate, 'f', 1, 64)
+	}
+	return humanCount(uint64(*rate + 0.5))
+}
+
+// samplingText writes the intervals, the most used first: "1:1000", "unsampled".
+func (r *exporterReport) samplingText() string {
+	var parts []string
+	for _, i := range byRecords(r.Sampling) {
+		parts = append(parts, intervalText(i.N))
+	}
+	return shortList(strings.Join(parts, " "))
+}
+
+func intervalText(n uint32) string {
+	switch n {
+	case 0:
+		return "unknown"
+	case 1:
+		return "1:1"
+	}
+	return "1:" + strconv.FormatUint(uint64(n), 10)
+}
+
+// byRecords returns intervals with the most used first.
+func byRecords(list []ledger.Interval) []ledger.Interval {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b ledger.Interval) int { return cmp.Compare(b.Records, a.Records) })
+	return sorted
+}
+
+func (r *exporterReport) skewText() string {
+	if r.SkewMS == nil {
+		return "-"
+	}
+	return (time.Duration(*r.SkewMS) * time.Millisecond).Round(100 * time.Millisecond).String()
+}
+
+func heardText(m query.Moment) string {
+	if m == 0 {
+		return "-"
+	}
+	return showMS(uint64(m))
+}
+
+// exporterDetail writes all that is known of the exporters, a line for each
+// fact.
+func exporterDetail(out *streamWriter, list *exporterList) error {
+	for _, r := range list.Exporters {
+		lines := r.lines(list)
+		for _, i := range r.Interfaces {
+			lines = append(lines, [2]string{fmt.Sprintf("interface %d", i.Index), strings.TrimSpace(i.Name + "  " + i.Description)})
+		}
+		for _, e := range r.History {
+			detail := e.What
+			if e.Detail != "" {
+				detail += ": " + e.Detail
+			}
+			lines = append(lines, [2]string{showMS(uint64(e.At)), detail})
+		}
+		for _, l := range lines {
+			if l[1] == "" {
+				continue
+			}
+			if _, err := fmt.Fprintf(out, "%-21s %s\n", l[0], l[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lines returns the facts. Those without a value are left out.
+func (r *exporterReport) lines(list *exporterList) [][2]string {
+	expected := ""
+	if r.Known {
+		expected = map[bool]string{true: "yes: its silence is a finding", false: "no"}[r.Expected]
+	}
+	lost := ""
+	if r.Lost > 0 {
+		lost = fmt.Sprintf("%s of %s records (%s) in %s; in the last hour %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), humanLoss(r.Loss),
+			plural(r.Gaps, "gap"), humanLoss(r.LossHour))
+	} else if r.Records > 0 {
+		lost = "none"
+	}
+	without := ""
+	if r.SetsWithout > 0 {
+		without = fmt.Sprintf("%s, of which %d were given up", plural(r.SetsWithout, "data set"), r.SetsDropped)
+	}
+	sampling := r.samplingText()
+	if r.Configured > 0 {
+		sampling += fmt.Sprintf(" (the configuration says %s)", intervalText(r.Configured))
+	}
+	skew := ""
+	if r.SkewMS != nil {
+		skew = r.skewText() + " from the end of a flow to the receipt of its record, median"
+	}
+	lines := [][2]string{
+		{"name", printable(r.Name)}, {"group", r.Group}, {"owner", printable(r.Owner)}, {"contact", printable(r.Contact)}, {"permission", printable(r.Permission)},
+		{"expected", expected}, {"may send from", strings.Join(r.Sources, ", ")}, {"heard from", strings.Join(r.Addresses, ", ")},
+		{"status", fmt.Sprintf("%s, last %s", r.Status, heardText(r.Heard))},
+		{"domains", domainsText(r.Domains)}, {"protocols", strings.Join(r.Versions, ", ")}, {"templates", strconv.Itoa(r.Templates)},
+		{"records/s", fmt.Sprintf("%s now, %s over the day", humanRate(r.Now), humanRate(&r.Day))},
+		{"in the day", fmt.Sprintf("%s, %s, %s bytes, from %s", humanPlural(r.Records, "record"), humanPlural(r.Datagrams, "datagram"), humanCount(r.Bytes), heardText(list.From))},
+		{"lost", lost}, {"without template", without}, {"sampling", sampling}, {"skew", skew},
+	}
+	if r.Restarts > 0 {
+		lines = append(lines, [2]string{"restarts", strconv.FormatUint(r.Restarts, 10)})
+	}
+	if r.Bad > 0 {
+		lines = append(lines, [2]string{"bad datagrams", humanCount(r.Bad)})
+	}
+	return lines
+}
+
+// humanPlural writes a large number of things: "2.40M records".
+func humanPlural(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return humanCount(n) + " " + thing + "s"
+}

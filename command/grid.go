@@ -1,0 +1,33 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"weir/query"
+)
+
+// pathGrid is where the daemon answers how complete its hours are.
+const pathGrid = "/grid"
+
+// Grid implements backend.
+func (l *local) Grid(ctx context.Context, req query.GridRequest) (*query.Grid, error) {
+	keep, known, err := l.policy()
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		keep = 0 // nothing is dropped where no collector ever ran
+	}
+	req.Known, req.Keep, req.Now, req.Options = l.known, keep, epochMS(l.now()), l.parse()
+	return query.CoverageGrid(ctx, l.store, req)
+}
+
+// Grid implements backend.
+func (r *remote) Grid(ctx context.Context, req query.GridRequest) (*query.Grid, error) {
+	grid := new(query.Grid)
+	return grid, r.ask(ctx, pathGrid, req, grid, nil)
+}
+
+// day is how far back the commands look that say how exporters do.
+const day = 24 * time.Hour

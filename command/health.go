@@ -1,0 +1,82 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What is a problem. docs/operations.md has the list.
+const (
+	badLoss     = 0.01             // share of the records of the last hour
+	badDiskDays = 7                // until the disk is full
+	badDiskFree = 0.05             // share of the file system
+	badQuiet    = 15 * time.Minute // without any record, though a collector runs
+)
+
+// problems says what of a report wants somebody's attention.
+func (r *statusReport) problems() []string {
+	var list []string
+	add := func(when bool, format string, args ...any) {
+		if when {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	add(!r.Collecting, "no collector runs")
+	if n := len(r.Exporters.Silent); n > 0 && r.Collecting {
+		add(true, "%d of %s silent: %s", n, humanPlural(uint64(r.Exporters.Expected), "expected exporter"), someOf(r.Exporters.Silent, 5))
+	}
+	add(r.Collecting && r.quiet() > badQuiet, "no record for %s", formatSpan(r.quiet()))
+	add(r.Loss > badLoss, "%s of the records of the last hour were lost", humanLoss(r.Loss))
+	add(r.Kernel > 0, "the kernel dropped %s in the last hour", humanPlural(r.Kernel, "datagram"))
+	add(r.Queues > 0, "the collector's queues dropped %s in the last hour", humanPlural(r.Queues, "datagram"))
+	add(r.NotStored > 0, "%s of the last hour could not be stored", humanPlural(r.NotStored, "record"))
+	if d := r.Disk; d.Days != nil {
+		add(*d.Days < badDiskDays, "the disk is full in %s", daysText(*d.Days))
+	}
+	add(r.Disk.Size > 0 && float64(r.Disk.Free) < badDiskFree*float64(r.Disk.Size), "only %sB of the disk are free", humanCount(r.Disk.Free))
+	add(r.Kept.Held, "retention is held: %s", r.Kept.Reason)
+	add(len(r.Damage) > 0, "%s damaged", map[bool]string{true: "one part of the archive is", false: fmt.Sprintf("%d parts of the archive are", len(r.Damage))}[len(r.Damage) == 1])
+	return list
+}
+
+// quiet returns for how long nothing was stored, since the collector runs.
+func (r *statusReport) quiet() time.Duration {
+	if r.Since == nil {
+		return 0
+	}
+	since := *r.Since
+	if newest := time.UnixMilli(int64(r.Newest)); newest.After(since) {
+		since = newest
+	}
+	return max(r.Now.Sub(since), 0)
+}
+
+// someOf writes the first few of a list and how many more there are.
+func someOf(list []string, most int) string {
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+// formatSpan writes a span for people: its two largest units.
+func formatSpan(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < day:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+// daysText writes days for people.
+func daysText(days float64) string {
+	if days >= 1000 {
+		return "more than 1000 days"
+	}
+	return formatSpan(time.Duration(days * float64(day)))
+}

@@ -1,0 +1,200 @@
+package command
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"weir/query"
+	"weir/retention"
+	"weir/store"
+)
+
+// pathStatus is where the daemon answers how it does.
+const pathStatus = "/status"
+
+// A statusReport says how a collector and its archive do. What is not known is
+// null, or not there.
+type statusReport struct {
+	Healthy  bool     `json:"healthy"`
+	Problems []string `json:"problems"` // why not
+
+	Version    string     `json:"version"`
+	Now        time.Time  `json:"now"`
+	Collecting bool       `json:"collecting"` // a collector runs; what follows up to metrics is its
+	PID        int        `json:"pid,omitempty"`
+	Since      *time.Time `json:"since"`
+	Rate       *float64   `json:"records_per_second"` // over the last minute
+	Metrics    string     `json:"metrics,omitempty"`  // where they can be scraped
+
+	AsOf      query.Moment    `json:"as_of"`          // the end of what loss and exporters are judged by
+	Loss      float64         `json:"loss_last_hour"` // share of the records that never came
+	Lost      uint64          `json:"lost_last_hour"` // records, an estimate
+	Kernel    uint64          `json:"kernel_drops_last_hour"`
+	Queues    uint64          `json:"queue_drops_last_hour"`
+	NotStored uint64          `json:"unstored_records_last_hour"`
+	Exporters exporterSummary `json:"exporters"`
+
+	Records  int64            `json:"records"`
+	Hours    int              `json:"hours"`
+	Oldest   query.Moment     `json:"oldest_record"`
+	Newest   query.Moment     `json:"newest_record"`
+	Disk     diskReport       `json:"disk"`
+	Kept     retention.Status `json:"retention"`
+	Damage   []string         `json:"damage"`
+	Open     int              `json:"questions_open"`
+	Answered uint64           `json:"questions_answered"` // since the collector started
+	Failed   uint64           `json:"questions_failed"`
+}
+
+// An exporterSummary counts exporters over the last day.
+type exporterSummary struct {
+	Heard    int      `json:"heard"` // lately
+	Day      int      `json:"heard_in_day"`
+	Expected int      `json:"expected"`
+	Silent   []string `json:"silent"` // expected and not heard lately
+}
+
+// A diskReport says how full the disk is and gets.
+type diskReport struct {
+	Used    uint64   `json:"used"`                // bytes of the archive
+	Free    uint64   `json:"free"`                // bytes of the file system for this user; 0 with size 0: not known
+	Size    uint64   `json:"size"`                //
+	PerDay  float64  `json:"per_day"`             // bytes that a day brings; 0: not known
+	Days    *float64 `json:"days_left"`           // until it is full; null: it does not get full, or that is not known
+	Settled bool     `json:"settled"`             // retention frees as much as comes in
+	Growth  int64    `json:"growth_to,omitempty"` // bytes that it grows by until then
+}
+
+// Status implements backend.
+func (l *local) Status(ctx context.Context) (*statusReport, error) {
+	now := l.now().UTC()
+	r := &statusReport{Version: version, Now: now, Collecting: l.daemon != nil, Problems: []string{}, Damage: []string{}}
+	list, grid, err := l.exporters(ctx, exportersRequest{})
+	if err != nil {
+		return nil, err
+	}
+	r.countExporters(list)
+	r.countHour(grid)
+	kept, err := l.Retention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Kept = kept.Status
+	if err := r.countArchive(l, kept); err != nil {
+		return nil, err
+	}
+	if d := l.daemon; d != nil {
+		r.PID, r.Since, r.Metrics = os.Getpid(), &d.started, d.metrics
+		if rate, _, ok := d.rates.rates(time.Now()); ok {
+			r.Rate = &rate
+		}
+		r.countQuestions(d)
+	}
+	r.Problems = append(r.Problems, r.problems()...)
+	r.Healthy = len(r.Problems) == 0
+	return r, nil
+}
+
+// Status implements backend.
+func (r *remote) Status(ctx context.Context) (*statusReport, error) {
+	report := new(statusReport)
+	return report, r.ask(ctx, pathStatus, struct{}{}, report, nil)
+}
+
+func (r *statusReport) countExporters(list *exporterList) {
+	r.AsOf, r.Exporters.Silent = list.AsOf, []string{}
+	for i := range list.Exporters {
+		e := &list.Exporters[i]
+		if e.Status == statusHeard {
+			r.Exporters.Heard++
+		}
+		if e.Datagrams > 0 {
+			r.Exporters.Day++
+		}
+		if e.Expected {
+			r.Exporters.Expected++
+		}
+		if e.missing() {
+			r.Exporters.Silent = append(r.Exporters.Silent, e.label())
+		}
+	}
+	r.Damage = append(r.Damage, list.Damaged...)
+}
+
+// countHour adds up the last hour of a grid, and the part of the next that has
+// begun: what is wrong now is in one of them.
+func (r *statusReport) countHour(g *query.Grid) {
+	from := max(len(g.Hosts)-2, 0)
+	records := uint64(0)
+	for i := range g.Exporters {
+		for j := from; j < len(g.Exporters[i].Cells); j++ {
+			c := &g.Exporters[i].Cells[j]
+			records += c.Records
+			r.Lost += c.Lost
+		}
+	}
+	for _, h := range g.Hosts[from:] {
+		r.Kernel, r.Queues, r.NotStored = r.Kernel+h.Kernel, r.Queues+h.Queues, r.NotStored+h.NotStored
+	}
+	if r.Lost > 0 {
+		r.Loss = float64(r.Lost) / float64(r.Lost+records)
+	}
+}
+
+// countArchive adds what is stored, and what becomes of the disk.
+func (r *statusReport) countArchive(l *local, kept *retentionReport) error {
+	buckets := l.store.Buckets()
+	for _, b := range buckets {
+		r.Records += b.Rows
+		if b.Rows > 0 && (r.Oldest == 0 || query.Moment(b.FirstReceived) < r.Oldest) {
+			r.Oldest = query.Moment(b.FirstReceived)
+		}
+		r.Newest = max(r.Newest, query.Moment(b.LastReceived))
+	}
+	r.Hours = len(buckets)
+	for _, err := range l.store.Damage() {
+		r.Damage = append(r.Damage, err.Error())
+	}
+	d, err := l.disk(buckets, kept)
+	r.Disk = d
+	return err
+}
+
+// disk says how full the disk is, and what becomes of it. Without a collector
+// nothing comes in and nothing is dropped, so that nothing is said of it.
+func (l *local) disk(buckets []store.BucketInfo, kept *retentionReport) (d diskReport, err error) {
+	if d.Used, err = l.store.DiskUsage(); err != nil {
+		return d, err
+	}
+	d.Size, d.Free = diskSpace(l.store.Dir())
+	if l.daemon == nil {
+		return d, nil
+	}
+	now := store.HourOf(epochMS(l.now()))
+	perHour := bytesPerHour(buckets, now)
+	d.PerDay = 24 * perHour
+	if perHour == 0 || d.Size == 0 {
+		return d, nil
+	}
+	keep := kept.Keep
+	if kept.Held {
+		keep = 0
+	}
+	ahead := outlook(buckets, now, keep, d.Free, perHour)
+	if ahead.full {
+		days := ahead.left.Hours() / 24
+		d.Days = &days
+	}
+	d.Settled, d.Growth = ahead.settled, ahead.growth
+	return d, nil
+}
+
+func (r *statusReport) countQuestions(d *daemon) {
+	list, open := d.counts.list()
+	r.Open = open
+	for _, q := range list {
+		r.Answered += q.Answered
+		r.Failed += q.Failed
+	}
+}

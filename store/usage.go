@@ -1,0 +1,15 @@
+package store
+
+// DiskUsage returns the bytes that the directory takes on disk: tables, the
+// write-ahead log, and what is about to be deleted.
+func (s *Store) DiskUsage() (uint64, error) {
+	s.publish.RLock() // the store does not close under it
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return 0, ErrClosed
+	}
+	return s.db.Metrics().DiskSpaceUsage(), nil
+}
