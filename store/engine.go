@@ -76,8 +76,8 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		// before is mostly in vain; filters keep reads from paying for their number.
 		L0CompactionThreshold: maxOpenTables,
 		L0StopWritesThreshold: 4 * maxOpenTables,
-		Logger:                      pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
-		EventListener:               s.events(),
+		Logger:                pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
+		EventListener:         s.events(),
 	}
 	for i := range o.Levels {
 		// Values are compressed by column already.

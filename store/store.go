@@ -67,7 +67,8 @@ type Store struct {
 	dirty   bool    // something was written without a sync
 	closed  bool
 
-	flushing sync.Mutex // one Flush at a time
+	flushing sync.Mutex // one Flush at a time; guards tailBuf
+	tailBuf  []byte     // memory of the last segments
 	writers  sync.WaitGroup
 	stop     context.CancelFunc
 	stopped  chan struct{}
