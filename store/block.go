@@ -36,7 +36,7 @@ type rowSource interface {
 	num(f flow.Field, dst []uint64) error
 	addr(f flow.Field, dst []flow.Addr) error
 	present(f flow.Field, dst []uint64) ([]uint64, error)
-	dict(f flow.Field) (*Dict, error)
+	dict(f flow.Field, codes bool) (*Dict, error)
 }
 
 // A Block is up to BlockRows rows of one bucket. Its header is read; columns
@@ -133,11 +133,17 @@ func (b *Block) Present(f flow.Field, dst []uint64) ([]uint64, error) {
 
 // Dict returns the column as a dictionary; nil if the block has no such column
 // or stores it otherwise. Columns of addresses and ports always have one.
-func (b *Block) Dict(f flow.Field) (*Dict, error) {
+func (b *Block) Dict(f flow.Field) (*Dict, error) { return b.dict(f, true) }
+
+// Values is Dict for who wants the distinct values only, which are a small part
+// of the column's decoding. Codes and Rows of the result may not be called.
+func (b *Block) Values(f flow.Field) (*Dict, error) { return b.dict(f, false) }
+
+func (b *Block) dict(f flow.Field, codes bool) (*Dict, error) {
 	if !b.columns.Has(f) {
 		return nil, nil
 	}
-	d, err := b.src.dict(f)
+	d, err := b.src.dict(f, codes)
 	if err != nil {
 		return nil, b.damage(f, err)
 	}

@@ -175,22 +175,32 @@ func (e *encoder) addrDict(dst []byte, values []flow.Addr) []byte {
 
 // dict decodes a dictionary column.
 func (d *decoder) dict(c *column, isAddr bool, parents parentSource) (*Dict, error) {
-	if c.layout != layoutDict {
-		return nil, errCodec
-	}
-	dict := new(Dict)
-	values, src, err := takeBytes(c.body)
+	dict, src, err := d.dictValues(c, isAddr)
 	if err != nil {
 		return nil, err
 	}
-	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
-		return nil, err
-	}
-	if len(values) != 0 {
-		return nil, errTrailing
-	}
 	dict.codes = make([]uint16, c.rows)
 	return dict, d.codes(dict.codes, c, dict.n, src, parents)
+}
+
+// dictValues decodes the values of a dictionary column and returns them with
+// the codes' bytes.
+func (d *decoder) dictValues(c *column, isAddr bool) (dict *Dict, rest []byte, err error) {
+	if c.layout != layoutDict {
+		return nil, nil, errCodec
+	}
+	values, rest, err := takeBytes(c.body)
+	if err != nil {
+		return nil, nil, err
+	}
+	dict = new(Dict)
+	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
+		return nil, nil, err
+	}
+	if len(values) != 0 {
+		return nil, nil, errTrailing
+	}
+	return dict, rest, nil
 }
 
 // codesOnly decodes the codes of a dictionary column, without its values.

@@ -54,10 +54,14 @@ func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err err
 	return out, err
 }
 
-func (s *storedBlock) dict(f flow.Field) (dict *Dict, err error) {
+func (s *storedBlock) dict(f flow.Field, codes bool) (dict *Dict, err error) {
 	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
 		if c.layout != layoutDict {
 			return nil
+		}
+		if !codes {
+			dict, _, err = d.dictValues(c, f.IsAddr())
+			return err
 		}
 		if dict, err = d.dict(c, f.IsAddr(), parents); err != nil {
 			return err
