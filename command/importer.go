@@ -91,8 +91,12 @@ func (im *importer) flush() error {
 	if im.batch.Len() == 0 {
 		return nil
 	}
-	for _, ms := range im.batch.Num(flow.Received) {
-		im.hours[store.HourOf(ms)] = true
+	var last store.Hour
+	for i, ms := range im.batch.Num(flow.Received) {
+		if h := store.HourOf(ms); i == 0 || h != last {
+			im.hours[h] = true
+			last = h
+		}
 	}
 	if err := im.store.Append(im.batch); err != nil {
 		return storeFailed{fmt.Errorf("store records: %w", err)}

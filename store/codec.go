@@ -82,18 +82,69 @@ func (e *encoder) stream(dst, data []byte) []byte {
 	if len(data) < smallStream {
 		return append(append(dst, codecRaw), data...)
 	}
-	switch e.chooseCodec(data) {
+	c := e.remembered(len(data))
+	if c.left > 0 {
+		if out, ok := e.pack(dst, c.codec, data); ok && float64(len(out)-len(dst)) < c.ratio*float64(len(data)) {
+			c.left--
+			return out
+		}
+	}
+	codec := e.chooseCodec(data)
+	out, ok := e.pack(dst, codec, data)
+	if !ok {
+		codec = codecRaw
+		out = append(append(dst, codecRaw), data...)
+	}
+	*c = choice{codec: codec, left: trustFor, ratio: 1.02 * float64(len(out)-len(dst)) / float64(len(data))}
+	if codec == codecRaw { // of which nothing tells that it no longer serves
+		c.left = 0
+	}
+	return out
+}
+
+// pack appends data as a stream of the given codec. It reports whether that is
+// worth its while, and possible.
+func (e *encoder) pack(dst []byte, codec byte, data []byte) ([]byte, bool) {
+	switch codec {
 	case codecZstd:
 		e.packed = e.zstd.EncodeAll(data, e.packed[:0])
 		if len(e.packed) < len(data) {
-			return appendPacked(dst, codecZstd, e.packed)
+			return appendPacked(dst, codecZstd, e.packed), true
 		}
 	case codecHuff0:
 		if out, _, err := huff0.Compress4X(data, &e.huff); err == nil && len(out) < len(data) {
-			return appendPacked(dst, codecHuff0, out)
+			return appendPacked(dst, codecHuff0, out), true
 		}
+	case codecRaw:
+		return append(append(dst, codecRaw), data...), true
 	}
-	return append(append(dst, codecRaw), data...)
+	return dst, false
+}
+
+// A choice is the codec that served a stream best when it was last chosen. The
+// same stream of the next block is much like it, and to choose takes as long as
+// to compress.
+type choice struct {
+	codec byte
+	left  int     // blocks that may rely on it yet
+	ratio float64 // more than this of the bytes, and it is chosen anew
+}
+
+const (
+	trustFor   = 15
+	maxChoices = 32 // streams of a column whose choices are kept
+)
+
+// remembered returns the choice for the stream at hand, which has n bytes.
+// Short streams come and go; they share no choice with long ones.
+func (e *encoder) remembered(n int) *choice {
+	at := min(e.streams, maxChoices-1)
+	e.streams++
+	if n < 4096 {
+		e.other = choice{}
+		return &e.other
+	}
+	return &e.choices[e.field][at]
 }
 
 func isConstant(data []byte) bool {
