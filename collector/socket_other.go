@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// longestRead is how long a read waits at most; the end of Run waits for it.
+const longestRead = 100 * time.Millisecond
+
 // reusePort says that several sockets can share a port. Elsewhere than on Linux
 // the option exists but does not spread the datagrams.
 const reusePort = false
@@ -19,9 +22,9 @@ const reusePort = false
 // A socket receives datagrams one by one. On Linux there is a faster one.
 type socket struct {
 	conn    *net.UDPConn
+	addr    net.Addr
 	dropped atomic.Uint64 // always 0: not told by the system
 	granted int           // bytes of receive buffer; 0: not known
-	woken   atomic.Bool
 	buffer  []byte
 	length  int
 	src     netip.AddrPort
@@ -32,7 +35,7 @@ func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: conn.(*net.UDPConn), buffer: make([]byte, maxDatagram)}
+	s := &socket{conn: conn.(*net.UDPConn), addr: conn.LocalAddr(), buffer: make([]byte, maxDatagram)}
 	for size := receiveBuffer; size >= 1<<16; size /= 2 { // the system refuses what is too much
 		if s.conn.SetReadBuffer(size) == nil {
 			s.granted = size
@@ -43,11 +46,9 @@ func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
 }
 
 func (s *socket) read(wait time.Duration) (int, error) {
+	wait = min(wait, longestRead)
 	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return 0, err
-	}
-	if s.woken.Load() {
-		return 0, nil
 	}
 	return s.receive()
 }
@@ -75,9 +76,6 @@ func (s *socket) drain() int {
 	return n
 }
 
-func (s *socket) wake() {
-	s.woken.Store(true)
-	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
-}
+func (s *socket) close() { _ = s.conn.Close() }
 
 func (s *socket) message(int) (netip.AddrPort, []byte) { return s.src, s.buffer[:s.length] }

@@ -16,6 +16,7 @@ type Stats struct {
 	Exporters []ExporterStats // by address
 
 	KernelDrops uint64 // datagrams that the kernel dropped because a receive buffer was full
+	QueueFull   uint64 // times that a socket was not read because what it gave before waited to be decoded
 	SinkErrors  uint64 // batches that the sink refused
 	LostRecords uint64 // records in them
 }

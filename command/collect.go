@@ -316,6 +316,9 @@ func report(log *slog.Logger, before, now collector.Stats, period time.Duration)
 	if waiting := now.Total.SetsWaiting; waiting > 0 {
 		attrs = append(attrs, "sets_waiting_for_template", waiting)
 	}
+	if full := now.QueueFull - before.QueueFull; full > 0 {
+		attrs = append(attrs, "queue_full", full)
+	}
 	if lost := now.LostRecords - before.LostRecords; lost > 0 {
 		attrs = append(attrs, "records_not_stored", lost)
 	}
