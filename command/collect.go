@@ -279,21 +279,25 @@ func listenText(scheme string, addr net.Addr) string {
 	return text + " (UDP)"
 }
 
-// reportEvery logs one line of what arrived in each period.
+// reportEvery logs one line of what arrived in each period, and of what came
+// after the last.
 func reportEvery(ctx context.Context, log *slog.Logger, c *collector.Collector, period time.Duration) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	before := c.Stats()
-	for {
+	before, since := c.Stats(), time.Now()
+	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
-			return nil
+			ended = true
 		case <-ticker.C:
 		}
 		now := c.Stats()
-		report(log, before, now, period)
-		before = now
+		if !ended || now.Total.Datagrams > before.Total.Datagrams || now.KernelDrops > before.KernelDrops {
+			report(log, before, now, time.Since(since))
+		}
+		before, since = now, time.Now()
 	}
+	return nil
 }
 
 // report logs what arrived between two readings of the counters.
