@@ -14,7 +14,7 @@ import (
 )
 
 // importRows is how many rows an import gathers before it stores them.
-const importRows = 16 << 10
+const importRows = 4 << 10
 
 // An importer decodes captures into a store, by the same code that decodes
 // datagrams from the network.

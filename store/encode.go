@@ -146,9 +146,13 @@ func (e *encoder) sortRows(b *flow.Batch) {
 		if b.PresentCount(f) == 0 {
 			continue
 		}
-		e.gather(b, f)
+		addrs := b.Addr(f) // in the order of the batch, without a copy if all rows have it
+		if e.gatherPresent(b.Present(f), e.rows); e.count < e.rows {
+			e.gather(b, f)
+			addrs = e.addrs
+		}
 		codes := grow(&e.rowCodes[f], e.rows)
-		values := append(e.parentValues[f][:0], e.coder.code(e.addrs[:e.count], codes[:e.count])...)
+		values := append(e.parentValues[f][:0], e.coder.code(addrs, codes[:e.count])...)
 		e.parentValues[f] = values
 		n := len(values)
 		of := column{rows: e.rows, count: e.count, present: e.partial()}
@@ -215,7 +219,10 @@ func (e *encoder) sortByExporter() {
 func (e *encoder) gather(b *flow.Batch, f flow.Field) {
 	e.field, e.streams = f, 0
 	e.gatherPresent(b.Present(f), b.Len())
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr() && e.parents[f].codes != nil: // its codes are in order already
+		return
+	case f.IsAddr():
 		e.addrs = gatherRows(grow(&e.addrs, 0), b.Addr(f), e)
 		return
 	}
