@@ -290,12 +290,13 @@ func (e *encoder) column(dst []byte, f flow.Field, has flow.FieldSet) []byte {
 		values, codes := e.codeAddrs(f)
 		e.lo, e.hi = values[0], values[len(values)-1]
 		e.dictBody = e.addrDict(e.dictBody[:0], values)
-		return e.dictColumn(dst, f, codes)
+		return e.dictColumn(dst, f, codes, len(values))
 	case isPosting(f):
 		dst = e.presence(append(dst, layoutDict), e.rows)
 		codes := grow(&e.codes, e.count)
-		e.dictBody = e.numDict(e.dictBody[:0], e.numCoder.code(e.values, e.span, codes))
-		return e.dictColumn(dst, f, codes)
+		values := e.numCoder.code(e.values, e.span, codes)
+		e.dictBody = e.numDict(e.dictBody[:0], values)
+		return e.dictColumn(dst, f, codes, len(values))
 	case other != 0:
 		dst = e.presence(append(dst, layoutAgainst), e.rows)
 		return e.against(append(dst, byte(other)), e.values, e.clock[other])
@@ -322,15 +323,15 @@ func (e *encoder) codeAddrs(f flow.Field) (values []flow.Addr, codes []uint16) {
 	return e.parentValues[f], codes
 }
 
-// dictColumn appends the dictionary in e.dictBody and codes.
-func (e *encoder) dictColumn(dst []byte, f flow.Field, codes []uint16) []byte {
+// dictColumn appends the dictionary in e.dictBody, of n values, and codes.
+func (e *encoder) dictColumn(dst []byte, f flow.Field, codes []uint16, n int) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.dictBody)))
 	dst = append(dst, e.dictBody...)
 	wide := grow(&e.wide, len(codes))
 	for i, code := range codes {
 		wide[i] = uint64(code)
 	}
-	return e.valuesOf(dst, f, wide, rangeOf(wide))
+	return e.valuesOf(dst, f, wide, valueRange{0, uint64(n - 1)}) // each occurs
 }
 
 // valuesOf appends numbers of field f, whose range is r, by a parent if that is

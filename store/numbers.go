@@ -121,7 +121,7 @@ func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
 // An estimate looks at all of a short column and at runs spread over a long one.
 const (
 	sampleRuns  = 16
-	sampleRun   = 384 // values in each
+	sampleRun   = 192 // values in each
 	sampleBytes = 4   // runs of bytes, longer: zstd looks for what comes again
 	sampleByte  = 2048
 )
