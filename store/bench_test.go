@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -160,6 +162,68 @@ func BenchmarkSeal(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/(float64(b.N)*20*BlockRows), "ns/row")
+}
+
+// BenchmarkDrop drops a sealed bucket of 10 million rows, and waits for its space.
+// The time of an operation is that of Drop; freed-ms is when the disk has the
+// bytes back, counted from its beginning.
+//
+//	go test ./store -run '^$' -bench Drop -benchtime 3x
+func BenchmarkDrop(b *testing.B) {
+	rows := lastBlock(b, true)
+	dir := b.TempDir()
+	s := openTest(b, dir, Options{FlushEvery: -1})
+	var freed time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		for range 153 {
+			if err := s.Append(rows); err != nil {
+				b.Fatal(err)
+			}
+		}
+		h := s.Buckets()[0].Hour
+		z, err := s.BeginSeal(h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := z.Commit(); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.db.Flush(); err != nil {
+			b.Fatal(err)
+		}
+		full := tableBytes(b, dir)
+		b.StartTimer()
+		began := time.Now()
+		if err := s.Drop(h); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		for tableBytes(b, dir) > full/10 {
+			if time.Since(began) > time.Minute {
+				b.Fatal("the space is not back after a minute")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		freed += time.Since(began)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(freed.Milliseconds())/float64(b.N), "freed-ms")
+}
+
+// tableBytes returns the size of the tables in dir.
+func tableBytes(tb testing.TB, dir string) (n int64) {
+	tb.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil { // it may be gone by now
+			n += info.Size()
+		}
+	}
+	return n
 }
 
 // BenchmarkOpen opens a store of 2,160 sealed buckets: 90 days.
