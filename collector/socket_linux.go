@@ -160,8 +160,11 @@ func (s *socket) read(wait time.Duration) (int, error) {
 		time.Sleep(restFor)
 	}
 	switch errno := s.receive(unix.MSG_WAITFORONE); errno {
-	case 0, unix.EAGAIN, unix.EINTR:
+	case 0, unix.EINTR:
 		return s.count, nil
+	case unix.EAGAIN:
+		s.askDrops()
+		return 0, nil
 	case unix.ENOBUFS, unix.ENOMEM: // the system is short of memory, for now
 		time.Sleep(10 * time.Millisecond)
 		return 0, nil
@@ -173,6 +176,9 @@ func (s *socket) read(wait time.Duration) (int, error) {
 // drain returns how many datagrams are there now.
 func (s *socket) drain() int {
 	for s.receive(unix.MSG_DONTWAIT) == unix.EINTR {
+	}
+	if s.count == 0 {
+		s.askDrops()
 	}
 	return s.count
 }
@@ -205,7 +211,23 @@ func (s *socket) noteDrops() {
 		return
 	}
 	at := unix.CmsgLen(0)
-	now := binary.NativeEndian.Uint32(s.controls[s.count-1][at : at+4])
-	s.dropped.Add(uint64(now - s.overflow)) // the kernel's count has 32 bits and wraps
-	s.overflow = now
+	s.noteCount(binary.NativeEndian.Uint32(s.controls[s.count-1][at : at+4]))
+}
+
+// noteCount takes over the kernel's count, which has 32 bits and wraps.
+func (s *socket) noteCount(drops uint32) {
+	s.dropped.Add(uint64(drops - s.overflow))
+	s.overflow = drops
+}
+
+// askDrops asks the kernel for its count: no datagram may come to bring it.
+func (s *socket) askDrops() {
+	const drops = 8 // the place of the count among those of SO_MEMINFO
+	var info [drops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno == 0 && size == uint32(unsafe.Sizeof(info)) { // kernels before 4.12 do not know it
+		s.noteCount(info[drops])
+	}
 }
