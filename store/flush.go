@@ -81,7 +81,7 @@ func (s *Store) putTails(segments []segment, size int) error {
 	if len(segments) == 0 {
 		return nil
 	}
-	batch := s.db.NewBatchWithSize(size + 64*len(segments))
+	batch := s.newBatch(size + 64*len(segments))
 	defer batch.Close()
 	for _, g := range segments {
 		if err := batch.Set(tailKey(g.part.hour.hour, g.part.id, g.from), g.value, nil); err != nil {
