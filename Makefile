@@ -32,8 +32,12 @@ fuzz: ## fuzz every target for FUZZTIME (default 10s) each
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks
+bench: ## run the microbenchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: compare
+compare: ## measure weir beside nfdump: SIZE=quick (default), full, archive or live
+	go run ./bench/compare $${SIZE:-quick}
 
 .PHONY: scripts
 scripts: ## write the expected output of the command line's scripts again

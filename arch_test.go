@@ -38,7 +38,9 @@ var doors = map[string]door{
 	},
 	"command/mmdb": {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
 	"bench":        {weir: []string{"flow"}},
-	"testdata":     {},
+	// A program: it reads captures to send them, and processes' CPU clocks.
+	"bench/compare": {[]string{"flow", "collector"}, []string{"golang.org/x/sys"}},
+	"testdata":      {},
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.

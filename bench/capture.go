@@ -42,22 +42,32 @@ func WriteCapture(w io.Writer, o Options) (Stats, error) {
 		return Stats{}, fmt.Errorf("write a capture of %d records: the number must be positive", o.Records)
 	}
 	began := time.Now()
+	stats, _, err := New(o).WriteCapture(w, time.Time{})
+	stats.Elapsed = time.Since(began)
+	return stats, err
+}
+
+// WriteCapture writes datagrams as a pcap file with Ethernet frames: those up
+// to and with the first that is sent at until or later, so that a long stream
+// can be cut into captures and none of them takes more room than it should. A
+// zero until means all there are. more says that there may be further ones.
+// Each capture stands for itself: the exporters announce their templates in it.
+func (g *Generator) WriteCapture(w io.Writer, until time.Time) (stats Stats, more bool, err error) {
 	c := NewCaptureWriter(w)
-	g := New(o)
-	var stats Stats
+	g.announce()
 	for {
 		p, ok := g.Next(nil)
 		if !ok {
-			break
+			return stats, false, c.Flush()
 		}
 		stats.count(&p)
 		if err := c.Write(p.Time, p.Source(), p.Destination(), p.Payload); err != nil {
-			return stats, err
+			return stats, true, err
+		}
+		if !until.IsZero() && p.Time >= ms(until) {
+			return stats, true, c.Flush()
 		}
 	}
-	err := c.Flush()
-	stats.Elapsed = time.Since(began)
-	return stats, err
 }
 
 // Source returns the address and port that the datagram comes from.

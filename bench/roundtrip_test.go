@@ -1,6 +1,8 @@
 package bench_test
 
 import (
+	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -78,4 +80,47 @@ func TestDecodedIsGenerated(t *testing.T) {
 	t.Run("seen twice", func(t *testing.T) {
 		decodeAll(t, bench.Options{Seed: 12, Records: 5000, SeenTwice: 30})
 	})
+}
+
+// TestCapturesThatAreCut cuts one stream into captures and reads each by itself:
+// nothing is missing, and nothing lies far beyond the cut.
+func TestCapturesThatAreCut(t *testing.T) {
+	o := bench.Options{Seed: 13, Records: 6000, Rate: 1000}
+	whole, err := bench.WriteCapture(&bytes.Buffer{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, records, files := bench.New(o), int64(0), 0
+	for more := true; more; files++ {
+		var file bytes.Buffer
+		var stats bench.Stats
+		until := bench.DefaultStart.Add(time.Duration(files+1) * 2 * time.Second)
+		if stats, more, err = g.WriteCapture(&file, until); err != nil {
+			t.Fatal(err)
+		}
+		records += stats.Records
+		if late := stats.Last - min(stats.Last, uint64(until.UnixMilli())); late > 500 {
+			t.Errorf("capture %d ends %d ms after its cut", files, late)
+		}
+		decodeCapture(t, fmt.Sprint("capture ", files), &file, stats.Records)
+	}
+	if records != whole.Records || files != 3 {
+		t.Errorf("%d records in %d captures, want %d in 3", records, files, whole.Records)
+	}
+}
+
+// decodeCapture reads a capture with a decoder that has seen nothing before.
+func decodeCapture(t *testing.T, what string, file *bytes.Buffer, want int64) {
+	t.Helper()
+	d, b := collector.NewDecoder(collector.DecoderOptions{}), flow.NewBatch(64)
+	got := int64(0)
+	err := collector.ReadCapture(file, func(dg collector.Datagram) error {
+		b.Reset()
+		err := d.Decode(b, uint64(dg.Time.UnixMilli()), dg.Src, dg.Payload)
+		got += int64(b.Len())
+		return err
+	})
+	if err != nil || got != want {
+		t.Errorf("%s: %d records, %v; want %d", what, got, err, want)
+	}
 }

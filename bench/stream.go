@@ -133,6 +133,13 @@ func (g *Generator) Next(b *flow.Batch) (Packet, bool) {
 	}
 }
 
+// announce lets every exporter send its templates before its next records.
+func (g *Generator) announce() {
+	for _, s := range g.exporters {
+		s.untold = 0
+	}
+}
+
 // step makes one record and puts it in its exporter's datagram; full and old
 // datagrams become ready.
 func (g *Generator) step() {

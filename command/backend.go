@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"weir/flow"
+	"weir/index"
 	"weir/query"
+	"weir/retention/audit"
 	"weir/store"
 )
 
@@ -24,6 +27,9 @@ type backend interface {
 	Buckets(ctx context.Context) ([]store.BucketInfo, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
 	Backup(ctx context.Context, dir string) error
+	Check(ctx context.Context, repair bool) (*index.Report, error)
+	AuditEntries(ctx context.Context, req auditRequest) ([]auditLine, error)
+	VerifyAudit(ctx context.Context, head string) (*audit.Proof, error)
 	Retention(ctx context.Context) (*retentionReport, error)
 	ConfirmRetention(ctx context.Context) (*retentionReport, error)
 	Close() error
@@ -78,14 +84,31 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if !noDaemon(err) {
 		return nil, err
 	}
-	s, err := store.Open(dir, store.Options{ReadOnly: mode == modeRead})
+	if err := checkOwner(dir); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(dir, store.Options{Existing: mode != modeCreate})
+	if mode == modeRead && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+		// What is there can be listed; records are not read without a note of it.
+		s, err = store.Open(dir, store.Options{ReadOnly: true})
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, &storeError{fmt.Sprintf("%v; run weir as the user that owns the archive", err)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &local{store: s, now: std.Now}, nil
+	return newAudited(&local{store: s, now: std.Now}), nil
+}
+
+// checkOwner refuses an archive of another user: what this process writes there
+// would not be the owner's, whose collector could then not start.
+func checkOwner(dir string) error {
+	uid, known := ownerOf(dir)
+	if !known || uid == os.Geteuid() {
+		return nil
+	}
+	return &storeError{fmt.Sprintf("the archive in %s belongs to user %s; run weir as that user: sudo -u %s weir …", dir, userName(uid), userName(uid))}
 }
 
 // checkDir refuses a directory that is not there before anything is made in it.

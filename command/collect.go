@@ -76,7 +76,9 @@ type collectOptions struct {
 	dir    string
 	listen []collector.Listen
 	keep   time.Duration // 0: for ever
-	names  *query.Names  // of the configuration; nil: none
+	audit  auditPolicy
+	socket socketPolicy
+	names  *query.Names // of the configuration; nil: none
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -88,6 +90,7 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 	}
 	file := n.config
 	o.names = n.names
+	o.audit, o.socket = file.Audit, file.Socket
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
@@ -151,7 +154,11 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
 		return fmt.Errorf("write down the retention: %w", err)
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log})
+	if err := s.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
+		return fmt.Errorf("write down the audit policy: %w", err)
+	}
+	journal := newJournal(s, std)
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep)})
 	if err != nil {
 		return err
 	}
@@ -160,22 +167,29 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return listenError(err)
 	}
-	socket, err := listenSocket(o.dir)
+	socket, err := listenSocket(o.dir, o.socket)
 	if err != nil {
 		c.Close()
 		return err
 	}
-	answers := newServer(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}, log)
+	answers := newServer(newAudited(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}), log)
+	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
+		socket.Close()
+		c.Close()
+		return err
+	}
 	announce(std, o, c.Addrs())
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
-	return runAll(ctx, log, c.Run, []background{
+	err = runAll(ctx, log, c.Run, []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
+		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
 	})
+	return errors.Join(err, journal.note("collect", "stopped"))
 }
 
 // A background is a part of the daemon that runs beside the collecting.

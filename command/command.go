@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ type example struct {
 
 // commands returns the definitions of all commands in the order help lists them.
 func commands() []*command {
-	return []*command{
+	defs := []*command{
 		collectCommand(),
 		queryCommand(),
 		topCommand(),
@@ -85,6 +86,8 @@ func commands() []*command {
 		bucketsCommand(),
 		importCommand(),
 		backupCommand(),
+		checkCommand(),
+		auditCommand(),
 		retentionCommand(),
 		explainCommand(),
 		demoCommand(),
@@ -92,6 +95,19 @@ func commands() []*command {
 		completionCommand(),
 		versionCommand(),
 		helpCommand(),
+	}
+	addCaseFlags(defs)
+	return defs
+}
+
+// addCaseFlags lets every command that opens an archive say what for.
+func addCaseFlags(defs []*command) {
+	for _, d := range defs {
+		addCaseFlags(d.commands)
+		opens := slices.ContainsFunc(d.flags, func(f cli.Flag) bool { return f.Names()[0] == "data" })
+		if opens && d.name != "collect" {
+			d.flags = append(slices.Clone(d.flags), caseFlags()...)
+		}
 	}
 }
 
@@ -137,7 +153,11 @@ func prepare(defs []*command, args []string, std *Std) (runner, error) {
 			return usagef("no command given").withHint("try: weir demo")
 		}, nil
 	}
-	return prepareCommand(defs, in, std)
+	run, err := prepareCommand(defs, in, std)
+	if err != nil {
+		return nil, err
+	}
+	return asCaller(in, run), nil
 }
 
 // prepareCommand hands the ordered command line to the flag library, whose

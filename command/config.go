@@ -21,6 +21,13 @@ type config struct {
 	Networks  []networkEntry
 	Exporters []exporterEntry
 	MMDB      []string // names of MaxMind-format files
+	Audit     auditPolicy
+	Socket    socketPolicy
+}
+
+// newConfig is what an empty file says.
+func newConfig() *config {
+	return &config{Audit: auditPolicy{Keep: defaultAuditKeep}, Socket: socketPolicy{Mode: defaultSocketMode}}
 }
 
 // configKeys are the keys of the file. Each stores its value in the config.
@@ -39,6 +46,8 @@ var configKeys = []struct {
 	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
 	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
+	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
+	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
 }
 
@@ -56,7 +65,7 @@ func parseConfig(name string, text []byte) (*config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		return &config{}, nil
+		return newConfig(), nil
 	} else if err != nil {
 		return nil, usagef("%s: %s", name, yamlMessage(err))
 	}
@@ -65,7 +74,7 @@ func parseConfig(name string, text []byte) (*config, error) {
 	}
 	root := doc.Content[0]
 	if root.Tag == "!!null" {
-		return &config{}, nil
+		return newConfig(), nil
 	}
 	if root.Kind != yaml.MappingNode {
 		return nil, usagef("%s:%d: not a list of keys and values", name, root.Line).withHint("write one key a line, such as retention: 90d")
@@ -74,7 +83,7 @@ func parseConfig(name string, text []byte) (*config, error) {
 }
 
 func readKeys(name string, root *yaml.Node) (*config, error) {
-	c := &config{}
+	c := newConfig()
 	lines := make(map[string]int)
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]

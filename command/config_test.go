@@ -20,6 +20,7 @@ func TestParseConfig(t *testing.T) {
 		{"listen: [netflow://:2055]\n", config{Listen: []string{"netflow://:2055"}}},
 	}
 	for _, tt := range tests {
+		tt.want.Audit, tt.want.Socket = newConfig().Audit, newConfig().Socket
 		got, err := parseConfig("weir.yaml", []byte(tt.text))
 		if err != nil || !reflect.DeepEqual(*got, tt.want) {
 			t.Errorf("parseConfig(%q) = %+v, %v, want %+v", tt.text, got, err, tt.want)
@@ -30,7 +31,7 @@ func TestParseConfig(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"data: x\nretension: 30d\n", `weir.yaml:2: unknown key "retension"; did you mean "retention"?`},
-		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, retention, networks, exporters, mmdb`},
+		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, retention, networks, exporters, audit, socket, mmdb`},
 		{"data: x\ndata: y\n", "weir.yaml:2: data is given twice, first in line 1"},
 		{"- data\n", "weir.yaml:1: not a list of keys and values"},
 		{"data: [x]\n", "weir.yaml:1: data: line 1: cannot unmarshal !!seq into string"},
@@ -38,6 +39,11 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"data: x\n---\ndata: y\n", "weir.yaml: more than one document"},
 		{"data: 'x\n", "weir.yaml: "},
 		{"\tdata: x\n", "weir.yaml: "},
+		{"audit: {require: cse}\n", `weir.yaml:1: audit: require: no "cse"; it is case, reason or both`},
+		{"audit:\n  keep: soon\n", `weir.yaml:2: audit: keep: "soon" is not a span of time`},
+		{"audit: 90d\n", "weir.yaml:1: audit: not keys and values"},
+		{"socket: {mode: 0777}\n", `weir.yaml:1: socket: mode: "0777" is no mode of a socket`},
+		{"socket:\n  owner: ana\n", `weir.yaml:2: socket: unknown key "owner"`},
 	}
 	for _, tt := range tests {
 		_, err := parseConfig("weir.yaml", []byte(tt.text))

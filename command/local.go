@@ -130,14 +130,18 @@ func (l *local) Import(ctx context.Context, files captures) (*importResult, erro
 	if result.Stopped || ctx.Err() != nil {
 		return result, nil
 	}
-	sealer := l.sealer
-	if sealer == nil {
-		sealer = index.NewSealer(l.store, index.Options{Now: l.now, Logger: slog.New(slog.DiscardHandler)})
-	}
-	if err := sealer.SealOver(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := l.someSealer().SealOver(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return nil, fmt.Errorf("the records are stored, but seal the hours: %w", err)
 	}
 	return result, nil
+}
+
+// someSealer returns the collector's sealer, or one for this process.
+func (l *local) someSealer() *index.Sealer {
+	if l.sealer != nil {
+		return l.sealer
+	}
+	return index.NewSealer(l.store, index.Options{Now: l.now, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // countOld counts the hours of an import that are past the retention.

@@ -44,7 +44,7 @@ func namingOf(c *cli.Context) (*naming, error) {
 	if n, ok := c.App.Metadata[namingKey].(*naming); ok {
 		return n, nil
 	}
-	file := &config{}
+	file := newConfig()
 	if c.IsSet("config") {
 		var err error
 		if file, err = readConfig(c.String("config")); err != nil {

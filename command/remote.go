@@ -92,6 +92,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		return err
 	}
 	req.Header.Set(protocolHeader, protocolVersion)
+	setCaller(ctx, req.Header)
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return askError(ctx, err)
@@ -151,8 +152,9 @@ func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, repor
 func readLine(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
+		line = bytes.Clone(line) // reading on overwrites it
 		rest, restErr := in.ReadBytes('\n')
-		line, err = append(bytes.Clone(line), rest...), restErr
+		line, err = append(line, rest...), restErr
 	}
 	if err != nil {
 		if len(line) > 0 && errors.Is(err, io.EOF) {

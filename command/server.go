@@ -57,6 +57,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 			handler.ServeHTTP(w, r)
 		}),
 		BaseContext:       func(net.Listener) context.Context { return work },
+		ConnContext:       withPeer,
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
@@ -110,6 +111,15 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
 		return nil, s.backend.Backup(ctx, dir)
 	})
+	handle(mux, s, pathCheck, func(ctx context.Context, req checkRequest) (any, error) {
+		return s.backend.Check(ctx, req.Repair)
+	})
+	handle(mux, s, pathAudit, func(ctx context.Context, req auditRequest) (any, error) {
+		return s.backend.AuditEntries(ctx, req)
+	})
+	handle(mux, s, pathAuditVerify, func(ctx context.Context, head string) (any, error) {
+		return s.backend.VerifyAudit(ctx, head)
+	})
 	handle(mux, s, pathRetention, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Retention(ctx)
 	})
@@ -127,7 +137,8 @@ func (s *server) checkProtocol(next http.Handler) http.Handler {
 			http.Error(w, "this collector speaks "+protocolHeader+" "+protocolVersion, http.StatusUpgradeRequired)
 			return
 		}
-		next.ServeHTTP(w, r)
+		asked := readCaller(peerOf(r.Context()), r.Header)
+		next.ServeHTTP(w, r.WithContext(withCaller(r.Context(), asked)))
 	})
 }
 

@@ -51,7 +51,7 @@ func serve(t *testing.T, b backend) (*remote, string) {
 
 func serveIn(t *testing.T, b backend, dir string) (*remote, string) {
 	t.Helper()
-	l, err := listenSocket(dir)
+	l, err := listenSocket(dir, socketPolicy{Mode: defaultSocketMode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestSocket(t *testing.T) {
 	})
 	t.Run("stale", func(t *testing.T) {
 		dir := t.TempDir()
-		l, err := listenSocket(dir)
+		l, err := listenSocket(dir, socketPolicy{Mode: defaultSocketMode})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +331,7 @@ func TestSocket(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, socketName), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if l, err := listenSocket(dir); err == nil {
+		if l, err := listenSocket(dir, socketPolicy{Mode: defaultSocketMode}); err == nil {
 			l.Close()
 			t.Error("a file in the way was removed")
 		}
@@ -385,6 +385,19 @@ func TestReadAnswer(t *testing.T) {
 		if got := fmt.Sprint(err); result != tt.result || seen != tt.seen || got != tt.err && (err != nil || tt.err != "") {
 			t.Errorf("%q: got %q, %v, %d times progress", tt.text, result, err, seen)
 		}
+	}
+}
+
+// An answer about thousands of addresses is one line, longer than any buffer.
+func TestReadAnswerOfALongLine(t *testing.T) {
+	var want strings.Builder
+	for i := range 40_000 {
+		fmt.Fprint(&want, i, " ")
+	}
+	var got string
+	err := readAnswer(strings.NewReader(`{"result":"`+want.String()+`"}`+"\n"), &got, nil, nil)
+	if err != nil || got != want.String() {
+		t.Errorf("%d bytes, %v; want the %d that were sent", len(got), err, want.Len())
 	}
 }
 

@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
 // socketName is the daemon's socket in the data directory. Whoever may open it
-// may ask and import: the file's owner, no one else.
+// may ask and import: the file's owner, and a group if the configuration names
+// one.
 const socketName = "weir.sock"
 
 // maxSocketPath is how long a Unix socket's path may be: 104 bytes with the
@@ -23,7 +26,7 @@ const maxSocketPath = 103
 // listenSocket makes the daemon's socket in dir. The caller holds the store's
 // lock, so a socket that is already there was left behind by a daemon that is
 // gone; anything else of that name is not ours to remove.
-func listenSocket(dir string) (net.Listener, error) {
+func listenSocket(dir string, policy socketPolicy) (net.Listener, error) {
 	path := filepath.Join(dir, socketName)
 	if err := removeStaleSocket(path); err != nil {
 		return nil, err
@@ -38,11 +41,43 @@ func listenSocket(dir string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false) // the short path is gone by then; see socketListener
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := policy.apply(dir, path); err != nil {
 		l.Close()
+		os.Remove(path)
 		return nil, fmt.Errorf("protect %s: %w", path, err)
 	}
 	return &socketListener{l, path}, nil
+}
+
+// apply lets those ask who may. A group must also get through the data
+// directory, whose files stay the owner's.
+func (p socketPolicy) apply(dir, path string) error {
+	if p.Group == "" {
+		return os.Chmod(path, p.Mode)
+	}
+	g, err := user.LookupGroup(p.Group)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return err
+	}
+	if err := closeFiles(dir); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		path string
+		mode fs.FileMode
+	}{{dir, 0o710}, {path, p.Mode}} {
+		if err := os.Chown(f.path, -1, gid); err != nil {
+			return fmt.Errorf("%w: the collector's user must be of group %s", err, p.Group)
+		}
+		if err := os.Chmod(f.path, f.mode); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A socketListener removes its file when it closes.

@@ -18,6 +18,7 @@
 // alone, so a crash at any point is mended by the next one that runs.
 //
 // Everything here is derived from the records and can be rebuilt from them;
-// [Check] proves that the two agree. The package does not read columns other
+// [Check] proves that the two agree, and [Verify] does so for all that a store
+// holds. The package does not read columns other
 // than dictionaries and does not know filters (package query).
 package index

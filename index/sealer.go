@@ -193,6 +193,14 @@ func (r *Sealer) seal(ctx context.Context, h store.Hour) error {
 	return err
 }
 
+// again seals an hour whose index is wrong, whatever was tried before.
+func (r *Sealer) again(ctx context.Context, h store.Hour) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.failed, h)
+	return r.seal(ctx, h)
+}
+
 func (r *Sealer) info(h store.Hour) (store.BucketInfo, bool) {
 	for _, b := range r.store.Buckets() {
 		if b.Hour == h {

@@ -18,8 +18,8 @@ func WithProgress(ctx context.Context, report func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, report)
 }
 
-// progressOf returns the function of WithProgress, nil if there is none.
-func progressOf(ctx context.Context) func(Progress) {
+// ProgressOf returns the function of WithProgress, nil if there is none.
+func ProgressOf(ctx context.Context) func(Progress) {
 	report, _ := ctx.Value(progressKey{}).(func(Progress))
 	return report
 }

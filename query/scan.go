@@ -183,7 +183,7 @@ func (s *scan) workers() int {
 
 // consume waits for the tasks in order and emits their results.
 func consume[R any](ctx context.Context, s *scan, ordered <-chan *task[R], emit func(R) error) error {
-	report := progressOf(ctx)
+	report := ProgressOf(ctx)
 	for t := range ordered {
 		<-t.done
 		s.mu.Lock()

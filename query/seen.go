@@ -92,7 +92,7 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 		return nil, q.summary, err
 	}
 	q.outer = len(buckets)
-	report := progressOf(ctx)
+	report := ProgressOf(ctx)
 	err = inOrder(ctx, workers(), len(buckets),
 		func(i int) (*seenPart, error) { return q.bucket(ctx, buckets[i]) },
 		func(i int, p *seenPart) error {

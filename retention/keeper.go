@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // A Store is what a Keeper watches over; *store.Store is one.
 type Store interface {
 	Buckets() []store.BucketInfo
+	BareBuckets() []store.BucketInfo // without records, with a ledger
 	Drop(store.Hour) error
 }
 
@@ -117,7 +119,8 @@ func (k *Keeper) Tick(ctx context.Context) {
 	}
 	buckets := k.o.Store.Buckets()
 	k.logFuture(buckets, now)
-	expired := Expired(buckets, now, k.o.Keep)
+	expired := Expired(append(k.o.Store.BareBuckets(), buckets...), now, k.o.Keep)
+	slices.Sort(expired)
 	if k.clock.held() {
 		k.logHold(now, len(expired))
 		return

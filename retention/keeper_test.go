@@ -20,6 +20,7 @@ type world struct {
 	wall    time.Time
 	mono    time.Duration
 	buckets []store.BucketInfo
+	bare    []store.BucketInfo
 	state   map[string][]byte
 	dropped []store.Hour
 	failing map[store.Hour]error
@@ -28,11 +29,15 @@ type world struct {
 
 func (w *world) Buckets() []store.BucketInfo { return slices.Clone(w.buckets) }
 
+func (w *world) BareBuckets() []store.BucketInfo { return slices.Clone(w.bare) }
+
 func (w *world) Drop(h store.Hour) error {
 	if err := w.failing[h]; err != nil {
 		return err
 	}
-	w.buckets = slices.DeleteFunc(w.buckets, func(b store.BucketInfo) bool { return b.Hour == h })
+	for _, list := range []*[]store.BucketInfo{&w.buckets, &w.bare} {
+		*list = slices.DeleteFunc(*list, func(b store.BucketInfo) bool { return b.Hour == h })
+	}
 	w.dropped = append(w.dropped, h)
 	return nil
 }
@@ -331,5 +336,20 @@ func TestRunStops(t *testing.T) {
 	case <-done:
 	case <-time.After(5 * time.Second):
 		t.Fatal("run goes on after its context is done")
+	}
+}
+
+// TestBareBucketsGoToo drops hours that have a ledger and no records.
+func TestBareBucketsGoToo(t *testing.T) {
+	w := newWorld(3)
+	old := store.HourOf(uint64(today.Add(-10 * day).UnixMilli()))
+	w.bare = []store.BucketInfo{{Hour: old}, {Hour: old + 24*5}}
+	k, err := New(Options{Store: w, State: w, Keep: 7 * day, Now: func() time.Time { return w.wall }, Monotonic: func() time.Duration { return w.mono }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Tick(context.Background())
+	if len(w.dropped) != 1 || w.dropped[0] != old || len(w.bare) != 1 {
+		t.Errorf("dropped %v, want %v alone", w.dropped, old)
 	}
 }

@@ -16,7 +16,7 @@ var errReadOnly = errors.New("store is open for reading only")
 // Received, which every row must have. They are visible to Views from then on,
 // and durable after the next Flush. When the disk does not keep up, Append
 // waits; when writing fails, it returns the error, and rows may have been
-// taken in part.
+// taken in part. With ErrDiskFull none are.
 func (s *Store) Append(b *flow.Batch) error {
 	if s.opts.ReadOnly {
 		return errReadOnly
@@ -27,6 +27,9 @@ func (s *Store) Append(b *flow.Batch) error {
 	}
 	if b.PresentCount(flow.Received) != n {
 		return fmt.Errorf("append %d rows: a row has no time of receipt", n)
+	}
+	if err := s.checkSpace(); err != nil {
+		return fmt.Errorf("append %d rows: %w", n, err)
 	}
 	received := b.Num(flow.Received)
 	s.mu.Lock()

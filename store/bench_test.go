@@ -192,14 +192,14 @@ func BenchmarkDrop(b *testing.B) {
 		if err := s.db.Flush(); err != nil {
 			b.Fatal(err)
 		}
-		full := tableBytes(b, dir)
+		full := tablesOnDisk(b, dir)
 		b.StartTimer()
 		began := time.Now()
 		if err := s.Drop(h); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		for tableBytes(b, dir) > full/10 {
+		for tablesOnDisk(b, dir) > full/10 {
 			if time.Since(began) > time.Minute {
 				b.Fatal("the space is not back after a minute")
 			}
@@ -211,8 +211,8 @@ func BenchmarkDrop(b *testing.B) {
 	b.ReportMetric(float64(freed.Milliseconds())/float64(b.N), "freed-ms")
 }
 
-// tableBytes returns the size of the tables in dir.
-func tableBytes(tb testing.TB, dir string) (n int64) {
+// tablesOnDisk returns the size of the tables in dir.
+func tablesOnDisk(tb testing.TB, dir string) (n int64) {
 	tb.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	if err != nil {

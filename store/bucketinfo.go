@@ -50,6 +50,7 @@ type hourState struct {
 	writing    []*part // handed over, in order, and not yet blocks
 	open       *part   // takes rows; nil until there are any
 	sealing    *Sealing
+	ledger     bool // there are rows of the ledger on disk
 	dropped    bool // no longer in Store.hours
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A DamageError says that bytes on disk are not what was written: a checksum,
@@ -14,9 +15,10 @@ type DamageError struct {
 	Err  error  // what is wrong with it
 }
 
-// Error names the bucket and the value.
+// Error names the bucket and the value, on one line: Pebble's errors have more.
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("bucket %v is damaged: %s: %v", e.Hour, e.What, e.Err)
+	reason, _, _ := strings.Cut(e.Err.Error(), "\n")
+	return fmt.Sprintf("bucket %v is damaged: %s: %s", e.Hour, e.What, reason)
 }
 
 // Unwrap returns what is wrong.

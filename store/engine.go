@@ -20,7 +20,7 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // lockDir checks that dir is or can be a store, makes it one, and locks it.
 func lockDir(dir string, o Options) (io.Closer, error) {
 	if _, err := o.FS.Stat(dir); isNotExist(err) {
-		if o.ReadOnly {
+		if o.ReadOnly || o.Existing {
 			return nil, fmt.Errorf("%w: %s does not exist", ErrNotStore, dir)
 		}
 		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
@@ -35,7 +35,7 @@ func lockDir(dir string, o Options) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !isStore && o.ReadOnly {
+	if !isStore && (o.ReadOnly || o.Existing) {
 		return nil, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))
@@ -79,6 +79,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Logger:                pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
 		EventListener:         s.events(),
 	}
+	o.Experimental.SpanPolicyFunc = ownTables
 	for i := range o.Levels {
 		// Values are compressed by column already.
 		o.Levels[i].Compression = func() *block.CompressionProfile { return block.NoCompression }
@@ -87,6 +88,20 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return o
+}
+
+// ownTables has Pebble end a table where a bucket ends: at the end key of a
+// policy it finishes the table at hand. What is dropped or replaced is then whole
+// tables. A table that spans two buckets would live on for the sake of the other
+// one, with all bytes of the one that went.
+func ownTables(startKey []byte) (policy pebble.SpanPolicy, endKey []byte, err error) {
+	switch h, _, _, isBucket := splitBucketKey(startKey); {
+	case isBucket:
+		_, endKey = bucketSpan(h, h)
+	case len(startKey) == 0 || startKey[0] < prefixBucket:
+		endKey = []byte{prefixBucket}
+	}
+	return policy, endKey, nil
 }
 
 // lockedFS is a file system whose data directory is locked already.

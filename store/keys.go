@@ -8,18 +8,21 @@ import (
 
 // Every key of the store is made here; docs/format.md draws them.
 //
+//	'a' | number (8)                        an entry of the audit log
 //	's' | name                              a state value
 //	'b' | hour (4) | kind (1) | …           everything about one bucket
 //
 // Numbers are big-endian, so that keys sort as the numbers do. A bucket is one
 // contiguous range of keys: to drop it is one excise.
 const (
+	prefixAudit  = 'a'
 	prefixBucket = 'b'
 	prefixState  = 's'
 
 	// Kinds of key within a bucket. Small values come first, in a table of their
 	// own once sealed: opening the store and planning a query must not read past
 	// columns.
+	kindLedger = 0 // key as package ledger makes it
 	kindMeta   = 1 // one value: totals of the bucket at its last seal
 	kindHeader = 2 // block (4)
 	kindTail   = 3 // part (8) | first row (4)
@@ -46,6 +49,8 @@ func bucketSpan(from, to Hour) (start, end []byte) {
 
 func bucketKey(h Hour, kind byte) []byte { return append(appendBucket(make([]byte, 0, 24), h), kind) }
 
+func ledgerKey(h Hour, key []byte) []byte { return append(bucketKey(h, kindLedger), key...) }
+
 func metaKey(h Hour) []byte { return bucketKey(h, kindMeta) }
 
 func endKey(h Hour) []byte { return bucketKey(h, kindEnd) }
@@ -69,6 +74,10 @@ func tailSpan(h Hour, part uint64) (start, end []byte) {
 }
 
 func indexKey(h Hour, key []byte) []byte { return append(bucketKey(h, kindIndex), key...) }
+
+func auditKey(number uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixAudit}, number)
+}
 
 func stateKey(name string) []byte { return append([]byte{prefixState}, name...) }
 

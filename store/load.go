@@ -61,10 +61,20 @@ func (s *Store) load() error {
 func (s *Store) loadBucket(it *pebble.Iterator, hs *hourState) {
 	h, kind, _, _ := splitBucketKey(it.Key())
 	ok := true
+	if hs.ledger = kind == kindLedger; hs.ledger {
+		if !it.SeekGE(metaKey(h)) {
+			return
+		}
+		of, after, _, isBucket := splitBucketKey(it.Key())
+		if !isBucket || of != h {
+			return
+		}
+		kind = after
+	}
 	if kind == kindMeta {
 		if err := hs.parseMeta(it.Value()); err != nil {
 			s.reportDamage(&DamageError{Hour: h, What: "totals", Err: err})
-			*hs = hourState{hour: h} // the headers know as much
+			*hs = hourState{hour: h, ledger: hs.ledger} // the headers know as much
 		}
 		ok = it.SeekGE(headerKey(h, hs.blocks))
 	}

@@ -13,6 +13,9 @@ type Options struct {
 	// directory must exist. It is locked all the same.
 	ReadOnly bool
 
+	// Existing opens what is a store already and makes none.
+	Existing bool
+
 	// FlushEvery is how often appended rows are written to the log and synced:
 	// what a crash or a power cut can lose at most. Default 500 ms; negative
 	// leaves it to Flush.
@@ -29,6 +32,12 @@ type Options struct {
 
 	// MemTableSize is the size of Pebble's memtable in bytes. Default 32 MB.
 	MemTableSize uint64
+
+	// MinFree is how many bytes of the file system are kept free: below, Append
+	// and BeginSeal return ErrDiskFull. It must have room for what is on its way:
+	// memtables, parts in memory and one compaction. Default 256 MB; negative
+	// takes what there is.
+	MinFree int64
 
 	// Logger takes what nobody is left to return to. Default: nothing.
 	Logger *slog.Logger
@@ -57,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CacheSize <= 0 {
 		o.CacheSize = 64 << 20
+	}
+	if o.MinFree == 0 {
+		o.MinFree = 256 << 20
 	}
 	if o.MemTableSize == 0 {
 		o.MemTableSize = 32 << 20

@@ -43,6 +43,9 @@ func (s *Store) BeginSeal(h Hour) (*Sealing, error) {
 	if s.opts.ReadOnly {
 		return nil, errReadOnly
 	}
+	if err := s.checkSpace(); err != nil {
+		return nil, fmt.Errorf("seal bucket %v: %w", h, err)
+	}
 	z := &Sealing{store: s}
 	if err := z.begin(h); err != nil {
 		if z.hour != nil {
@@ -235,7 +238,7 @@ func (z *Sealing) copyColumns(scan scanFunc) (*tableWriter, error) {
 	return t, nil
 }
 
-// writeHeads writes the table of the bucket's small values: its totals, the
+// writeHeads writes the table of the bucket's small values: its ledger, its totals, the
 // headers, and the tail segments of rows that are not in a block. publish is
 // held.
 func (z *Sealing) writeHeads(sealed *hourState, columnBytes int64) (*tableWriter, error) {
@@ -255,7 +258,10 @@ func (z *Sealing) writeHeads(sealed *hourState, columnBytes int64) (*tableWriter
 		entries = append(entries, entry{bytes.Clone(key), bytes.Clone(value)})
 		return nil
 	}
-	err = s.scan(headerKey(h, 0), endKey(h), keep)
+	err = s.scan(ledgerKey(h, nil), metaKey(h), t.set)
+	if err == nil {
+		err = s.scan(headerKey(h, 0), endKey(h), keep)
+	}
 	sealed.bytes = columnBytes + sealed.indexBytes
 	if err == nil {
 		err = t.set(metaKey(h), sealed.appendMeta(nil))

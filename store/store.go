@@ -73,6 +73,8 @@ type Store struct {
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	damage   damageLog
+	space    spaceGuard
+	audit    auditTail
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.

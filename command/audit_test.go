@@ -1,0 +1,160 @@
+package command
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/flow"
+	"weir/query"
+	"weir/retention/audit"
+	"weir/store"
+)
+
+// newAuditedArchive returns an archive of a few records whose clock stands.
+func newAuditedArchive(t *testing.T) *audited {
+	t.Helper()
+	s, err := store.Open(t.TempDir(), store.Options{FlushEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	b := flow.NewBatch(3)
+	b.Grow(3)
+	for row := range 3 {
+		b.SetNum(flow.Received, row, epochMS(testNow))
+		b.SetNum(flow.Bytes, row, 100)
+		b.SetAddr(flow.SrcAddr, row, flow.AddrFrom4(0xc0000200+uint32(row)))
+	}
+	if err := s.Append(b); err != nil {
+		t.Fatal(err)
+	}
+	return newAudited(&local{store: s, now: func() time.Time { return testNow }})
+}
+
+func lines(t *testing.T, a *audited, req auditRequest) []auditLine {
+	t.Helper()
+	list, err := a.AuditEntries(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestEveryLookIsNoted asks each question, beside a daemon, and looks for its entry.
+func TestEveryLookIsNoted(t *testing.T) {
+	a := newAuditedArchive(t)
+	r, _ := serve(t, a)
+	ctx := withCaller(t.Context(), caller{who: audit.Who{Login: "somebody"}, command: "as typed", ticket: "IR-1 \"ü\"", reason: "to see"})
+	window := query.Window{From: 1000, To: epochMS(testNow) + 1000}
+	asks := []struct {
+		name string
+		ask  func() error
+		want auditLine
+	}{
+		{"flows", func() error {
+			_, err := r.Flows(ctx, query.FlowsRequest{Filter: "net 192.0.2.0/31", Window: window, Exporter: "192.0.2.9"}, func(*flow.Record) error { return nil })
+			return err
+		}, auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Filter: "net 192.0.2.0/31", From: "1970-01-01T00:00:01.000Z", Detail: "exporter 192.0.2.9"}}},
+		{"top", func() error {
+			_, _, err := r.Top(ctx, query.TopRequest{Fields: []string{"src_addr"}})
+			return err
+		}, auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Rows: 3, Detail: "by src_addr"}}},
+		{"series", func() error { _, _, err := r.Series(ctx, query.SeriesRequest{Filter: "any"}); return err },
+			auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Filter: "any"}}},
+		{"seen", func() error {
+			_, _, err := r.Seen(ctx, query.SeenRequest{Addrs: []string{"192.0.2.1"}})
+			return err
+		}, auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Detail: "192.0.2.1"}}},
+		{"peers", func() error { _, _, err := r.Peers(ctx, query.PeersRequest{Addr: "192.0.2.1"}); return err },
+			auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Detail: "of 192.0.2.1"}}},
+		{"stats", func() error { _, _, err := r.Stats(ctx, query.StatsRequest{}); return err }, auditLine{Entry: audit.Entry{Kind: audit.KindAsk}}},
+		{"explain", func() error { _, err := r.Explain(ctx, query.ExplainRequest{Filter: "port 1"}); return err },
+			auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Filter: "port 1"}}},
+		{"backup", func() error { return r.Backup(ctx, filepath.Join(t.TempDir(), "copy")) }, auditLine{Entry: audit.Entry{Kind: audit.KindAct}}},
+		{"confirm", func() error { _, err := r.ConfirmRetention(ctx); return err },
+			auditLine{Entry: audit.Entry{Kind: audit.KindAct, Detail: "the clock is right"}}},
+		{"repair", func() error { _, err := r.Check(ctx, true); return err }, auditLine{Entry: audit.Entry{Kind: audit.KindAct, Detail: "repair"}}},
+	}
+	for i, ask := range asks {
+		if err := ask.ask(); err != nil {
+			t.Fatalf("%s: %v", ask.name, err)
+		}
+		list := lines(t, a, auditRequest{})
+		if len(list) != i+1 {
+			t.Fatalf("%s: %d entries, want %d", ask.name, len(list), i+1)
+		}
+		got, want := list[i], ask.want
+		if got.Kind != want.Kind || got.Filter != want.Filter || want.From != "" && got.From != want.From || want.Rows != 0 && got.Rows != want.Rows ||
+			want.Detail != "" && got.Detail != want.Detail || !got.Ended || got.Failed != "" || got.Case != "IR-1 \"ü\"" || got.Reason != "to see" ||
+			got.Command != "as typed" || got.Who.UID != os.Getuid() || got.Who.PID != os.Getpid() || !got.Time.Equal(testNow.Truncate(time.Millisecond)) {
+			text, _ := json.Marshal(got)
+			t.Errorf("%s: got %s", ask.name, text)
+		}
+	}
+	if proof, err := r.VerifyAudit(ctx, ""); err != nil || !proof.Whole() || proof.Last != 2*uint64(len(asks)) {
+		t.Errorf("proof: %+v, %v", proof, err)
+	}
+	if list, err := r.AuditEntries(ctx, auditRequest{Command: "as typed", Case: "IR-1 \"ü\"", Limit: 2}); err != nil || len(list) != 2 {
+		t.Errorf("the newest two: %d, %v", len(list), err)
+	}
+	if list := lines(t, a, auditRequest{Case: "IR-2"}); len(list) != 0 {
+		t.Errorf("another case: %d entries", len(list))
+	}
+}
+
+// TestNoEntryNoLook closes the log: nothing is read.
+func TestNoEntryNoLook(t *testing.T) {
+	a := newAuditedArchive(t)
+	a.log = audit.New(deafStore{}, a.now)
+	given := 0
+	_, err := a.Flows(t.Context(), query.FlowsRequest{}, func(*flow.Record) error { given++; return nil })
+	if err == nil || given != 0 || !strings.Contains(err.Error(), "nothing was read or changed") {
+		t.Errorf("%d records and %v", given, err)
+	}
+}
+
+// A deafStore takes no entries.
+type deafStore struct{}
+
+func (deafStore) AppendAudit(func(uint64, []byte) ([]byte, error)) error { return os.ErrPermission }
+func (deafStore) ScanAudit(uint64, func(uint64, []byte) error) error     { return nil }
+func (deafStore) TrimAudit(uint64) error                                 { return nil }
+
+// TestAuditDemands asks with and without what the policy demands.
+func TestAuditDemands(t *testing.T) {
+	a := newAuditedArchive(t)
+	if err := a.store.PutState(auditPolicyKey, marshal(auditPolicy{Require: []string{"case", "reason"}})); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(c caller) error {
+		_, _, err := a.Stats(withCaller(t.Context(), c), query.StatsRequest{})
+		return err
+	}
+	for _, c := range []caller{{}, {ticket: "C"}, {reason: "R"}} {
+		if err := ask(c); exitStatus(err) != exitUsage || !strings.Contains(err.Error(), "for the audit log") {
+			t.Errorf("%+v: got %v", c, err)
+		}
+	}
+	if n := len(lines(t, a, auditRequest{})); n != 0 {
+		t.Errorf("%d entries of questions that were refused", n)
+	}
+	if err := ask(caller{ticket: "C", reason: "R"}); err != nil {
+		t.Errorf("with both: %v", err)
+	}
+}
+
+// TestFailuresAreNoted says in the log why a question got no answer.
+func TestFailuresAreNoted(t *testing.T) {
+	a := newAuditedArchive(t)
+	if _, err := a.Flows(t.Context(), query.FlowsRequest{Filter: "prot tcp"}, nil); err == nil {
+		t.Fatal("a wrong filter was taken")
+	}
+	list := lines(t, a, auditRequest{})
+	if len(list) != 1 || list[0].Failed == "" || strings.Contains(list[0].Failed, "\n") || list[0].Filter != "prot tcp" {
+		t.Errorf("got %+v", list)
+	}
+}

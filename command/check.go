@@ -1,0 +1,159 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"weir/index"
+	"weir/query"
+)
+
+const pathCheck = "/check"
+
+func checkCommand() *command {
+	return &command{
+		name:  "check",
+		usage: "verify all that the archive holds",
+		about: `
+Reads every column of every block and compares it with its header, makes every index again from the records and
+compares the two, and reads every ledger. It takes about a second for each million records, and goes on beside a
+collector. What is damaged costs its own part only, and every answer that lacks it says so; the rest stays good.
+
+--repair makes an index again that does not agree with its records. Damaged records cannot be made again: take their
+hour from a backup.
+
+The exit status is 0 if everything is sound (or was repaired), and 4 if something is not.`,
+		flags: []cli.Flag{dataFlag(), outputFlag(),
+			&cli.BoolFlag{Name: "repair", Usage: "make again what is derived from the records and does not agree with them"}},
+		examples: []example{
+			{"weir check", "all of ./weir-data, also while it collects"},
+			{"weir check --repair", "and make wrong indexes again"},
+			{"weir check --data /backups/weir -o json", "a copy, for a program"},
+		},
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			dir, err := dataDir(c, std)
+			if err != nil {
+				return nil, err
+			}
+			format, err := outputFormat(c)
+			if err != nil {
+				return nil, err
+			}
+			repair := c.Bool("repair")
+			return func(ctx context.Context, std *Std) error { return runCheck(ctx, std, dir, format, repair) }, noArgs(c)
+		},
+	}
+}
+
+// runCheck verifies the archive and writes what it found.
+func runCheck(ctx context.Context, std *Std, dir, format string, repair bool) error {
+	mode := modeRead
+	if repair {
+		mode = modeWrite
+	}
+	b, err := openBackend(ctx, dir, mode, std)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	wait := startProgress(std)
+	defer wait.end()
+	report, err := b.Check(wait.watched(ctx), repair)
+	wait.end()
+	if err != nil {
+		return err
+	}
+	switch format {
+	case formatJSON:
+		_, err = std.Out.Write(append(marshal(report), '\n'))
+	case formatCSV:
+		err = checkCSV(std.Out, report)
+	default:
+		err = checkText(std.Out, report)
+	}
+	if err != nil || report.Sound() {
+		return err
+	}
+	return &incompleteError{checkVerdict(report)}
+}
+
+func checkVerdict(r *index.Report) string {
+	var words []string
+	if n := len(r.Damaged); n > 0 {
+		words = append(words, plural(n, "damaged part")+"; take their hours from a backup")
+	}
+	if n := len(r.Stale) - len(r.Repaired); n > 0 {
+		words = append(words, fmt.Sprintf("%d of what is derived from the records does not agree with them; weir check --repair makes it again", n))
+	}
+	return "the archive is not sound: " + strings.Join(words, "; ")
+}
+
+// checkFindings are the lists of a report, in the order in which they are shown.
+func checkFindings(r *index.Report) []struct {
+	kind string
+	list []string
+} {
+	return []struct {
+		kind string
+		list []string
+	}{{"damaged", r.Damaged}, {"stale", r.Stale}, {"repaired", r.Repaired}, {"note", r.Notes}}
+}
+
+func checkText(w io.Writer, r *index.Report) error {
+	for _, f := range checkFindings(r) {
+		for _, line := range f.list {
+			if _, err := fmt.Fprintf(w, "%-9s %s\n", f.kind+":", line); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := fmt.Fprintf(w, "verified %s, %s, %s; indexes of %s and %s made again and compared\n",
+		plural(r.Buckets, "hour"), plural(r.Blocks, "block"), plural(r.Rows, "record"),
+		plural(r.Terms, "block"), plural(r.Days, "day"))
+	return err
+}
+
+func checkCSV(out io.Writer, r *index.Report) error {
+	rows := [][]string{{"finding", "what"}}
+	for _, f := range checkFindings(r) {
+		for _, line := range f.list {
+			rows = append(rows, []string{f.kind, line})
+		}
+	}
+	return newCSV(out).WriteAll(rows)
+}
+
+// A checkRequest is the question of weir check as it crosses the socket.
+type checkRequest struct {
+	Repair bool `json:"repair"`
+}
+
+// Check implements backend.
+func (l *local) Check(ctx context.Context, repair bool) (*index.Report, error) {
+	o := index.VerifyOptions{Progress: checkProgress(ctx)}
+	if repair {
+		o.Repair = l.someSealer()
+	}
+	return index.Verify(ctx, l.store, o)
+}
+
+// checkProgress reports how far a verification is as questions do.
+func checkProgress(ctx context.Context) func(done, total, rows int) {
+	report := query.ProgressOf(ctx)
+	if report == nil {
+		return nil
+	}
+	return func(done, total, rows int) {
+		report(query.Progress{Buckets: done, Total: total, Rows: uint64(rows), Matched: uint64(rows)})
+	}
+}
+
+// Check implements backend.
+func (r *remote) Check(ctx context.Context, repair bool) (*index.Report, error) {
+	report := new(index.Report)
+	return report, r.ask(ctx, pathCheck, checkRequest{repair}, report, nil)
+}

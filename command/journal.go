@@ -1,0 +1,63 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"weir/retention/audit"
+	"weir/store"
+)
+
+// A journal writes what the collector does by itself into the audit log.
+type journal struct {
+	log *audit.Log
+	who audit.Who
+}
+
+func newJournal(s *store.Store, std *Std) *journal {
+	return &journal{audit.New(s, std.Now), thisUser(std)}
+}
+
+// note writes an entry about something that is about to happen.
+func (j *journal) note(command, detail string) error {
+	_, err := j.log.Add(audit.Entry{Kind: audit.KindAct, Who: j.who, Command: command, Detail: detail})
+	return err
+}
+
+// drop returns what notes the drop of an hour. What cannot be noted is not
+// dropped yet.
+func (j *journal) drop(s *store.Store, keep time.Duration) func(store.Hour) error {
+	return func(h store.Hour) error {
+		records := int64(0)
+		for _, b := range s.Buckets() {
+			if b.Hour == h {
+				records = b.Rows
+			}
+		}
+		return j.note("retention", fmt.Sprintf("drops hour %s of %s, older than %s", h, plural(records, "record"), keepText(keep)))
+	}
+}
+
+// trimDaily deletes entries that are older than keep, and logs the head of the
+// chain, so that the journal of the host can bear witness.
+func (j *journal) trimDaily(ctx context.Context, keep time.Duration, log *slog.Logger) error {
+	ticker := time.NewTicker(24 * time.Hour)
+	defer ticker.Stop()
+	for {
+		if gone, err := j.log.Trim(keep, j.who); err != nil {
+			log.Error("delete old entries of the audit log", "err", err)
+		} else if gone > 0 {
+			log.Info("old entries of the audit log deleted", "entries", gone, "keep", keep)
+		}
+		if head, number, err := j.log.Head(); err == nil {
+			log.Info("audit log", "entries_up_to", number, "head", head)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}

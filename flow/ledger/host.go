@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"weir/flow"
+)
+
+// A Run names one run of a collector or an import: ms since the Unix epoch when
+// it began, by the host's clock.
+type Run uint64
+
+// How a Run ended, as far as its Host row of an hour tells.
+const (
+	EndOpen  = ""      // it went on, or crashed: no later hour and no other row says otherwise
+	EndClean = "clean" // it was stopped
+	EndHour  = "hour"  // it went on into the next hour
+)
+
+// Bounds of a Host, so that no flood makes it grow.
+const (
+	MaxSenders  = 32 // refused senders by address
+	MaxUnstored = 64 // spans in which nothing could be stored
+)
+
+// A Host is what one run counted for the collecting host in one hour. It is
+// kept as JSON.
+type Host struct {
+	Import bool   `json:"import,omitempty"` // the run read captures: Up is what they span in this hour
+	Up     Span   `json:"up"`               // in this hour, from the first to the last sign of life
+	End    string `json:"end,omitempty"`    // EndOpen, EndClean or EndHour
+
+	Sockets  []Drop `json:"sockets,omitempty"`  // datagrams that the kernel dropped, by listening address (SO_RXQ_OVFL)
+	Queues   []Drop `json:"queues,omitempty"`   // datagrams that our own queues dropped, by where
+	Rejected Drop   `json:"rejected,omitzero"`  // records that the store refused, and why
+	Unstored []Span `json:"unstored,omitempty"` // when nothing could be stored; the last one may go on
+	Counting uint64 `json:"counting,omitempty"` // records counted but not stored in these spans
+	Senders  []Drop `json:"senders,omitempty"`  // datagrams of refused senders, by address, MaxSenders at most
+	Others   Drop   `json:"others,omitzero"`    // of refused senders beyond those
+	Together uint64 `json:"together,omitempty"` // exporters that were counted under the zero address
+}
+
+// A Drop says where something was lost and how much.
+type Drop struct {
+	Where string `json:"where"`
+	Count uint64 `json:"count"`
+}
+
+// Dropped returns the datagrams that the kernel and our own queues dropped.
+func (h *Host) Dropped() (kernel, queues uint64) {
+	for _, d := range h.Sockets {
+		kernel += d.Count
+	}
+	for _, d := range h.Queues {
+		queues += d.Count
+	}
+	return kernel, queues
+}
+
+// RefusedDatagrams returns the datagrams of senders that were refused.
+func (h *Host) RefusedDatagrams() uint64 {
+	n := h.Others.Count
+	for _, d := range h.Senders {
+		n += d.Count
+	}
+	return n
+}
+
+// A Purge says that records of the hour were deleted on purpose: how many, never
+// what. It is kept as JSON.
+type Purge struct {
+	At       uint64    `json:"at"` // ms
+	Exporter flow.Addr `json:"-"`
+	Records  uint64    `json:"records"`
+	Case     string    `json:"case,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	By       string    `json:"by,omitempty"`
+}
+
+// purgeJSON is a Purge with its exporter as text.
+type purgeJSON struct {
+	plainPurge
+	Exporter string `json:"exporter"`
+}
+
+type plainPurge Purge
+
+// MarshalJSON writes the exporter as an address.
+func (p Purge) MarshalJSON() ([]byte, error) {
+	return json.Marshal(purgeJSON{plainPurge(p), p.Exporter.String()})
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (p *Purge) UnmarshalJSON(text []byte) error {
+	var j purgeJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	addr, err := flow.ParseAddr(j.Exporter)
+	if err != nil {
+		return fmt.Errorf("exporter of a purge: %w", err)
+	}
+	*p = Purge(j.plainPurge)
+	p.Exporter = addr
+	return nil
+}

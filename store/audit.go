@@ -1,0 +1,145 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// An auditTail is where the audit log ends.
+type auditTail struct {
+	mu     sync.Mutex // one entry at a time
+	known  bool       // what follows was read
+	number uint64     // of the last entry; 0: there is none
+	value  []byte     // of the last entry
+}
+
+// AppendAudit adds an entry to the audit log, which lies apart from the buckets
+// and is not dropped with them. next makes its value from its number, the first
+// being 1, and the value of the entry before, nil if there is none. The entry is
+// on disk when AppendAudit returns; when it returns an error there is none. What
+// MinFree keeps free is for these as well: a full disk stops no question.
+func (s *Store) AppendAudit(next func(number uint64, before []byte) ([]byte, error)) error {
+	if s.opts.ReadOnly {
+		return fmt.Errorf("write audit log: %w", errReadOnly)
+	}
+	if err := s.appendAudit(next); err != nil {
+		return fmt.Errorf("write audit log: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) appendAudit(next func(number uint64, before []byte) ([]byte, error)) error {
+	s.publish.RLock() // the store does not close under it
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	t := &s.audit
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := s.readAuditTail(t); err != nil {
+		return err
+	}
+	value, err := next(t.number+1, t.value)
+	if err != nil {
+		return err
+	}
+	if err := s.db.Set(auditKey(t.number+1), value, pebble.Sync); err != nil {
+		t.known = false // it may be there or not
+		return err
+	}
+	t.number, t.value = t.number+1, bytes.Clone(value)
+	return nil
+}
+
+// readAuditTail finds the last entry. t is held.
+func (s *Store) readAuditTail(t *auditTail) error {
+	if t.known {
+		return nil
+	}
+	it, err := s.auditIter(0)
+	if err != nil {
+		return err
+	}
+	if it.Last() {
+		t.number, t.value = binary.BigEndian.Uint64(it.Key()[1:]), bytes.Clone(it.Value())
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return err
+	}
+	t.known = true
+	return nil
+}
+
+func (s *Store) auditIter(from uint64) (*pebble.Iterator, error) {
+	return s.db.NewIter(&pebble.IterOptions{LowerBound: auditKey(from), UpperBound: []byte{prefixAudit + 1}})
+}
+
+// ScanAudit calls fn for every entry of the audit log from the given number on,
+// in order. The value is good until fn returns; fn must not append. An error of
+// fn ends it and is returned as it is.
+func (s *Store) ScanAudit(from uint64, fn func(number uint64, value []byte) error) error {
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	it, err := s.auditIter(from)
+	if err != nil {
+		return fmt.Errorf("read audit log: %w", err)
+	}
+	var stop error
+	for ok := it.First(); ok && stop == nil; ok = it.Next() {
+		var value []byte
+		if len(it.Key()) != 9 {
+			stop = fmt.Errorf("read audit log: unknown key %x", it.Key())
+		} else if value, err = it.ValueAndErr(); err == nil {
+			stop = fn(binary.BigEndian.Uint64(it.Key()[1:]), value)
+		}
+	}
+	err = errors.Join(it.Error(), it.Close())
+	switch {
+	case stop != nil:
+		return stop
+	case err != nil:
+		return fmt.Errorf("read audit log: %w", err)
+	}
+	return nil
+}
+
+// TrimAudit deletes the entries before the given number; the last one stays,
+// because the next follows from it.
+func (s *Store) TrimAudit(before uint64) error {
+	if s.opts.ReadOnly {
+		return errReadOnly
+	}
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	t := &s.audit
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := s.readAuditTail(t); err != nil {
+		return fmt.Errorf("trim audit log: %w", err)
+	}
+	if err := s.db.DeleteRange(auditKey(0), auditKey(min(before, t.number)), pebble.Sync); err != nil {
+		return fmt.Errorf("trim audit log: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"weir/flow/ledger"
+)
+
+// PutLedger writes rows of the ledger of hour h, in hours since the Unix epoch,
+// over those with the same keys. They can be read at once, are durable after the
+// next Flush, and go with the bucket when it is dropped. A bucket may have a
+// ledger and no rows: nothing came, which is worth knowing.
+func (s *Store) PutLedger(h uint32, rows []ledger.Row) error {
+	if s.opts.ReadOnly {
+		return errReadOnly
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	hour := Hour(h)
+	s.publish.RLock() // no seal or drop of the bucket meanwhile, and no close
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if err := s.writeLedger(hour, rows); err != nil {
+		return fmt.Errorf("write ledger of bucket %v: %w", hour, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hs := s.hours[hour]
+	if hs == nil {
+		hs = &hourState{hour: hour}
+		s.hours[hour] = hs
+	}
+	hs.ledger, s.dirty = true, true
+	return nil
+}
+
+func (s *Store) writeLedger(h Hour, rows []ledger.Row) error {
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	for i := range rows {
+		value, err := rows[i].AppendValue(nil)
+		if err == nil {
+			err = batch.Set(ledgerKey(h, rows[i].AppendKey(nil)), value, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// ScanLedger calls fn for every row of the ledgers of the hours from to to, both
+// inclusive, ascending. An error of fn ends it and is returned as it is. Rows
+// that are damaged are left out; once all others were seen, the error is a
+// DamageError for each bucket that has some.
+func (s *Store) ScanLedger(from, to Hour, fn func(h Hour, row ledger.Row) error) error {
+	it, hours, err := s.ledgerIter(from, to)
+	if err != nil {
+		return err
+	}
+	var bad error
+	for _, h := range hours {
+		damage, err := scanLedgerOf(it, h, fn)
+		if err != nil {
+			_ = it.Close() // fn's error goes before what else there may be
+			return err
+		}
+		if damage != nil {
+			bad = errors.Join(bad, damaged(h, "ledger", damage))
+		}
+	}
+	// The iterator's own error has been reported with its bucket.
+	_ = it.Close()
+	return bad
+}
+
+// ledgerIter returns an iterator over the buckets from to to, and which of them
+// have a ledger. The iterator keeps them readable, whatever is dropped.
+func (s *Store) ledgerIter(from, to Hour) (*pebble.Iterator, []Hour, error) {
+	start, end := bucketSpan(from, max(from, to))
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, ErrClosed
+	}
+	var hours []Hour
+	for h, hs := range s.hours {
+		if hs.ledger && h >= from && h <= to {
+			hours = append(hours, h)
+		}
+	}
+	slices.Sort(hours)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read ledger: %w", err)
+	}
+	return it, hours, nil
+}
+
+// scanLedgerOf calls fn for the rows of one bucket and returns what is damaged,
+// and apart from that the error of fn.
+func scanLedgerOf(it *pebble.Iterator, h Hour, fn func(h Hour, row ledger.Row) error) (damage, err error) {
+	for ok := it.SeekGE(ledgerKey(h, nil)); ok; ok = it.Next() {
+		of, kind, key, isBucket := splitBucketKey(it.Key())
+		if !isBucket || of != h || kind != kindLedger {
+			return damage, nil
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err, nil
+		}
+		row, err := ledger.ParseRow(key, value)
+		if err != nil {
+			damage = err
+			continue
+		}
+		if err := fn(h, row); err != nil {
+			return damage, err
+		}
+	}
+	return errors.Join(damage, it.Error()), nil
+}
+
+// BareBuckets returns the buckets that have a ledger and no rows, ascending.
+// Buckets leaves them out: they hold nothing to be asked for, but they too must
+// go when their time has come.
+func (s *Store) BareBuckets() []BucketInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bare []BucketInfo
+	for _, hs := range s.hours {
+		if info := hs.info(); hs.ledger && info.Rows == 0 && info.Blocks == 0 {
+			bare = append(bare, info)
+		}
+	}
+	slices.SortFunc(bare, func(a, b BucketInfo) int { return cmp.Compare(a.Hour, b.Hour) })
+	return bare
+}
