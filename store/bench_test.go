@@ -2,8 +2,6 @@ package store
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -171,8 +169,7 @@ func BenchmarkSeal(b *testing.B) {
 //	go test ./store -run '^$' -bench Drop -benchtime 3x
 func BenchmarkDrop(b *testing.B) {
 	rows := lastBlock(b, true)
-	dir := b.TempDir()
-	s := openTest(b, dir, Options{FlushEvery: -1})
+	s := openTest(b, b.TempDir(), Options{FlushEvery: -1})
 	var freed time.Duration
 	for b.Loop() {
 		b.StopTimer()
@@ -192,14 +189,14 @@ func BenchmarkDrop(b *testing.B) {
 		if err := s.db.Flush(); err != nil {
 			b.Fatal(err)
 		}
-		full := tablesOnDisk(b, dir)
+		full := tableBytes(b, s)
 		b.StartTimer()
 		began := time.Now()
 		if err := s.Drop(h); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		for tablesOnDisk(b, dir) > full/10 {
+		for tableBytes(b, s) > full/10 {
 			if time.Since(began) > time.Minute {
 				b.Fatal("the space is not back after a minute")
 			}
@@ -209,21 +206,6 @@ func BenchmarkDrop(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(freed.Milliseconds())/float64(b.N), "freed-ms")
-}
-
-// tablesOnDisk returns the size of the tables in dir.
-func tablesOnDisk(tb testing.TB, dir string) (n int64) {
-	tb.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, name := range names {
-		if info, err := os.Stat(name); err == nil { // it may be gone by now
-			n += info.Size()
-		}
-	}
-	return n
 }
 
 // BenchmarkOpen opens a store of 2,160 sealed buckets: 90 days.
