@@ -38,7 +38,7 @@ type Options struct {
 
 	Workers       int           // sockets and goroutines for each address; 0: 2
 	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
-	QueueBytes    int           // bytes of datagrams of each socket that wait to be decoded; 0: 32 MiB
+	QueueBytes    int           // bytes of datagrams of each socket that wait to be decoded; 0: 64 MiB
 	BatchRows     int           // records after which a batch goes to the sink; 0: 2048
 	FlushEvery    time.Duration // time after which a batch goes to the sink; 0: 100 ms
 	SaveEvery     time.Duration // how often changed state is saved; 0: 5 s
@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.ReceiveBuffer = 32 << 20
 	}
 	if o.QueueBytes <= 0 {
-		o.QueueBytes = 32 << 20
+		o.QueueBytes = 64 << 20
 	}
 	if o.BatchRows <= 0 {
 		o.BatchRows = 2048 // more columns than that do not stay in a core's cache until they are copied
