@@ -11,7 +11,8 @@ import (
 // and the kernel drops what it has no room for, and counts it.
 type queue struct {
 	ready chan *chunk   // filled, in order of receipt
-	free  chan *chunk   // to be filled; nil stands for one that has no memory yet
+	free  chan *chunk   // emptied, to be used again
+	made  atomic.Int32  // chunks that there are, ready's capacity at most
 	full  atomic.Uint64 // times that the reader had to wait
 }
 
@@ -33,34 +34,39 @@ const (
 	chunkDatagrams = 1024      // likewise
 )
 
+// spareChunks is how many empty chunks keep their memory: after a burst the rest
+// is let go.
+const spareChunks = 4
+
 // newQueue returns a queue of about so many bytes at most. They are taken when
 // they are needed.
 func newQueue(bytes int) *queue {
 	n := max(2, bytes/chunkBytes)
-	q := &queue{ready: make(chan *chunk, n), free: make(chan *chunk, n)}
-	for range n {
-		q.free <- nil
-	}
-	return q
+	return &queue{ready: make(chan *chunk, n), free: make(chan *chunk, n)}
 }
 
-// take returns an empty chunk; it waits for one if need be.
+// take returns an empty chunk; it waits for one if need be. Only the reader
+// calls it.
 func (q *queue) take() *chunk {
-	var c *chunk
 	select {
-	case c = <-q.free:
+	case c := <-q.free:
+		return c
 	default:
-		q.full.Add(1)
-		c = <-q.free
 	}
-	if c == nil {
-		c = &chunk{data: make([]byte, 0, chunkBytes+maxDatagram)}
+	if int(q.made.Load()) < cap(q.ready) {
+		q.made.Add(1)
+		return &chunk{data: make([]byte, 0, chunkBytes+maxDatagram)}
 	}
-	return c
+	q.full.Add(1)
+	return <-q.free
 }
 
-// giveBack empties a chunk for the next take.
+// giveBack empties a chunk for the next take. Only the decoder calls it.
 func (q *queue) giveBack(c *chunk) {
+	if len(q.free) >= spareChunks {
+		q.made.Add(-1)
+		return
+	}
 	c.data, c.messages = c.data[:0], c.messages[:0]
 	q.free <- c
 }

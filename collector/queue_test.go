@@ -95,3 +95,27 @@ func TestFullQueueIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Memory is taken when it is needed, and most of it given back after a burst.
+func TestQueueKeepsLittleMemory(t *testing.T) {
+	q := newQueue(64 * chunkBytes)
+	for range 100 {
+		q.giveBack(q.take())
+	}
+	if got := q.made.Load(); got != 1 {
+		t.Errorf("one chunk at a time: %d were made", got)
+	}
+	var burst []*chunk
+	for range 64 {
+		burst = append(burst, q.take())
+	}
+	for _, c := range burst {
+		q.giveBack(c)
+	}
+	if got := q.made.Load(); got != spareChunks {
+		t.Errorf("after a burst %d chunks are kept, want %d", got, spareChunks)
+	}
+	if got := q.full.Load(); got != 0 {
+		t.Errorf("the reader had to wait %d times for room that there was", got)
+	}
+}
