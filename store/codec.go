@@ -161,6 +161,13 @@ func appendPacked(dst []byte, codec byte, data []byte) []byte {
 	return append(dst, data...)
 }
 
+// What compression must gain to be worth its time, on both ways, and how much
+// more than zstd huff0 may take, which is several times faster.
+const (
+	worthwhile = 0.93
+	tie        = 1.15
+)
+
 // chooseCodec guesses the codec that serves data best from a part of it: the
 // entropy of its bytes against what zstd makes of it. huff0 is several times
 // faster than zstd both ways, so a tie is its.
@@ -184,7 +191,7 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	huff := max(bits, n/8)*scale + huffTable // a bit a symbol at least
 	if bits > 0.75*n && float64(repeats) < n/32 {
 		// As good as random: zstd would find nothing.
-		if huff < 0.98*raw {
+		if huff < worthwhile*raw {
 			return codecHuff0
 		}
 		return codecRaw
@@ -192,9 +199,9 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	e.packed = e.zstd.EncodeAll(sample, e.packed[:0])
 	packed := float64(len(e.packed)) * scale
 	switch {
-	case huff < 0.98*raw && huff <= 1.03*packed:
+	case huff < worthwhile*raw && huff <= tie*packed:
 		return codecHuff0
-	case packed < 0.98*raw:
+	case packed < worthwhile*raw:
 		return codecZstd
 	}
 	return codecRaw
