@@ -6,15 +6,21 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
+	"maps"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"weir/flow/ledger"
+	"weir/store"
 )
 
 // TestCollectKill9 kills weir collect while it collects, again and again on one
@@ -51,6 +57,7 @@ func TestCollectKill9(t *testing.T) {
 	}
 	c.send(sent, 90)
 	c.stop()
+	w.compareLedger(rounds)
 	if found := w.numbers(); len(found) != len(stored)+90 {
 		t.Errorf("%d records after a clean stop, want %d", len(found), len(stored)+90)
 	}
@@ -73,6 +80,56 @@ func compare(t *testing.T, round int, found, vouched, stored map[uint32]bool, se
 			t.Errorf("round %d: record %d was never sent", round, n)
 			return
 		}
+	}
+}
+
+// compareLedger checks that the ledger shows each run: those that were killed end
+// at a sign of life and without a word, the last one in order.
+func (w *weir) compareLedger(killed int) {
+	w.t.Helper()
+	s, err := store.Open(w.dir, store.Options{ReadOnly: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer s.Close()
+	ends := map[ledger.Run]string{}
+	up := map[ledger.Run]ledger.Span{}
+	records := uint64(0)
+	err = s.ScanLedger(0, math.MaxUint32, func(_ store.Hour, row ledger.Row) error {
+		switch row.Kind {
+		case ledger.KindHost:
+			if ends[row.Run] = row.Host.End; up[row.Run].From == 0 {
+				up[row.Run] = row.Host.Up
+			}
+			up[row.Run] = ledger.Span{From: up[row.Run].From, To: row.Host.Up.To}
+		case ledger.KindEntry:
+			records += row.Entry.Get(ledger.Records)
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	runs := slices.Sorted(maps.Keys(ends))
+	if len(runs) != killed+1 {
+		w.t.Fatalf("the ledger shows %d runs, want %d", len(runs), killed+1)
+	}
+	last := uint64(0)
+	for i, run := range runs {
+		want := ledger.EndOpen
+		if i >= killed {
+			want = ledger.EndClean
+		}
+		if ends[run] != want {
+			w.t.Errorf("run %d of %d ended %q, want %q", i, len(runs), ends[run], want)
+		}
+		if up[run].From <= last || i < killed && up[run].Length() < 1000 {
+			w.t.Errorf("run %d of %d was up for %+v, the one before until %d", i, len(runs), up[run], last)
+		}
+		last = up[run].To
+	}
+	if records == 0 {
+		w.t.Error("the ledger shows no records")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // A Sink takes the decoded records. Append copies what it needs; the batch is
@@ -32,9 +34,13 @@ type Options struct {
 	Sink   Sink       // takes the records
 	State  StateStore // keeps templates and sampling tables; nil: forget them
 
+	Ledger Ledger           // takes what is counted, each second; nil: nobody wants to know
+	Known  ledger.Directory // exporters that the configuration describes
+
 	Now    func() time.Time // the clock; nil: time.Now
 	Logger *slog.Logger     // nil: none
 	Limits Limits           // zero fields: DefaultLimits
+	Policy *Policy          // whose datagrams are taken, and what with their records; nil: all, as they come
 
 	Workers       int           // sockets and goroutines for each address; 0: 2
 	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
@@ -82,6 +88,10 @@ type Collector struct {
 	addrs   []net.Addr // one for each Listen
 
 	sinkErrors, lostRecords atomic.Uint64
+	failing                 atomic.Bool // the sink refused the last batch
+
+	lastSign      uint64 // ms, the last sign of life in the ledger; the keeper's
+	ledgerRefused int    // times in a row; the keeper's
 }
 
 // New binds the sockets and loads the saved state. The sockets receive from now
@@ -101,7 +111,15 @@ func New(o Options) (*Collector, error) {
 			return nil, err
 		}
 	}
-	c.decoder = NewDecoder(DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits})
+	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy, Ledger: o.Ledger, Known: o.Known}
+	if o.Ledger != nil && o.State != nil {
+		var err error
+		if d.Run, err = NewRun(o.State, o.Now()); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	c.decoder = NewDecoder(d)
 	return c, nil
 }
 
@@ -187,7 +205,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	workers.Wait()
 	close(done)
 	keeper.Wait()
+	c.decoder.Expire(math.MaxUint64) // what waits for a template waits in vain
 	c.save()
+	c.writeLedger(true)
 	if err := context.Cause(ctx); err != nil && !isDone(ctx, err) {
 		return err
 	}
@@ -300,22 +320,25 @@ func (w *worker) flush() {
 		return
 	}
 	if err := w.c.o.Sink.Append(w.batch); err != nil {
-		w.c.lostRecords.Add(uint64(w.batch.Len()))
-		if w.c.sinkErrors.Add(1)%1000 == 1 {
-			w.c.o.Logger.Error("records lost", "records", w.batch.Len(), "reason", ReasonSink, "error", err)
-		}
+		w.c.refused(w.batch, err)
+	} else if w.c.failing.Load() {
+		w.c.accepted()
 	}
 	w.batch.Reset()
 }
 
 // keep does what is to be done from time to time.
 func (c *Collector) keep(done <-chan struct{}) {
-	tick := time.NewTicker(c.o.SaveEvery)
+	c.writeLedger(false)
+	tick, second := time.NewTicker(c.o.SaveEvery), time.NewTicker(time.Second)
 	defer tick.Stop()
+	defer second.Stop()
 	for {
 		select {
 		case <-done:
 			return
+		case <-second.C:
+			c.writeLedger(false)
 		case <-tick.C:
 			c.decoder.Expire(uint64(c.o.Now().UnixMilli()))
 			c.save()

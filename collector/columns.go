@@ -32,6 +32,7 @@ type decoding struct {
 	located []ref // buffer for the places in a record with variable-length fields
 
 	badTimes, badValues uint64 // values left absent
+	mixed               bool   // the records may have several sampling intervals
 }
 
 // begin makes d ready for a set. The buffer stays.

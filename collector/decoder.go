@@ -9,8 +9,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // DecoderOptions configure a Decoder. The zero value works.
@@ -18,6 +20,12 @@ type DecoderOptions struct {
 	State  StateStore   // keeps templates and sampling tables across restarts; nil: forget them
 	Logger *slog.Logger // for complaints, rate-limited; nil: none
 	Limits Limits       // zero fields: DefaultLimits
+	Policy *Policy      // whose datagrams are taken, and what with their records; nil: all, as they come
+
+	Ledger Ledger           // takes what is counted; nil: nobody wants to know
+	Run    ledger.Run       // names its rows; 0: the time of NewDecoder. NewRun gives one that no other run has
+	Import bool             // the datagrams are out of captures
+	Known  ledger.Directory // exporters that the configuration describes
 }
 
 // A Decoder turns datagrams into flow records. It remembers what exporters
@@ -28,6 +36,10 @@ type Decoder struct {
 	formats fixedFormats
 	state   StateStore
 	log     *complaints
+	policy  *Policy
+	book    *book // nil: without a ledger
+	known   ledger.Directory
+	agents  agentSources
 
 	mu        sync.RWMutex // guards exporters and other
 	exporters map[netip.Addr]*exporter
@@ -38,8 +50,9 @@ type Decoder struct {
 	tableBytes    atomic.Int64
 	streams       atomic.Int64
 
-	saveMu sync.Mutex          // one Save at a time; guards saved
-	saved  map[netip.Addr]bool // exporters that have a value in the StateStore
+	saveMu    sync.Mutex          // one Save at a time; guards what follows
+	saved     map[netip.Addr]bool // exporters that have a value in the StateStore
+	histories histories           // exporters that have a history there
 }
 
 // NewDecoder returns a Decoder. If the options name a StateStore, what was
@@ -51,9 +64,12 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		formats:   newFixedFormats(),
 		state:     o.State,
 		log:       newComplaints(o.Logger),
+		policy:    o.Policy,
+		known:     o.Known,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
 	}
+	d.book = newBook(&o, d.limits.PendingAge+time.Minute)
 	d.load()
 	return d
 }
@@ -65,14 +81,23 @@ func NewDecoder(o DecoderOptions) *Decoder {
 // waited for a template of this datagram are decoded too, with their own time
 // of receipt.
 //
+// A datagram that the Policy refuses is counted there and is no error.
+//
 // payload is not kept and may be reused.
 func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, payload []byte) error {
 	addr := normalAddr(src.Addr())
+	if !d.policy.admits(addr, received) {
+		return nil
+	}
 	e := d.lock(addr)
 	defer e.mu.Unlock()
 	e.stats.Datagrams++
 	e.stats.Bytes += uint64(len(payload))
 	e.stats.LastReceived = max(e.stats.LastReceived, received)
+	d.policy.applyTo(e)
+	if e.chronicle.first == 0 {
+		e.chronicle.first = received
+	}
 	before := b.Len()
 	err := d.datagram(b, e, received, src.Port(), payload)
 	if err != nil {
@@ -82,11 +107,14 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 	if b.Len() > before {
 		e.stats.LastRecord = max(e.stats.LastRecord, received)
 	}
+	d.policy.sift(e, b, before, received)
+	e.finish(received, d)
 	return err
 }
 
 func (d *Decoder) datagram(b *flow.Batch, e *exporter, received uint64, port uint16, payload []byte) error {
 	e.head = header{received: received, exporter: e.key}
+	e.account.size = units{}
 	h := &e.head
 	defer e.work.release()
 	if len(payload) < 4 {
@@ -120,8 +148,16 @@ func (d *Decoder) fixed(b *flow.Batch, e *exporter, h *header, port uint16, payl
 	}
 	f.readHeader(h, payload)
 	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
-	s.sequence.note(h)
-	return e.fixed(b, f, h, payload)
+	e.enter(s, h, d)
+	err := e.fixed(b, f, h, payload)
+	if s.sampling != 0 && h.sampling != 0 && s.sampling != h.sampling {
+		e.resampled(h.received, h.domain, s.sampling, h.sampling)
+	}
+	s.sampling = h.sampling
+	if h.version != 1 { // which has no sequence numbers
+		e.follow(s, h, d)
+	}
+	return err
 }
 
 func (d *Decoder) templated(b *flow.Batch, e *exporter, h *header, port uint16, payload []byte) error {
@@ -137,13 +173,17 @@ func (d *Decoder) templated(b *flow.Batch, e *exporter, h *header, port uint16, 
 		}
 	}
 	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
-	s.sequence.note(h)
+	e.enter(s, h, d)
 	if len(e.pending) > 0 {
 		e.expire(h.received, d)
 	}
 	if setErr := e.sets(b, s, h, sets, d); err == nil {
 		err = setErr
 	}
+	if err != nil { // whatever was cut off or skipped may have held records
+		e.account.size.hi += uint32(len(payload))
+	}
+	e.follow(s, h, d)
 	return err
 }
 
@@ -239,6 +279,16 @@ func (d *Decoder) Expire(now uint64) {
 		e.expire(now, d)
 		e.mu.Unlock()
 	}
+}
+
+// WriteLedger writes what was counted and not written yet to the Ledger, if there
+// is one. Who decodes without a Collector calls it from time to time and at the
+// end.
+func (d *Decoder) WriteLedger() error {
+	if d.book == nil {
+		return nil
+	}
+	return d.book.flush(0, true)
 }
 
 // all returns the exporters of this moment.

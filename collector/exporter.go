@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // A streamKey names one stream of an exporter: what one exporting process sends
@@ -23,21 +24,15 @@ type stream struct {
 	key       streamKey
 	domain    *domain
 	templates map[uint16]*template
-	seen      uint64   // ms, receipt of the last datagram
-	sequence  sequence // of the last datagram
-}
-
-// A sequence is where a stream stands by its own count, in the protocol's unit:
-// v5 flows, v9 datagrams, IPFIX data records, sFlow datagrams.
-type sequence struct {
-	number uint32 // of the last datagram's header
-	uptime uint32 // ms of sysUptime in it, 0 where the protocol has none
-	seen   bool
-}
-
-// note takes over the header's count. Gaps will be found here.
-func (s *sequence) note(h *header) {
-	s.number, s.uptime, s.seen = h.sequence, h.uptime, true
+	seen      uint64               // ms, receipt of the last datagram
+	tracker                        // of its sequence numbers; of sFlow, each agent has its own
+	common    *common              // sequence that it shares, or may share, with others; nil: none
+	agents    map[flow.Addr]*agent // of sFlow; nil: none yet
+	agent     *agent               // the one looked up last
+	agentAddr flow.Addr            // its address
+	sampling  uint32               // v5: interval of the last header
+	hour      uint32               // of the last datagram
+	inHour    uint32               // datagrams in it
 }
 
 // An exporter is what is known of one UDP source address. All of it is guarded
@@ -50,6 +45,8 @@ type exporter struct {
 	last    *stream // the one looked up last
 	domains map[domainKey]*domain
 	names   map[uint32]Interface // by ifIndex
+	commons []*common            // sequences that streams share, or may share
+	tryPort bool                 // what the next trial is about
 
 	pending      []pendingSet // oldest first
 	pendingBytes int
@@ -58,10 +55,14 @@ type exporter struct {
 	templateBytes int
 	tableBytes    int // of sampling tables and names
 	stats         ExporterStats
-	head          header   // of the datagram being decoded; here, so that it costs no allocation
-	work          decoding // of the set being decoded; likewise
-	changed       bool     // there is something new to persist
-	gone          bool     // evicted; look it up again
+	rule          *rule      // of the Policy; nil: there is none
+	scope         scopeTally // of this hour
+	head          header     // of the datagram being decoded; here, so that it costs no allocation
+	work          decoding   // of the set being decoded; likewise
+	account       account    // of the datagram being decoded
+	chronicle     chronicle
+	changed       bool // there is something new to persist
+	gone          bool // evicted; look it up again
 }
 
 // A domainKey names an observation domain, whose sampling tables all streams of
@@ -103,6 +104,8 @@ func (e *exporter) stream(key streamKey, received uint64, limits *Limits, d *Dec
 		}
 		d.streams.Add(1)
 		s = &stream{key: key, domain: e.domain(domainKey{key.Domain, key.Version}, limits), templates: map[uint16]*template{}}
+		s.tracker = newTracker(ledger.UnitOf(key.Version) != ledger.UnitDatagrams)
+		s.common = e.commonOf(key)
 		e.streams[key] = s
 	}
 	s.seen = received
@@ -131,6 +134,7 @@ func (e *exporter) dropStream(d *Decoder) {
 		}
 		e.forget(t, d)
 	}
+	e.forgetAgents(oldest, d)
 	delete(e.streams, oldest.key)
 	d.streams.Add(-1)
 	e.last = nil
@@ -203,6 +207,12 @@ func (e *exporter) define(s *stream, t *template, received uint64, d *Decoder) b
 	e.changed = true
 	if e.disputes(s, t) {
 		e.count(ReasonTemplateConflict)
+	}
+	if before := s.domain.latest[t.id]; before == nil || !before.same(t) {
+		e.stats.more[ledger.TemplateChanges]++
+		if before != nil {
+			e.happened(received, ledger.EventTemplate, s.key.Domain, before.change(t))
+		}
 	}
 	s.domain.latest[t.id] = t
 	return true

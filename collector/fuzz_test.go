@@ -3,10 +3,12 @@ package collector
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"testing"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // The decoders parse strangers' bytes. Whatever these are: no panic, no more
@@ -49,6 +51,11 @@ func checkDecoder(t *testing.T, d *Decoder, b *flow.Batch, bytes int) {
 		for _, name := range e.names {
 			size += len(name.Name) + len(name.Description)
 		}
+		for _, s := range e.streams {
+			for _, a := range s.agents {
+				size += agentBytes * (1 + len(a.sources))
+			}
+		}
 		if size != e.tableBytes {
 			t.Fatalf("exporter %s has tables of %d bytes, %d by the accounts", e.addr, size, e.tableBytes)
 		}
@@ -88,6 +95,32 @@ func checkDecoder(t *testing.T, d *Decoder, b *flow.Batch, bytes int) {
 	}
 }
 
+// checkLedger compares what was written with the decoder's own counters.
+func checkLedger(t *testing.T, d *Decoder, l *memoryLedger) {
+	t.Helper()
+	all, want := l.all(), d.Stats().Total
+	for _, c := range []ledger.Counter{
+		ledger.Datagrams, ledger.Bytes, ledger.Records, ledger.BadDatagrams, ledger.Templates, ledger.Options,
+		ledger.SetsWithout, ledger.SetsRecovered, ledger.SetsDropped, ledger.BadTimes,
+	} {
+		if all.Get(c) != want.Count(c) {
+			t.Fatalf("%s is %d in the ledger, %d in all", c, all.Get(c), want.Count(c))
+		}
+	}
+	for _, r := range Reasons() {
+		if got := all.Errors[r.String()]; got != want.Error(r) && r != ReasonExporterLimit {
+			t.Fatalf("%d errors of %s in the ledger, %d in all", got, r, want.Error(r))
+		}
+	}
+	records := uint64(0)
+	for _, i := range all.Intervals {
+		records += i.Records
+	}
+	if records != want.Records {
+		t.Fatalf("%d records by interval, %d in all", records, want.Records)
+	}
+}
+
 // fuzzVersion decodes one datagram whose version word is forced.
 func fuzzVersion(f *testing.F, version uint16) {
 	f.Fuzz(func(t *testing.T, p []byte) {
@@ -100,7 +133,7 @@ func fuzzVersion(f *testing.F, version uint16) {
 				binary.BigEndian.PutUint16(p[2:], 5)
 			}
 		}
-		d := NewDecoder(DecoderOptions{Limits: fuzzLimits})
+		d := NewDecoder(DecoderOptions{Limits: fuzzLimits, Ledger: discard{}})
 		b := flow.NewBatch(0)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -178,7 +211,8 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		state := newMemoryState()
-		d := NewDecoder(DecoderOptions{Limits: fuzzLimits, State: state})
+		l := newMemoryLedger()
+		d := NewDecoder(DecoderOptions{Limits: fuzzLimits, State: state, Ledger: l})
 		b := flow.NewBatch(0)
 		total := 0
 		for i := 0; len(data) >= 3 && i < 64; i++ {
@@ -189,9 +223,10 @@ func FuzzDecode(f *testing.F) {
 			data = data[3+n:]
 		}
 		checkDecoder(t, d, b, total)
-		if err := d.Save(); err != nil {
+		if err := errors.Join(d.Save(), d.WriteLedger()); err != nil {
 			t.Fatal(err)
 		}
+		checkLedger(t, d, l)
 		// What was saved is what is loaded.
 		again := NewDecoder(DecoderOptions{Limits: fuzzLimits, State: state})
 		if got, want := again.templateBytes.Load(), d.templateBytes.Load(); got != want {

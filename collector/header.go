@@ -23,6 +23,9 @@ type header struct {
 	hasAgent  bool
 }
 
+// clocked reports whether the header has a sysUptime.
+func (h *header) clocked() bool { return h.hasUptime || h.version == uint16(flow.VersionSFlow5) }
+
 // common sets the fields that all records of a datagram share.
 func (d *decoding) common(version uint64) {
 	h := d.head

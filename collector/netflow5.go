@@ -89,6 +89,7 @@ func (e *exporter) fixed(b *flow.Batch, f *fixedFormat, h *header, p []byte) err
 		e.noteError(err)
 	}
 	n := min(count, whole)
+	e.account.size = units{uint32(n), uint32(count)}
 	if n == 0 || count > whole && count > f.maxRecords {
 		return err
 	}
@@ -103,5 +104,6 @@ func (e *exporter) fixed(b *flow.Batch, f *fixedFormat, h *header, p []byte) err
 	}
 	e.stats.Records += uint64(n)
 	e.stats.Errors[ReasonTime] += dec.badTimes
+	e.rows(b, dec.base, h, false)
 	return err
 }

@@ -38,6 +38,7 @@ func (e *exporter) optionsSet(s *stream, t *template, body []byte, d *Decoder) e
 		return &DecodeError{ReasonOptions, err.Error()}
 	}
 	e.stats.OptionsRecords += uint64(records)
+	e.account.size.add(0, records) // some exporters do not count them
 	for i := range min(records, len(decoded)) {
 		rec := readOptions(t.version, decoded[i])
 		e.applyOptions(s.domain, &rec, d)
@@ -171,9 +172,27 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	if n == 0 || n > 0xffffffff {
 		return
 	}
+	before := m.intervalOf(rec)
 	if e.putInterval(m, rec, uint32(n), d) {
 		e.changed = true
+		if before != 0 {
+			e.resampled(e.head.received, m.key.Domain, before, uint32(n))
+		}
 	}
+}
+
+// intervalOf returns the interval that a statement of the record would replace,
+// 0 if there is none.
+func (m *domain) intervalOf(rec *optionsRecord) uint32 {
+	switch {
+	case rec.hasSample:
+		return m.samplers[rec.sampler]
+	case rec.hasIf && rec.ifIndex != 0:
+		return m.interfaces[uint32(rec.ifIndex)]
+	case rec.hasScope && rec.template >= 256:
+		return m.templates[uint16(rec.template)]
+	}
+	return m.system
 }
 
 // putInterval stores a sampling interval under what it applies to and reports

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // A pendingSet is a data set that came before its template. It keeps the header
@@ -18,6 +19,8 @@ type pendingSet struct {
 func (e *exporter) hold(s *stream, h *header, id uint16, body []byte, d *Decoder) {
 	l := &d.limits
 	size := len(body) + pendingOverhead
+	e.stats.more[ledger.SetsWithout]++
+	e.account.size.add(0, len(body)) // who knows how many records
 	for len(e.pending) > 0 && (len(e.pending) >= l.Pending || e.pendingBytes+size > l.PendingBytes) {
 		e.dropOldest(d)
 	}
@@ -37,9 +40,12 @@ func (e *exporter) hold(s *stream, h *header, id uint16, body []byte, d *Decoder
 const pendingOverhead = 128
 
 func (e *exporter) dropOldest(d *Decoder) {
-	e.unhold(&e.pending[0], d)
-	e.count(ReasonNoTemplate)
-	e.stats.SetsDropped++
+	p := &e.pending[0]
+	e.unhold(p, d)
+	e.elsewhere(p.key, p.head.received, d, func() {
+		e.count(ReasonNoTemplate)
+		e.stats.SetsDropped++
+	})
 	e.pending[0] = pendingSet{}
 	e.pending = e.pending[1:]
 }
@@ -78,10 +84,12 @@ func (e *exporter) recover(b *flow.Batch, id uint16, d *Decoder) {
 			continue
 		}
 		e.unhold(&p, d)
-		e.stats.SetsRecovered++
-		if err := e.dataSet(b, s, t, &p.head, p.body, d); err != nil {
-			e.noteError(err)
-		}
+		e.elsewhere(p.key, p.head.received, d, func() {
+			e.stats.SetsRecovered++
+			if err := e.dataSet(b, s, t, &p.head, p.body, d); err != nil {
+				e.noteError(err)
+			}
+		})
 	}
 	clear(e.pending[len(kept):])
 	e.pending = kept

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"weir/flow/ledger"
 )
 
 // What exporters defined is saved as one JSON value for each exporter, under
@@ -86,7 +88,7 @@ func (d *Decoder) Save() error {
 		}
 		delete(d.saved, addr)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.saveHistories())...)
 }
 
 // encode returns the exporter's state as JSON, or nil if it is as it was saved.
@@ -140,6 +142,7 @@ func (d *Decoder) load() {
 	if d.state == nil {
 		return
 	}
+	d.loadHistories()
 	err := d.state.ScanState(statePrefix, func(key string, value []byte) error {
 		addr, err := netip.ParseAddr(strings.TrimPrefix(key, statePrefix))
 		var saved savedExporter
@@ -192,7 +195,8 @@ func (d *Decoder) restore(addr netip.Addr, saved *savedExporter) {
 	for _, name := range saved.Names {
 		e.nameInterface(name, d)
 	}
-	e.stats.Errors = [reasonCount]uint64{} // disputes were counted when they arose
+	e.stats.Errors, e.stats.more = [reasonCount]uint64{}, [ledger.CounterCount]uint64{} // counted when they arose
+	e.chronicle = chronicle{}
 	e.changed = false
 }
 

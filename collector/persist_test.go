@@ -2,6 +2,7 @@ package collector
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,4 +164,32 @@ func TestCollectorRestart(t *testing.T) {
 	c, _ = startCollector(t, o)
 	send(t, c, v9(0, dataUsual))
 	waitFor(t, "records", func() bool { return sink.len() == 5 })
+}
+
+// What is known of an exporter's domains, of a running decoder and of its state.
+func TestDomains(t *testing.T) {
+	state := newMemoryState()
+	d := NewDecoder(DecoderOptions{State: state})
+	for i, p := range [][]byte{
+		v9(7, set(0, templateUsual, templateOf(301, 8, 4))), v9(7, dataUsual), ipfix(3, set(2, templateUsual)), datagram5(1),
+	} {
+		_ = d.Decode(flow.NewBatch(0), testTime+uint64(i), addrN(1, uint16(2000+i%2)), p)
+	}
+	if err := d.Save(); err != nil {
+		t.Fatal(err)
+	}
+	want := []DomainStats{
+		{Domain: 0, Version: 5, Streams: 1, LastReceived: testTime + 3},
+		{Domain: 3, Version: 10, Templates: 1, Streams: 1, LastReceived: testTime + 2},
+		{Domain: 7, Version: 9, Templates: 2, Streams: 2, LastReceived: testTime + 1},
+	}
+	if got := d.Stats().Exporters[0].Domains; !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	want = want[1:] // v5 has no templates
+	want[1].Streams, want[1].LastReceived = 1, testTime
+	saved, err := Domains(state)
+	if got := saved[addrN(1, 0).Addr()]; err != nil || !slices.Equal(got, want) {
+		t.Errorf("in the state: got  %+v, %v\nwant %+v", got, err, want)
+	}
 }

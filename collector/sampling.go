@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"slices"
+
 	"weir/flow"
 )
 
@@ -17,6 +19,10 @@ type domain struct {
 	templates  map[uint16]uint32    // by template id
 	system     uint32               // of everything else; 0: not known
 	sysInit    uint64               // systemInitTimeMilliseconds; 0: not known
+
+	tally *tally         // of the hour of the last datagram; nil: none
+	heard uint64         // ms, receipt of the last datagram; 0: none since the start
+	said  []saidInterval // the last one first
 }
 
 func newDomain(key domainKey) *domain {
@@ -67,7 +73,7 @@ func (m *domain) systemWide(template uint16) uint32 {
 // sampler it names, else that of its interface, else the system's. Without any
 // it stays absent.
 func (d *decoding) deriveSampling(p *plan) {
-	own := p.special[roleInterval] != noRef || p.special[rolePacketInterval] != noRef || p.special[rolePopulation] != noRef
+	own := p.ownInterval()
 	named := d.state != nil && (p.special[roleSampler] != noRef || p.special[roleSequence] != noRef)
 	byInterface := d.state != nil && d.state.hasInterfaces()
 	system := uint32(0)
@@ -80,6 +86,7 @@ func (d *decoding) deriveSampling(p *plan) {
 		}
 		return
 	}
+	d.mixed = true
 	var lastID uint64
 	var lastN uint32 // of lastID
 	for i := range d.n {
@@ -105,6 +112,47 @@ func (d *decoding) deriveSampling(p *plan) {
 			d.b.SetNum(flow.SamplingInterval, d.base+i, n)
 		}
 	}
+}
+
+// ownInterval reports whether the records say their sampling interval themselves.
+func (p *plan) ownInterval() bool {
+	return p.special[roleInterval] != noRef || p.special[rolePacketInterval] != noRef || p.special[rolePopulation] != noRef
+}
+
+// A saidInterval is a sampling interval that records of a domain said
+// themselves. Interfaces may differ, so several can be in force at once.
+type saidInterval struct {
+	n    uint32
+	seen uint64 // ms, receipt
+}
+
+const (
+	inForceFor   = 900_000 // ms after which an interval that came back is a change
+	maxIntervals = 16      // in force at once
+)
+
+// saidInterval notes the interval of the first record of a set. One that was
+// not in force is a change.
+func (e *exporter) saidInterval(m *domain, n uint32, received uint64) {
+	if n == 0 {
+		return
+	}
+	at := slices.IndexFunc(m.said, func(i saidInterval) bool { return i.n == n })
+	if at < 0 {
+		at = len(m.said)
+		if at == maxIntervals {
+			at--
+		} else {
+			m.said = append(m.said, saidInterval{n: n})
+		}
+	}
+	if at > 0 {
+		if m.said[at].seen+inForceFor < received {
+			e.resampled(received, m.key.Domain, m.said[0].n, n)
+		}
+		copy(m.said[1:at+1], m.said[:at])
+	}
+	m.said[0] = saidInterval{n, received}
 }
 
 // constant sets a numeric field of all rows to one value.

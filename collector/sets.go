@@ -82,6 +82,7 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	if !p.isFlow {
 		n, _ := wholeRecords(t, body)
 		e.stats.Errors[ReasonNoFlow] += uint64(n)
+		e.account.size.add(n, n)
 		return nil
 	}
 	h.template = t.id
@@ -99,6 +100,11 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 		err = dec.fixedSet(p, body, version)
 	}
 	e.stats.Records += uint64(b.Len() - before)
+	e.account.size.add(b.Len()-before, b.Len()-before)
+	e.rows(b, before, h, dec.mixed)
+	if p.ownInterval() && b.Len() > before {
+		e.saidInterval(s.domain, uint32(b.GetNum(flow.SamplingInterval, before)), h.received)
+	}
 	e.stats.Errors[ReasonTime] += dec.badTimes
 	e.stats.Errors[ReasonValue] += dec.badValues
 	return err

@@ -88,7 +88,21 @@ func (d *Decoder) sflow(b *flow.Batch, e *exporter, h *header, port uint16, payl
 	if x.err != nil {
 		return e.refuse(ReasonTruncated, "header of sFlow in %d bytes", len(payload))
 	}
-	e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d).sequence.note(h)
+	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
+	e.enter(s, h, d)
+	a := e.agentOf(s, h, d)
+	if a != nil {
+		v, _ := a.tracker.note(h.sequence, units{1, 1}, h)
+		e.restarted(h, v)
+	}
+	before := b.Len()
+	first := e.samples(b, h, &x, count, a, d)
+	e.rows(b, before, h, true)
+	return first
+}
+
+// samples decodes the samples of a datagram.
+func (e *exporter) samples(b *flow.Batch, h *header, x *xdr, count uint32, a *agent, d *Decoder) error {
 	var first error
 	note := func(err error) {
 		if err != nil {
@@ -109,7 +123,7 @@ func (d *Decoder) sflow(b *flow.Batch, e *exporter, h *header, port uint16, payl
 			note(decodeErrorf(ReasonTruncated, "sFlow sample %d of %d bytes", i, length))
 			return first
 		}
-		note(e.sample(b, h, format, data))
+		note(e.sample(b, h, format, data, a, d))
 	}
 	if len(x.b) > 0 && !allZero(x.b) {
 		note(decodeErrorf(ReasonTrailing, "%d bytes after the last sample", len(x.b)))
@@ -118,7 +132,7 @@ func (d *Decoder) sflow(b *flow.Batch, e *exporter, h *header, port uint16, payl
 }
 
 // sample decodes one sample.
-func (e *exporter) sample(b *flow.Batch, h *header, format uint32, data []byte) error {
+func (e *exporter) sample(b *flow.Batch, h *header, format uint32, data []byte, a *agent, d *Decoder) error {
 	switch format {
 	case sampleFlow, sampleFlowExpanded:
 	case sampleCounter, sampleCounterExpanded:
@@ -136,7 +150,11 @@ func (e *exporter) sample(b *flow.Batch, h *header, format uint32, data []byte) 
 	dec.begin(b, h, nil)
 	dec.base, dec.n = row, 1
 	s := flowSample{row: row, b: b, exporter: e}
-	if err := s.read(format, data); err != nil {
+	err := s.read(format, data)
+	if a != nil && s.headed {
+		e.sampled(a, h, s.head, d)
+	}
+	if err != nil {
 		b.Truncate(row)
 		return decodeErrorf(ReasonSample, "sFlow flow sample: %v", err)
 	}
@@ -159,7 +177,9 @@ type flowSample struct {
 	exporter  *exporter
 	row       int
 	packet    packet // of the sampled header
-	sawPacket bool   // there is a record that says what packet was sampled
+	head      sampled
+	headed    bool // the head is there
+	sawPacket bool // there is a record that says what packet was sampled
 }
 
 // read reads a flow sample, compact or expanded.
@@ -170,16 +190,16 @@ type flowSample struct {
 //	record:    | enterprise << 12 | format | length | data ... |
 func (s *flowSample) read(format uint32, data []byte) error {
 	x := xdr{b: data}
-	x.u32() // sequence
-	x.u32() // source
+	s.head.sequence, s.head.source = x.u32(), x.u32()
 	if format == sampleFlowExpanded {
-		x.u32()
+		s.head.source = s.head.source<<24 | x.u32()&0xffffff
 	}
-	if rate := x.u32(); rate != 0 {
-		s.b.SetNum(flow.SamplingInterval, s.row, uint64(rate))
+	if s.head.rate = x.u32(); s.head.rate != 0 {
+		s.b.SetNum(flow.SamplingInterval, s.row, uint64(s.head.rate))
 	}
 	x.u32() // pool
-	x.u32() // drops
+	s.head.drops = x.u32()
+	s.headed = x.err == nil
 	s.interfaces(&x, format)
 	count := x.u32()
 	for range count {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 func decodeSample(t *testing.T, samples ...[]byte) *flow.Batch {
@@ -144,4 +145,75 @@ func TestSFlowAgentV6(t *testing.T) {
 	}
 	wantAddr(t, b, 0, flow.Agent, "2001:db8::1")
 	wantAddr(t, b, 0, flow.SrcAddr, "2001:db8::1")
+}
+
+// numberedSample makes a flow sample with its number, source and drop count.
+func numberedSample(number, source, rate, drops uint32) []byte {
+	record := rawRecord(11, 60, ipv4Of(protoTCP, 0, nil, tcpOf()))
+	return xdrBlock(sampleFlow, wire(number, source, rate, uint32(0), drops, uint32(1), uint32(2), uint32(1)), record)
+}
+
+// TestSFlowLedger loses datagrams and samples, and compares the ledger: each
+// agent's datagrams and each source's samples have numbers of their own, which
+// some agents share among all sources.
+func TestSFlowLedger(t *testing.T) {
+	for _, wide := range []bool{false, true} {
+		s := newScripted(t, DecoderOptions{})
+		s.domain = 2
+		next, total, drops := map[uint32]uint32{}, uint32(0), uint32(5)
+		const sources, perDatagram = 3, 4
+		lost := uint64(0)
+		for i := range 200 {
+			var samples [][]byte
+			for j := range perDatagram {
+				source := uint32((i*perDatagram + j) % sources)
+				next[source]++
+				total++
+				number := next[source]
+				if wide {
+					number = total
+				}
+				if drops == 5 && i == 150 {
+					drops = 12
+				}
+				samples = append(samples, numberedSample(number, source, 512, drops))
+			}
+			p := s.head(sflowDatagram(samples...), 1)
+			if i%20 == 19 && i < 199 { // the last cannot be known
+				lost++
+				continue
+			}
+			s.deliver(p)
+			s.at += 100
+		}
+		e := s.entry(testHour, uint16(flow.VersionSFlow5))
+		wantCounts(t, "sFlow", e, map[ledger.Counter]uint64{
+			ledger.Datagrams: 200 - lost, ledger.Records: (200 - lost) * perDatagram, ledger.Lost: lost, ledger.Gaps: lost,
+			ledger.LostSamples: lost * perDatagram, ledger.SampleDrops: 7 * sources,
+		})
+	}
+}
+
+// A change of the sampling rate, a restart, and two agents behind one source.
+func TestSFlowAgents(t *testing.T) {
+	s := newScripted(t, DecoderOptions{})
+	s.domain = 2
+	agent := func(last uint8, p []byte) []byte {
+		p[11] = last
+		return p
+	}
+	next := [2]uint32{100, 7000}
+	for i := range 40 {
+		s.next = next[i%2]
+		s.send(agent(uint8(i%2), sflowDatagram(numberedSample(uint32(i/2+1), 3, 512, 0))), 1)
+		next[i%2] = s.next
+	}
+	s.next = next[0]
+	s.send(agent(0, sflowDatagram(numberedSample(21, 3, 1024, 0))), 1)
+	s.boot, s.next, s.at = s.at, 1, s.at+4000
+	s.send(agent(0, sflowDatagram(numberedSample(1, 3, 1024, 0))), 1)
+	e := s.entry(testHour, uint16(flow.VersionSFlow5))
+	wantCounts(t, "two agents", e, map[ledger.Counter]uint64{
+		ledger.Datagrams: 42, ledger.Records: 42, ledger.SamplingChanges: 1, ledger.Restarts: 1,
+	})
 }

@@ -42,6 +42,7 @@ type socket struct {
 	wait    time.Duration // of a read, as the system knows it
 	dropped atomic.Uint64 // datagrams the kernel dropped for want of room
 	granted int           // bytes of receive buffer; 0: not known
+	told    uint64        // of dropped, as the ledger knows; the keeper's
 
 	headers  [messagesPerRead]mmsghdr
 	iovecs   [messagesPerRead]unix.Iovec

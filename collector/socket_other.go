@@ -25,6 +25,7 @@ type socket struct {
 	addr    net.Addr
 	dropped atomic.Uint64 // always 0: not told by the system
 	granted int           // bytes of receive buffer; 0: not known
+	told    uint64        // of dropped, as the ledger knows; the keeper's
 	buffer  []byte
 	length  int
 	src     netip.AddrPort

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"weir/flow/ledger"
 )
 
 // Stats are counters since the start. Totals are the sums over all exporters,
@@ -19,6 +21,7 @@ type Stats struct {
 	QueueFull   uint64 // times that a socket was not read because what it gave before waited to be decoded
 	SinkErrors  uint64 // batches that the sink refused
 	LostRecords uint64 // records in them
+	Refused     uint64 // datagrams of senders that the Policy refused
 }
 
 // ExporterStats are the counters of one exporter.
@@ -38,6 +41,40 @@ type ExporterStats struct {
 	LastReceived   uint64 // ms since 1970, of the last datagram
 	LastRecord     uint64 // ms since 1970, of the last datagram with records
 	Errors         [reasonCount]uint64
+
+	Domains []DomainStats // what is known of it now, by domain and version
+
+	more [ledger.CounterCount]uint64 // the counters of the ledger that have no field here
+}
+
+// Count returns one of the ledger's counters. Loss is in the unit of the
+// exporter's protocols.
+func (s ExporterStats) Count(c ledger.Counter) uint64 { return s.counts()[c] }
+
+func (s *ExporterStats) counts() [ledger.CounterCount]uint64 {
+	c := s.more
+	c[ledger.Datagrams], c[ledger.Bytes], c[ledger.Records] = s.Datagrams, s.Bytes, s.Records
+	c[ledger.Templates], c[ledger.Options], c[ledger.BadDatagrams] = s.Templates, s.OptionsRecords, s.BadDatagrams
+	c[ledger.SetsRecovered], c[ledger.SetsDropped] = s.SetsRecovered, s.SetsDropped
+	return c
+}
+
+// rare is a sum that moves whenever one of the counters does that have a field
+// here and stand still for most datagrams.
+func (s *ExporterStats) rare() uint64 {
+	return s.Templates + s.OptionsRecords + s.BadDatagrams + s.SetsRecovered + s.SetsDropped
+}
+
+// note adds what a sequence number told.
+func (s *ExporterStats) note(v verdict) {
+	if v == (verdict{}) {
+		return
+	}
+	s.more[ledger.Lost] += uint64(v.lost)
+	s.more[ledger.Gaps] += uint64(v.gaps)
+	s.more[ledger.Reordered] += uint64(v.reordered)
+	s.more[ledger.Duplicates] += uint64(v.duplicates)
+	s.more[ledger.Restarts] += uint64(v.restarts)
 }
 
 // Error returns the count of one reason.
@@ -60,6 +97,9 @@ func (s *ExporterStats) add(o *ExporterStats) {
 	for i := range s.Errors {
 		s.Errors[i] += o.Errors[i]
 	}
+	for i := range s.more {
+		s.more[i] += o.more[i]
+	}
 }
 
 // Stats returns the counters.
@@ -71,10 +111,13 @@ func (d *Decoder) Stats() Stats {
 	for _, e := range d.all() {
 		e.mu.Lock()
 		if !e.gone {
-			st.Exporters = append(st.Exporters, e.stats)
+			one := e.stats
+			one.Domains = e.domainStats()
+			st.Exporters = append(st.Exporters, one)
 		}
 		e.mu.Unlock()
 	}
+	st.Refused = d.policy.refusedTotal()
 	slices.SortFunc(st.Exporters, func(a, b ExporterStats) int { return a.Exporter.Compare(b.Exporter) })
 	st.Total.add(&st.Other)
 	for i := range st.Exporters {

@@ -27,7 +27,7 @@ func auditCommand() *command {
 		usage: "say who looked at what, and who changed what",
 		args:  "[verify]",
 		about: `
-Every look at records (query, top, series, seen, peers, stats, explain) and every act (collect, import, backup, drops,
+Every look at records (query, tail, top, series, seen, peers, stats, explain) and every act (collect, import, backup, drops,
 repairs) leaves an entry before it happens: who, when, with which filter and window, what for (--case, --reason), and
 afterwards how many rows were given out. Lists the newest last. Entries are kept three years unless the collector's
 configuration says otherwise, and can demand a case or a reason.`,

@@ -153,6 +153,27 @@ func (a *audited) Flows(ctx context.Context, req query.FlowsRequest, emit func(*
 	return s, err
 }
 
+// Tail implements backend. That the reader goes away is how a tail ends, not a
+// failure.
+func (a *audited) Tail(ctx context.Context, req query.TailRequest, emit func(*flow.Record) error, missed func(n uint64)) error {
+	var ended error
+	err := a.look(ctx, subject{filter: req.Filter, exporter: req.Exporter, detail: "as they arrive"}, func() (uint64, error) {
+		given := uint64(0)
+		ended = a.local.Tail(ctx, req, func(r *flow.Record) error {
+			given++
+			return emit(r)
+		}, missed)
+		if ctx.Err() != nil {
+			return given, nil
+		}
+		return given, ended
+	})
+	if err == nil {
+		err = ended
+	}
+	return err
+}
+
 // Top implements backend.
 func (a *audited) Top(ctx context.Context, req query.TopRequest) (r *query.TopResult, s query.Summary, err error) {
 	err = a.look(ctx, subject{req.Filter, req.Window, req.Exporter, "by " + strings.Join(req.Fields, ",")}, func() (uint64, error) {

@@ -21,6 +21,7 @@ import (
 type backend interface {
 	questions
 	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
+	Tail(ctx context.Context, req query.TailRequest, emit func(*flow.Record) error, missed func(n uint64)) error
 	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)
 	Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error)
 	Names(ctx context.Context, req namesRequest) (*query.Names, error)
@@ -87,6 +88,19 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if err := checkOwner(dir); err != nil {
 		return nil, err
 	}
+	s, err := openStore(dir, mode)
+	if err != nil {
+		return nil, err
+	}
+	l := &local{store: s, now: std.Now}
+	if l.known, err = knownIn(ctx, s); err != nil {
+		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
+	}
+	return newAudited(l), nil
+}
+
+// openStore opens the archive in dir, as far as this user may.
+func openStore(dir string, mode openMode) (*store.Store, error) {
 	s, err := store.Open(dir, store.Options{Existing: mode != modeCreate})
 	if mode == modeRead && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		// What is there can be listed; records are not read without a note of it.
@@ -95,10 +109,7 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, &storeError{fmt.Sprintf("%v; run weir as the user that owns the archive", err)}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return newAudited(&local{store: s, now: std.Now}), nil
+	return s, err
 }
 
 // checkOwner refuses an archive of another user: what this process writes there

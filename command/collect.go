@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weir/collector"
+	"weir/flow/ledger"
 	"weir/index"
 	"weir/query"
 	"weir/retention"
@@ -47,8 +48,9 @@ A configuration file has the same keys as the flags, and flags go before it:
     listen: [netflow://:2055, sflow://:6343]
     retention: 90d
 
-It may also say whose networks are (networks), what exporters are called (exporters) and which file knows countries and
-names of AS (mmdb); docs/operations.md has an example of every key.`,
+It may also say whose networks are (networks), what exporters there are and whether others are refused (exporters), what
+to do with records that are not ours (scope) and which file knows countries and names of AS (mmdb); docs/operations.md
+has an example of every key.`,
 		flags: []cli.Flag{
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
@@ -76,9 +78,10 @@ type collectOptions struct {
 	dir    string
 	listen []collector.Listen
 	keep   time.Duration // 0: for ever
+	names  *query.Names  // of the configuration; nil: none
+	config config        // what the file says that is no flag
 	audit  auditPolicy
 	socket socketPolicy
-	names  *query.Names // of the configuration; nil: none
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
@@ -89,7 +92,7 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 		return o, err
 	}
 	file := n.config
-	o.names = n.names
+	o.names, o.config = n.names, *file
 	o.audit, o.socket = file.Audit, file.Socket
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
@@ -150,20 +153,33 @@ func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	return err
 }
 
-func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger) error {
+func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger) (err error) {
 	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
 		return fmt.Errorf("write down the retention: %w", err)
 	}
 	if err := s.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
 		return fmt.Errorf("write down the audit policy: %w", err)
 	}
+	if err := writeKnown(s, o.config.Known); err != nil {
+		return err
+	}
 	journal := newJournal(s, std)
+	aside, err := openQuarantine(o, std, log, s, journal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, aside.close()) }()
+	policy, err := policyOf(&o.config, aside, log)
+	if err != nil {
+		return err
+	}
 	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep)})
 	if err != nil {
 		return err
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: s, State: s, Now: std.Now, Logger: log})
+	shown := newTails(s)
+	c, err := collector.New(collector.Options{Listen: o.listen, Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}
@@ -172,7 +188,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	answers := newServer(newAudited(&local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names}), log)
+	answers := newServer(newAudited(&local{
+		store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside, tails: shown,
+	}), log)
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		socket.Close()
 		c.Close()
@@ -182,13 +200,13 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
-	err = runAll(ctx, log, c.Run, []background{
+	err = runAll(ctx, log, c.Run, append(aside.parts(), []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, socket) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
 		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
-	})
+	}...))
 	return errors.Join(err, journal.note("collect", "stopped"))
 }
 
@@ -330,6 +348,12 @@ func report(log *slog.Logger, before, now collector.Stats, period time.Duration)
 		"exporters", active,
 		"bad_datagrams", now.Total.BadDatagrams - before.Total.BadDatagrams,
 		"kernel_drops", now.KernelDrops - before.KernelDrops,
+	}
+	if out := now.Total.Count(ledger.OutOfScope) - before.Total.Count(ledger.OutOfScope); out > 0 {
+		attrs = append(attrs, "out_of_scope", out)
+	}
+	if refused := now.Refused - before.Refused; refused > 0 {
+		attrs = append(attrs, "refused_datagrams", refused)
 	}
 	if waiting := now.Total.SetsWaiting; waiting > 0 {
 		attrs = append(attrs, "sets_waiting_for_template", waiting)

@@ -78,6 +78,7 @@ func commands() []*command {
 	defs := []*command{
 		collectCommand(),
 		queryCommand(),
+		tailCommand(),
 		topCommand(),
 		seriesCommand(),
 		peersCommand(),
@@ -89,6 +90,7 @@ func commands() []*command {
 		checkCommand(),
 		auditCommand(),
 		retentionCommand(),
+		quarantineCommand(),
 		explainCommand(),
 		demoCommand(),
 		generateCommand(),
@@ -194,7 +196,7 @@ func (d *command) build(std *Std, run *runner) *cli.Command {
 			if *run, err = d.prepare(c, std); err != nil {
 				return err
 			}
-			*run, err = withTimeout(c, *run)
+			*run, err = withTimeout(c, withKnown(c, *run))
 			return err
 		},
 	}

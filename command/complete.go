@@ -133,7 +133,7 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 	switch f.Names()[0] {
 	case "output":
 		list = outputFormats
-		if at.in.name() == "query" {
+		if name := at.in.name(); name == "query" || name == "tail" {
 			list = append(slices.Clone(list), layoutNames()...)
 		}
 	case "by":

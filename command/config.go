@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"weir/flow/ledger"
 )
 
 // A config is the content of the file that --config names, of the collector or
@@ -19,8 +21,10 @@ type config struct {
 	Listen    []string
 	Retention string
 	Networks  []networkEntry
-	Exporters []exporterEntry
-	MMDB      []string // names of MaxMind-format files
+	Known     ledger.Directory // the exporters of exporters:
+	Only      bool             // what others send is refused
+	Scope     *scopeConfig     // nil: whose addresses records have does not matter
+	MMDB      []string         // names of MaxMind-format files
 	Audit     auditPolicy
 	Socket    socketPolicy
 }
@@ -46,6 +50,7 @@ var configKeys = []struct {
 	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
 	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
+	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
@@ -92,14 +97,22 @@ func readKeys(name string, root *yaml.Node) (*config, error) {
 		}
 		lines[key.Value] = key.Line
 		if err := readKey(c, key, value); err != nil {
-			line := key.Line
-			if at, ok := err.(*lined); ok {
-				line, err = at.line, at.err
-			}
-			return nil, prefixUsage(fmt.Sprintf("%s:%d", name, line), err)
+			return nil, atLine(name, key.Line, err)
 		}
 	}
+	if err := c.check(); err != nil {
+		return nil, atLine(name, root.Line, err)
+	}
 	return c, nil
+}
+
+// atLine says where in a file a mistake is, in the given line if it does not
+// know better.
+func atLine(name string, line int, err error) error {
+	if at, ok := err.(*lined); ok {
+		line, err = at.line, at.err
+	}
+	return prefixUsage(fmt.Sprintf("%s:%d", name, line), err)
 }
 
 func readKey(c *config, key, value *yaml.Node) error {

@@ -21,12 +21,6 @@ type networkEntry struct {
 	Prefixes []flow.Prefix
 }
 
-// An exporterEntry is an entry of exporters: in the configuration.
-type exporterEntry struct {
-	Name    string
-	Address flow.Addr
-}
-
 // An entryKey is a key that an entry of a list may have.
 type entryKey struct {
 	name  string
@@ -171,7 +165,7 @@ func (c *config) readNetworks(list *yaml.Node) error {
 		}
 		names[strings.ToLower(n.Name)] = n.Name
 		for _, p := range n.Prefixes {
-			if at, twice := lines[p]; twice && c.Networks[at].Name != n.Name {
+			if at, twice := lines[p]; twice && at < len(c.Networks) && c.Networks[at].Name != n.Name {
 				return usagef("%s is both %s and %s", prefixText(p), c.Networks[at].Name, n.Name)
 			}
 			lines[p] = len(c.Networks)
@@ -201,23 +195,37 @@ func (n *networkEntry) addPrefixes(v *yaml.Node) error {
 
 // parsePrefix reads a prefix, or an address alone.
 func parsePrefix(text string) (flow.Prefix, error) {
+	p, err := parseNetip(text)
+	if err != nil {
+		return flow.Prefix{}, err
+	}
+	return flow.PrefixFrom(flow.AddrFromNetip(p.Addr()), p.Bits())
+}
+
+// parseNetip is parsePrefix with the length kept.
+func parseNetip(text string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {
 		a, err := netip.ParseAddr(text)
 		if err != nil || a.Zone() != "" {
-			return flow.Prefix{}, usagef("%q is no prefix", text).withHint("write 192.0.2.0/24 or 2001:db8::/32")
+			return netip.Prefix{}, notPrefix(text)
 		}
-		text = netip.PrefixFrom(a, a.BitLen()).String()
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		return flow.Prefix{}, usagef("%q is no prefix", text).withHint("write 192.0.2.0/24 or 2001:db8::/32")
+		return p, notPrefix(text)
 	case p.Addr().Is4In6():
-		return flow.Prefix{}, usagef("%q: write IPv4 prefixes as such", text)
+		return p, usagef("%q: write IPv4 prefixes as such", text)
 	case p != p.Masked():
-		return flow.Prefix{}, usagef("%s has bits beyond its length", text).withHint("did you mean %s?", p.Masked())
+		return p, usagef("%s has bits beyond its length", text).withHint("did you mean %s?", p.Masked())
 	}
-	return flow.PrefixFrom(flow.AddrFromNetip(p.Addr()), p.Bits())
+	return p, nil
+}
+
+func notPrefix(text string) error {
+	return usagef("%q is no prefix", text).withHint("write 192.0.2.0/24 or 2001:db8::/32")
 }
 
 func prefixText(p flow.Prefix) string {
@@ -229,46 +237,12 @@ func prefixText(p flow.Prefix) string {
 	return p.First.String()
 }
 
-// readExporters reads the value of exporters:.
-func (c *config) readExporters(list *yaml.Node) error {
-	var e exporterEntry
-	var hasAddress bool
-	return readEntries(list, func() []entryKey {
-		e, hasAddress = exporterEntry{}, false
-		return []entryKey{{"name", storeName(&e.Name)}, {"address", func(v *yaml.Node) error {
-			one, err := text(v)
-			if err != nil {
-				return err
-			}
-			hasAddress = true
-			if e.Address, err = flow.ParseAddr(one); err != nil {
-				return usagef("%q is no address", one)
-			}
-			return nil
-		}}}
-	}, func() error {
-		if e.Name == "" || !hasAddress {
-			return usagef("an exporter has an address and a name")
-		}
-		if _, err := flow.ParseAddr(e.Name); err == nil {
-			return usagef("%q is an address, not a name", e.Name)
-		}
-		for _, other := range c.Exporters {
-			if other.Address == e.Address {
-				return usagef("%v is both %s and %s", e.Address, other.Name, e.Name)
-			}
-		}
-		c.Exporters = append(c.Exporters, e)
-		return nil
-	})
-}
-
 // names returns what the configuration calls things, nil if it names nothing.
 func (c *config) names() *query.Names {
-	if len(c.Networks) == 0 && len(c.Exporters) == 0 {
+	if len(c.Networks) == 0 && len(c.Known) == 0 {
 		return nil
 	}
-	n := &query.Names{}
+	n := &query.Names{Exporters: exporterNames(c.Known)}
 	var prefixes []query.LabelledPrefix
 	for _, network := range c.Networks {
 		for _, p := range network.Prefixes {
@@ -278,9 +252,6 @@ func (c *config) names() *query.Names {
 	}
 	if len(prefixes) > 0 {
 		n.Labels = query.LabelTables{query.KindOrg: query.NewLabels(prefixes)}
-	}
-	for _, e := range c.Exporters {
-		n.Exporters = append(n.Exporters, query.ExporterName{Addr: e.Address, Name: e.Name})
 	}
 	return n
 }

@@ -35,8 +35,8 @@ func TestConfigNames(t *testing.T) {
 	if !reflect.DeepEqual(n.Organisations, wantOrgs) {
 		t.Errorf("organisations %+v, want %+v", n.Organisations, wantOrgs)
 	}
-	if len(n.Exporters) != 2 || n.Exporters[1].Name != "border-1" || n.Exporters[1].Addr.String() != "2001:db8::1" {
-		t.Errorf("exporters %+v", n.Exporters)
+	if list, ok := n.Exporters.Addresses("Border-1"); !ok || list != "[192.0.2.1 2001:db8::1]" {
+		t.Errorf("border-1 is %s, %v", list, ok)
 	}
 	if !reflect.DeepEqual(c.MMDB, []string{"/srv/geo/country.mmdb"}) {
 		t.Errorf("mmdb %q", c.MMDB)

@@ -31,7 +31,7 @@ func TestParseConfig(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"data: x\nretension: 30d\n", `weir.yaml:2: unknown key "retension"; did you mean "retention"?`},
-		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, retention, networks, exporters, audit, socket, mmdb`},
+		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, retention, networks, exporters, scope, audit, socket, mmdb`},
 		{"data: x\ndata: y\n", "weir.yaml:2: data is given twice, first in line 1"},
 		{"- data\n", "weir.yaml:1: not a list of keys and values"},
 		{"data: [x]\n", "weir.yaml:1: data: line 1: cannot unmarshal !!seq into string"},
@@ -61,6 +61,9 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add("data: x\nlisten: [a, b]\nretention: 3d\n")
 	f.Add("a: &a [*a]\n")
 	f.Add(exampleNames)
+	f.Add(exampleExporters)
+	f.Add(scopeExample)
+	f.Add("networks: [{name: a, prefixes: [192.0.2.0/24, 192.0.2.0/24]}]\n")
 	f.Add("networks: &n\n  - {name: a, prefixes: [192.0.2.0/24, 2001:db8::/32]}\n  - *n\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := parseConfig("weir.yaml", []byte(text)); err != nil && exitStatus(err) != exitUsage {

@@ -27,11 +27,16 @@ type importer struct {
 	result  importResult
 }
 
-func newImporter(ctx context.Context, s *store.Store) *importer {
-	return &importer{
-		ctx: ctx, store: s, decoder: collector.NewDecoder(collector.DecoderOptions{}),
-		batch: flow.NewBatch(importRows), hours: make(map[store.Hour]bool),
+func newImporter(ctx context.Context, l *local) (*importer, error) {
+	run, err := collector.NewRun(l.store, l.now())
+	if err != nil {
+		return nil, err
 	}
+	return &importer{
+		ctx: ctx, store: l.store,
+		decoder: collector.NewDecoder(collector.DecoderOptions{Ledger: l.store, Run: run, Import: true, Known: l.known}),
+		batch:   flow.NewBatch(importRows), hours: make(map[store.Hour]bool),
+	}, nil
 }
 
 // storeFailed is an error of the store, which ends an import, as opposed to one
@@ -46,7 +51,7 @@ func (im *importer) files(files captures) error {
 	for {
 		name, r, err := files.Next()
 		if name == "" && errors.Is(err, io.EOF) {
-			return im.store.Flush()
+			return im.end()
 		}
 		if name == "" && err != nil {
 			return err
@@ -63,13 +68,23 @@ func (im *importer) files(files captures) error {
 			return failed.error
 		case errors.Is(err, errInterrupted) || im.ctx.Err() != nil:
 			im.result.Stopped = true
-			return im.store.Flush()
+			return im.end()
 		case err != nil:
 			im.result.Failed = append(im.result.Failed, fmt.Sprintf("%s: %v", name, err))
 		default:
 			im.result.Files++
 		}
 	}
+}
+
+// end makes what was imported durable. Data sets that still wait for a template
+// wait in vain.
+func (im *importer) end() error {
+	im.decoder.Expire(math.MaxUint64)
+	if err := im.decoder.WriteLedger(); err != nil {
+		return err
+	}
+	return im.store.Flush()
 }
 
 // datagram decodes one datagram. What is wrong with it is counted by the
@@ -103,13 +118,14 @@ func (im *importer) flush() error {
 	}
 	im.result.Records += uint64(im.batch.Len())
 	im.batch.Reset()
+	if err := im.decoder.WriteLedger(); err != nil {
+		return storeFailed{err}
+	}
 	return nil
 }
 
-// finish returns the result. Data sets that still wait for a template wait in
-// vain.
+// finish returns the result.
 func (im *importer) finish() *importResult {
-	im.decoder.Expire(math.MaxUint64)
 	st := im.decoder.Stats()
 	im.result.Errors = make(map[string]uint64)
 	for _, r := range collector.Reasons() {

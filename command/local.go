@@ -2,13 +2,16 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"weir/flow"
+	"weir/flow/ledger"
 	"weir/index"
 	"weir/query"
 	"weir/retention"
@@ -22,7 +25,11 @@ type local struct {
 	sealer *index.Sealer     // nil: one is made when it is needed
 	keeper *retention.Keeper // nil: no collector runs
 	now    func() time.Time
-	names  *query.Names // of the collector's configuration; nil: none
+	names  *query.Names     // of the collector's configuration; nil: none
+	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	aside  *quarantine      // of the collector; nil: it has none, or none runs
+	tails  *tails           // what comes in; nil: no collector runs
+	runs   sync.Mutex       // one import at a time takes a number
 }
 
 // parse returns what the filters of questions may refer to.
@@ -77,6 +84,30 @@ func (l *local) policy() (keep time.Duration, known bool, err error) {
 	return keep, known, err
 }
 
+// exportersKey is where the collector writes down the exporters that its
+// configuration describes, for commands that open the archive themselves.
+const exportersKey = "collect/exporters"
+
+// writeKnown writes down the exporters of a configuration.
+func writeKnown(s *store.Store, d ledger.Directory) error {
+	if err := s.PutState(exportersKey, marshal(d)); err != nil {
+		return fmt.Errorf("write down the exporters: %w", err)
+	}
+	return nil
+}
+
+// readKnown returns the exporters that the last collector wrote down.
+func readKnown(s *store.Store) (d ledger.Directory, err error) {
+	text, err := s.GetState(exportersKey)
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the exporters: %w", err)
+	}
+	return d, nil
+}
+
 // watcher returns the keeper, or one to ask while no collector runs.
 func (l *local) watcher() (keeper *retention.Keeper, known bool, err error) {
 	if l.keeper != nil {
@@ -112,6 +143,14 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 	if l.keeper != nil {
 		keeper.Tick(ctx)
 	}
+	if l.aside != nil {
+		_, err = l.aside.ConfirmRetention(ctx)
+	} else if l.keeper == nil {
+		err = confirmQuarantine(l.store.Dir(), l.now)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
 }
 
@@ -119,7 +158,12 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
-	im := newImporter(ctx, l.store)
+	l.runs.Lock()
+	im, err := newImporter(ctx, l)
+	l.runs.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	if err := im.files(files); err != nil {
 		return nil, err
 	}

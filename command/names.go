@@ -40,7 +40,7 @@ func (m *namer) text(c column, numbers bool) func(r *flow.Record) string {
 	case !numbers || !namedFields.Has(c.field):
 		return nil
 	case c.field == flow.Exporter:
-		return func(r *flow.Record) string { return m.exporters[r.Addr(flow.Exporter)] }
+		return func(r *flow.Record) string { return m.exporters.NameOf(r.Addr(flow.Exporter)) }
 	}
 	return func(r *flow.Record) string {
 		if !r.Has(c.field) {
@@ -151,7 +151,7 @@ func newKeyNamer(ctx context.Context, n *naming, b backend, fields []string) (ke
 	return func(key []query.Value, i int) string {
 		v, from := key[i], flow.Addr{}
 		if v.Field == flow.Exporter && v.Bits < 0 {
-			return m.exporters[v.Addr]
+			return m.exporters.NameOf(v.Addr)
 		}
 		if exporter >= 0 && exporter < len(key) {
 			from = key[exporter].Addr
@@ -168,7 +168,7 @@ func nameExporters(ctx context.Context, n *naming, b backend, rows []query.Stats
 	}
 	for i := range rows {
 		a, err := flow.ParseAddr(rows[i].Key)
-		if name := m.exporters[a]; err == nil && name != "" {
+		if name := m.exporters.NameOf(a); err == nil && name != "" {
 			rows[i].Key = name
 		}
 	}

@@ -150,15 +150,12 @@ func (n *naming) tables(fields ...string) (query.LabelTables, error) {
 // exporter returns what a question says of the exporter in text: addresses, or
 // the name if only the collector may know it.
 func (n *naming) exporter(text string) string {
-	var addrs []string
-	for _, e := range n.names.Exporters {
-		if strings.EqualFold(e.Name, text) {
-			addrs = append(addrs, e.Addr.String())
+	if n.names.Exporters != nil {
+		if list, ok := n.names.Exporters.Addresses(text); ok {
+			return list
 		}
 	}
 	switch {
-	case len(addrs) > 0:
-		return "[" + strings.Join(addrs, " ") + "]"
 	case strings.ContainsAny(text, " '"):
 		return `"` + text + `"`
 	}
@@ -228,7 +225,7 @@ type namer struct {
 	theirs *query.Names
 	found  map[query.LabelKind]map[flow.Addr]string // what files said lately
 
-	exporters  map[flow.Addr]string
+	exporters  *query.Labels
 	interfaces map[query.InterfaceName]string // by exporter and index
 }
 
@@ -238,7 +235,7 @@ const maxFound = 1 << 17
 // newNamer returns what names kinds and, with all, exporters and interfaces.
 func newNamer(ctx context.Context, n *naming, b backend, kinds []query.LabelKind, all bool) (*namer, error) {
 	m := &namer{naming: n, theirs: &query.Names{}, found: map[query.LabelKind]map[flow.Addr]string{},
-		exporters: map[flow.Addr]string{}, interfaces: map[query.InterfaceName]string{}}
+		exporters: &query.Labels{}, interfaces: map[query.InterfaceName]string{}}
 	var missing []query.LabelKind
 	for _, kind := range kinds {
 		m.found[kind] = map[flow.Addr]string{}
@@ -252,12 +249,11 @@ func newNamer(ctx context.Context, n *naming, b backend, kinds []query.LabelKind
 			return nil, err
 		}
 	}
-	exporters := n.names.Exporters
-	if len(exporters) == 0 {
-		exporters = m.theirs.Exporters
-	}
-	for _, e := range exporters {
-		m.exporters[e.Addr] = e.Name
+	switch {
+	case n.names.Exporters != nil:
+		m.exporters = n.names.Exporters
+	case m.theirs.Exporters != nil:
+		m.exporters = m.theirs.Exporters
 	}
 	for _, i := range m.theirs.Interfaces {
 		m.interfaces[query.InterfaceName{Exporter: i.Exporter, Index: i.Index}] = i.Name

@@ -30,8 +30,8 @@ func peersCommand() *command {
 Joins the flows from and to ADDR by the address at the other end: bytes and packets out (sent by ADDR) and in, flows,
 the first start and the last end, and the ports. Of the two ports of a flow the lower one counts, which is nearly
 always the server's; one of ADDR itself is marked "own". A record that counts both directions (RFC 5103) is divided.
-Sampled records are multiplied by their interval; --raw sums what was exported. FILTER is as for weir query and
-narrows the flows.
+Sampled records are multiplied by their interval, with the margin that the truth is within, 95 times in 100 (±); --raw
+sums what was exported. FILTER is as for weir query and narrows the flows.
 
 ` + windowHelp,
 		flags: slices.Concat([]cli.Flag{
@@ -131,8 +131,10 @@ func writePeers(out *streamWriter, format string, r *query.PeersResult, names, c
 	switch format {
 	case formatJSON:
 		for _, p := range r.Peers {
-			if _, err := fmt.Fprintf(out, `{"addr":"%s","peer":"%s","flows":%d,"bytes_out":%d,"bytes_in":%d,"packets_out":%d,"packets_in":%d,"exported_bytes_out":%d,"exported_bytes_in":%d,"estimated":%v,"first":"%s","last":"%s","ports":%s,"more_ports":%v}`+"\n",
-				r.Addr, p.Addr, p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn, p.IsEstimate(), rfc3339(p.First), rfc3339(p.Last),
+			m := peerMargins(p)
+			if _, err := fmt.Fprintf(out, `{"addr":"%s","peer":"%s","flows":%d,"bytes_out":%d,"bytes_in":%d,"packets_out":%d,"packets_in":%d,"exported_bytes_out":%d,"exported_bytes_in":%d,"bytes_out_margin":%s,"bytes_in_margin":%s,"packets_out_margin":%s,"packets_in_margin":%s,"estimated":%v,"first":"%s","last":"%s","ports":%s,"more_ports":%v}`+"\n",
+				r.Addr, p.Addr, p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn,
+				jsonMargin(m[0]), jsonMargin(m[1]), jsonMargin(m[2]), jsonMargin(m[3]), p.IsEstimate(), rfc3339(p.First), rfc3339(p.Last),
 				jsonPorts(p.Ports), p.MorePorts); err != nil {
 				return err
 			}
@@ -142,6 +144,14 @@ func writePeers(out *streamWriter, format string, r *query.PeersResult, names, c
 		return peersCSV(out, r, names)
 	}
 	return peersTable(out, r, names, color)
+}
+
+// peerMargins returns the margins of bytes out, bytes in, packets out and
+// packets in.
+func peerMargins(p query.Peer) [4]float64 {
+	bytesOut, packetsOut := p.VarianceOut.Margins()
+	bytesIn, packetsIn := p.VarianceIn.Margins()
+	return [4]float64{bytesOut, bytesIn, packetsOut, packetsIn}
 }
 
 // jsonPorts writes ports as a list.
@@ -158,7 +168,8 @@ func jsonPorts(ports []query.PeerPort) []byte {
 
 func peersCSV(out *streamWriter, r *query.PeersResult, names bool) error {
 	w := newCSV(out)
-	if err := w.Write([]string{"addr", "peer", "flows", "bytes_out", "bytes_in", "packets_out", "packets_in", "exported_bytes_out", "exported_bytes_in", "first", "last", "ports"}); err != nil {
+	if err := w.Write([]string{"addr", "peer", "flows", "bytes_out", "bytes_in", "packets_out", "packets_in", "exported_bytes_out", "exported_bytes_in", "first", "last", "ports",
+		"bytes_out_margin", "bytes_in_margin", "packets_out_margin", "packets_in_margin"}); err != nil {
 		return err
 	}
 	for _, p := range r.Peers {
@@ -166,7 +177,11 @@ func peersCSV(out *streamWriter, r *query.PeersResult, names bool) error {
 		for _, n := range []uint64{p.Flows, p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Raw.BytesOut, p.Raw.BytesIn} {
 			cells = append(cells, strconv.FormatUint(n, 10))
 		}
-		if err := w.Write(append(cells, rfc3339(p.First), rfc3339(p.Last), portList(p.Ports, p.MorePorts, len(p.Ports), names))); err != nil {
+		cells = append(cells, rfc3339(p.First), rfc3339(p.Last), portList(p.Ports, p.MorePorts, len(p.Ports), names))
+		for _, m := range peerMargins(p) {
+			cells = append(cells, csvMargin(m))
+		}
+		if err := w.Write(cells); err != nil {
 			return err
 		}
 	}
@@ -200,16 +215,25 @@ func portList(ports []query.PeerPort, more bool, most int, names bool) string {
 
 func peersTable(out *streamWriter, r *query.PeersResult, names, color bool) error {
 	columns := []tableColumn{{name: "peer"}}
-	for _, name := range []string{"bytes out", "bytes in", "packets out", "packets in", "flows"} {
+	margins := peerMargins(r.Total) != [4]float64{}
+	for _, name := range []string{"bytes out", "bytes in", "packets out", "packets in"} {
 		columns = append(columns, tableColumn{name: name, right: true})
+		if margins {
+			columns = append(columns, tableColumn{name: marginHead, right: true})
+		}
 	}
+	columns = append(columns, tableColumn{name: "flows", right: true})
 	t := newTable(out, append(columns, tableColumn{name: "first"}, tableColumn{name: "last"}, tableColumn{name: "ports"}), color)
 	row := func(name string, p query.Peer) error {
 		cells := []string{name}
-		for _, n := range []uint64{p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn, p.Flows} {
+		margin := peerMargins(p)
+		for i, n := range []uint64{p.BytesOut, p.BytesIn, p.PacketsOut, p.PacketsIn} {
 			cells = append(cells, humanCount(n))
+			if margins {
+				cells = append(cells, humanMargin(margin[i], n))
+			}
 		}
-		return t.row(append(cells, humanTime(p.First), humanTime(p.Last), portList(p.Ports, p.MorePorts, tablePorts, names)))
+		return t.row(append(cells, humanCount(p.Flows), humanTime(p.First), humanTime(p.Last), portList(p.Ports, p.MorePorts, tablePorts, names)))
 	}
 	for _, p := range r.Peers {
 		if err := row(p.Addr, p); err != nil {

@@ -12,7 +12,7 @@ import (
 // paths below, and its answer is a stream of lines:
 //
 //	[1,1763820185123,…]           a flow (wire.go)
-//	{"progress":…}                how far the question is
+//	{"progress":…}                how far the question is, or what a tail has missed
 //	{"result":…}                  the end of an answer: a summary or the answer itself
 //	{"error":{"status":2,…}}      the end of an answer that failed
 //
@@ -23,6 +23,7 @@ const (
 
 	pathHello     = "/hello"
 	pathFlows     = "/flows"
+	pathTail      = "/tail"
 	pathTop       = "/top"
 	pathExplain   = "/explain"
 	pathBuckets   = "/buckets"

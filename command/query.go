@@ -31,20 +31,14 @@ come from the collector's configuration, or from --config and --mmdb. --split-by
 ` + windowHelp + `
 
 Fields: ` + fieldList(),
-		flags: append([]cli.Flag{
-			dataFlag(),
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: formatTable,
-				Usage: "`FORMAT` of the answer: table, json (one object a line), csv, or nfdump's " + strings.Join(layoutNames(), ", ") + " and fmt:TOKENS"},
+		flags: slices.Concat([]cli.Flag{dataFlag()}, recordFlags(), []cli.Flag{
 			limitFlag("at most `N` flows; 0 is no limit", "0"),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
-			&cli.StringFlag{Name: "fields", Usage: "print these `FIELDS`, separated by commas"},
-			&cli.BoolFlag{Name: "wide", Usage: "the table with more columns: end, tos, ICMP, interfaces, AS, masks, next hops, VLAN, MAC, MPLS, VRF, sampling, NAT, firewall"},
 			&cli.StringFlag{Name: "split-by", Usage: "write a file for each organisation, of the flows of its own hosts, into --dir: `FIELD` is org"},
 			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
-			&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
-			dedupFlag(), namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
-		}, append(namingFlags(), windowFlags()...)...),
+			dedupFlag(), exporterFlag(), filterFileFlag(), timingFlag(),
+		}, windowFlags()),
 		examples: []example{
 			{"weir query 'ip 192.0.2.7' --last 2h", "what one host did in the last two hours"},
 			{"weir query --from '2026-11-22 13:58' --to '2026-11-22 14:08' src ip 192.0.2.7", "what it sent around 14:03"},
@@ -70,13 +64,9 @@ Fields: ` + fieldList(),
 type queryOptions struct {
 	dir     string
 	request query.FlowsRequest
-	format  string
-	columns []column // nil for the format's own choice
+	recordOptions
 	count   bool
 	timing  bool
-	plain   bool
-	naming  *naming
-	names   bool
 	splitBy string // "" or one of splitFields
 	dirOut  string // of the files of splitBy
 }
@@ -85,22 +75,8 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	if o.dir, err = dataDir(c, std); err != nil {
 		return o, err
 	}
-	if o.format, err = queryFormat(c); err != nil {
+	if o.recordOptions, err = recordOptionsOf(c); err != nil {
 		return o, err
-	}
-	if isLayout(o.format) && (c.IsSet("fields") || c.Bool("count")) {
-		return o, usagef("-o %s has its own columns: --fields and --count go with table, json and csv", o.format)
-	}
-	if c.Bool("wide") {
-		if c.IsSet("fields") || o.format != formatTable {
-			return o, usagef("--wide is a choice of columns for the table: it goes neither with --fields nor with another -o")
-		}
-		o.columns = wideColumns()
-	}
-	if c.IsSet("fields") {
-		if o.columns, err = parseColumns(c.String("fields")); err != nil {
-			return o, err
-		}
 	}
 	if o.request.Limit, err = limit(c, 0); err != nil {
 		return o, err
@@ -118,19 +94,11 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 		return o, err
 	}
 	o.request.Dedup = c.Bool("dedup")
-	o.count, o.timing, o.plain = c.Bool("count"), c.Bool("timing"), c.Bool("plain")
-	o.request.Fields = neededFields(o.format, o.columns)
-	if o.names = c.Bool("names"); o.names && o.request.Fields != nil {
+	o.count, o.timing = c.Bool("count"), c.Bool("timing")
+	if o.request.Fields = neededFields(o.format, o.columns); o.names && o.request.Fields != nil {
 		o.request.Fields = append(o.request.Fields, flow.Exporter.String()) // which names interfaces
 	}
-	if o.names && isLayout(o.format) {
-		return o, usagef("-o %s has no names: --names goes with table, json and csv", o.format)
-	}
-	if err := o.split(c); err != nil {
-		return o, err
-	}
-	o.naming, err = namingOf(c)
-	return o, err
+	return o, o.split(c)
 }
 
 // split reads the options of an answer in several files.
@@ -149,20 +117,6 @@ func (o *queryOptions) split(c *cli.Context) error {
 	return oneOf("--split-by", o.splitBy, splitFields)
 }
 
-// queryFormat returns the checked value of --output, which for flows may be a
-// layout of nfdump's.
-func queryFormat(c *cli.Context) (string, error) {
-	format := c.String("output")
-	if !isLayout(format) {
-		if format == "" {
-			return formatTable, nil
-		}
-		return format, oneOf("--output", format, append(slices.Clone(outputFormats), layoutNames()...))
-	}
-	_, err := parseLayout(format, false)
-	return format, err
-}
-
 // runQuery prints the flows that match.
 func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	b, err := openBackend(ctx, o.dir, modeRead, std)
@@ -170,6 +124,11 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 		return err
 	}
 	defer b.Close()
+	return answerQuery(ctx, std, b, o)
+}
+
+// answerQuery prints the flows of an archive that match.
+func answerQuery(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if o.splitBy != "" {
 		return runSplit(ctx, std, b, o)
 	}
@@ -180,19 +139,9 @@ func runQuery(ctx context.Context, std *Std, o queryOptions) error {
 	defer wait.end()
 	out := newStream(wait.guard(std.Out, std.OutTerminal), nil)
 	defer out.Close()
-	named, err := shapeOf(ctx, o.naming, b, o.format, o.columns, o.names)
+	w, err := o.writer(ctx, b, out, std.color(), false)
 	if err != nil {
 		return err
-	}
-	w, err := newRecordWriter(o.format, out, named.columns, std.color())
-	if err != nil {
-		return quietPipe(err)
-	}
-	if j, ok := w.(*jsonRecords); ok {
-		j.extra = named.extra
-	}
-	if l, ok := w.(*layoutRecords); ok {
-		l.layout.plain = o.plain
 	}
 	summary, err := b.Flows(wait.watched(ctx), o.request, w.record)
 	if finishErr := w.finish(); err == nil {

@@ -196,6 +196,25 @@ func appendLabels(dst []byte, r *flow.Record) []byte {
 	return dst
 }
 
+// usualWidth returns how wide a column of a table is with ordinary values.
+func (c column) usualWidth() int {
+	switch {
+	case c.text != nil:
+		return 12
+	case c.field == 0: // the duration
+		return len("1000.000")
+	case c.field.IsAddr():
+		return len("255.255.255.255")
+	case c.field == flow.TCPFlags:
+		return len("........")
+	case c.field == flow.Proto:
+		return len("icmp6")
+	case c.field.Kind() == flow.KindTime:
+		return len("2006-01-02 15:04:05.000Z")
+	}
+	return len("65535")
+}
+
 // newRecordWriter returns the writer of a format. No columns means the format's
 // own choice. Every record is written to out at once: out buffers.
 func newRecordWriter(format string, out io.Writer, columns []column, color bool) (recordWriter, error) {
@@ -337,6 +356,15 @@ func newTableRecords(out io.Writer, columns []column, color bool) *tableRecords 
 			c.field != flow.Proto && c.field != flow.TCPFlags}
 	}
 	return &tableRecords{table: newTable(out, heads, color), columns: columns}
+}
+
+// begin writes the head before there are rows, with columns as wide as their
+// values usually are, so that rows that come one by one stand below each other.
+func (w *tableRecords) begin() error {
+	for i, c := range w.columns {
+		w.table.columns[i].width = max(w.table.columns[i].width, c.usualWidth())
+	}
+	return w.table.begin()
 }
 
 func (w *tableRecords) record(r *flow.Record) error {

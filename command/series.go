@@ -44,7 +44,8 @@ start to its end, in proportion, and flows counts those that were active in each
 window and reach into it are in no step without --spread; standard error says how many there are.
 
 Steps are aligned to full minutes, hours and days UTC. Without --step they are chosen so that there are at most 120.
-Sampled records are multiplied by their interval; --raw sums what was exported (json and csv have both).
+Sampled records are multiplied by their interval, with the margin that the truth is within, 95 times in 100 (±); --raw
+sums what was exported (json and csv have both).
 
 --group FIELD gives the largest values of a field, an address with prefix lengths as in src_addr/24/48, a series each
 and sums the rest as "other". --distinct FIELD counts the different addresses in each step: src_addr, dst_addr, or addr
@@ -235,6 +236,20 @@ func (o *seriesOptions) value(p query.SeriesPoint, step uint64) float64 {
 		return float64(p.Distinct)
 	}
 	return float64(bytes)
+}
+
+// margin writes the margin of what is shown of a point, "" where there is none:
+// that of a rate is that of what passed in the step.
+func (o *seriesOptions) margin(p query.SeriesPoint) string {
+	bytes, packets := p.Counted(o.request.Raw)
+	bytesMargin, packetsMargin := p.Margins(o.request.Raw)
+	switch o.by {
+	case "flows", "distinct":
+		return ""
+	case "packets", "pps":
+		return humanMargin(packetsMargin, packets)
+	}
+	return humanMargin(bytesMargin, bytes)
 }
 
 // unit is what the values are in.

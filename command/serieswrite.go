@@ -45,7 +45,8 @@ func seriesJSON(out *streamWriter, r *query.SeriesResult, raw bool) error {
 		for i, name := range names {
 			line = fmt.Appendf(line, `,"%s":%d`, name, values[i])
 		}
-		line = fmt.Appendf(line, `,"estimated":%v`, p.IsEstimate(raw))
+		bytesMargin, packetsMargin := p.Margins(raw)
+		line = fmt.Appendf(line, `,"packets_margin":%s,"bytes_margin":%s,"estimated":%v`, jsonMargin(packetsMargin), jsonMargin(bytesMargin), p.IsEstimate(raw))
 		_, err := out.Write(append(line, '}', '\n'))
 		return err
 	})
@@ -72,7 +73,7 @@ func seriesCSV(out *streamWriter, r *query.SeriesResult, raw bool) error {
 		head = append(head, r.Group)
 	}
 	names, _ := seriesPoints(r, query.SeriesPoint{}, raw)
-	if err := w.Write(append(head, names...)); err != nil {
+	if err := w.Write(append(append(head, names...), "packets_margin", "bytes_margin")); err != nil {
 		return err
 	}
 	err := eachPoint(r, func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error {
@@ -88,7 +89,8 @@ func seriesCSV(out *streamWriter, r *query.SeriesResult, raw bool) error {
 		for _, v := range values {
 			cells = append(cells, strconv.FormatUint(v, 10))
 		}
-		return w.Write(cells)
+		bytesMargin, packetsMargin := p.Margins(raw)
+		return w.Write(append(cells, csvMargin(packetsMargin), csvMargin(bytesMargin)))
 	})
 	if err != nil {
 		return err
@@ -103,10 +105,15 @@ func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, colo
 	if r.Group != "" {
 		return groupTable(out, o, r, color)
 	}
-	columns := []tableColumn{{name: "start"}}
-	for _, name := range []string{"flows", "packets", "bytes", "bit/s"} {
+	columns := []tableColumn{{name: "start"}, {name: "flows", right: true}}
+	margins := len(r.Series) > 0 && hasMargins(r.Series[0].Total.Variance, o.request.Raw)
+	for _, name := range []string{"packets", "bytes"} {
 		columns = append(columns, tableColumn{name: name, right: true})
+		if margins {
+			columns = append(columns, tableColumn{name: marginHead, right: true})
+		}
 	}
+	columns = append(columns, tableColumn{name: "bit/s", right: true})
 	if r.Distinct != "" {
 		columns = append(columns, tableColumn{name: "distinct " + r.Distinct, right: true})
 	}
@@ -114,7 +121,13 @@ func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, colo
 	err := eachPoint(r, func(start uint64, _ query.SeriesGroup, p query.SeriesPoint) error {
 		bytes, packets := p.Counted(o.request.Raw)
 		rate := uint64(8 * float64(bytes) / (float64(r.Step) / 1000))
-		cells := []string{stepTime(start, r.Step), humanCount(p.Flows), humanCount(packets), humanCount(bytes), humanCount(rate)}
+		cells := []string{stepTime(start, r.Step), humanCount(p.Flows), humanCount(packets)}
+		bytesMargin, packetsMargin := p.Margins(o.request.Raw)
+		if margins {
+			cells = append(cells, humanMargin(packetsMargin, packets), humanCount(bytes), humanMargin(bytesMargin, bytes), humanCount(rate))
+		} else {
+			cells = append(cells, humanCount(bytes), humanCount(rate))
+		}
 		if r.Distinct != "" {
 			cells = append(cells, humanCount(p.Distinct))
 		}
@@ -136,7 +149,11 @@ func groupTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, color
 	for i := range r.Steps() {
 		cells := []string{stepTime(r.From+uint64(i)*r.Step, r.Step)}
 		for _, g := range r.Series {
-			cells = append(cells, humanCount(uint64(o.value(g.Points[i], r.Step))))
+			cell := humanCount(uint64(o.value(g.Points[i], r.Step)))
+			if margin := o.margin(g.Points[i]); margin != "" {
+				cell += " " + margin
+			}
+			cells = append(cells, cell)
 		}
 		if err := t.row(cells); err != nil {
 			return err

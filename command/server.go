@@ -29,6 +29,7 @@ const (
 // A server answers on the daemon's socket.
 type server struct {
 	backend backend
+	held    *audited // the quarantine, if it is what is asked about; else nil
 	log     *slog.Logger
 	slots   chan struct{} // a token for each question being answered
 	sums    chan struct{} // a token for each of them that sums up groups
@@ -87,6 +88,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathHello, s.hello)
 	mux.HandleFunc("POST "+pathFlows, s.flows)
+	mux.HandleFunc("POST "+pathTail, s.tail)
 	mux.HandleFunc("POST "+pathImport, s.importCaptures)
 	handleSums(mux, s, pathTop, func(ctx context.Context, req query.TopRequest) (any, error) {
 		if s.memory > 0 && (req.MaxBytes <= 0 || req.MaxBytes > s.memory) {
@@ -126,6 +128,9 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathConfirm, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.ConfirmRetention(ctx)
 	})
+	if s.held != nil {
+		handleHeld(mux, s, s.held)
+	}
 	return s.checkProtocol(mux)
 }
 
@@ -280,9 +285,13 @@ func (a *answer) watched(ctx context.Context) context.Context {
 	return query.WithProgress(ctx, func(p query.Progress) {
 		if now := time.Now(); now.Sub(last) >= progressEvery {
 			last = now
-			_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
+			a.progress(p)
 		}
 	})
+}
+
+func (a *answer) progress(p query.Progress) {
+	_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
 }
 
 // end writes the last line.
@@ -297,3 +306,23 @@ func (a *answer) end(result any, err error) {
 }
 
 func (a *answer) close() { _ = a.stream.Close() }
+
+// tail shows what comes in until the client goes away. It is no question that
+// takes its turn: it would never give it back. The tails have their own bound.
+func (s *server) tail(w http.ResponseWriter, r *http.Request) {
+	out := newAnswer(w)
+	defer out.close()
+	var req query.TailRequest
+	if err := readQuestion(w, r, &req); err != nil {
+		out.end(nil, err)
+		return
+	}
+	err := s.backend.Tail(r.Context(), req, out.flow, func(n uint64) {
+		out.progress(query.Progress{Missed: n})
+		_ = out.stream.Flush() // its error comes back from the next write
+	})
+	if r.Context().Err() != nil { // the client does not read this if it is it that went away
+		err = errors.New("the collector stopped")
+	}
+	out.end(nil, err)
+}

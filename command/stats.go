@@ -20,8 +20,8 @@ func statsCommand() *command {
 		args:  "[FILTER]",
 		about: `
 Adds up the flows that match FILTER (as for weir query), in all and by protocol family, by exporter and by the protocol
-of export; with --per hour also by the UTC hour in which they start. Sampled records are multiplied by their interval;
---raw sums what was exported, and json and csv have both.
+of export; with --per hour also by the UTC hour in which they start. Sampled records are multiplied by their interval,
+with the margin that the truth is within, 95 times in 100 (±); --raw sums what was exported, and json and csv have both.
 
 -o nfdump, or -I for short, prints the lines of nfdump -I, of what was exported, but for its sequence failures, which
 are no property of flows.
@@ -126,8 +126,9 @@ func writeStats(out *streamWriter, o statsOptions, r *query.StatsResult, s query
 	case formatJSON:
 		return eachStat(r, func(group string, row query.StatsRow) error {
 			bytes, packets := row.Counted(o.raw)
-			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"exported_packets":%d,"exported_bytes":%d,"estimated":%v,"first":%s,"last":%s%s}`+"\n",
-				marshal(group), statKey(row), row.Records, row.Flows, packets, bytes, row.Packets, row.Bytes, row.IsEstimate(o.raw),
+			bytesMargin, packetsMargin := row.Margins(o.raw)
+			_, err := fmt.Fprintf(out, `{"group":%s,"key":%s,"records":%d,"flows":%d,"packets":%d,"bytes":%d,"exported_packets":%d,"exported_bytes":%d,"packets_margin":%s,"bytes_margin":%s,"estimated":%v,"first":%s,"last":%s%s}`+"\n",
+				marshal(group), statKey(row), row.Records, row.Flows, packets, bytes, row.Packets, row.Bytes, jsonMargin(packetsMargin), jsonMargin(bytesMargin), row.IsEstimate(o.raw),
 				jsonTime(row.Sums, row.First), jsonTime(row.Sums, row.Last), statSummary(group, s))
 			return err
 		})
@@ -184,7 +185,7 @@ func eachStat(r *query.StatsResult, fn func(group string, row query.StatsRow) er
 
 func statsCSV(out *streamWriter, r *query.StatsResult, raw bool) error {
 	w := newCSV(out)
-	if err := w.Write([]string{"group", "key", "records", "flows", "packets", "bytes", "exported_packets", "exported_bytes", "first", "last"}); err != nil {
+	if err := w.Write([]string{"group", "key", "records", "flows", "packets", "bytes", "exported_packets", "exported_bytes", "first", "last", "packets_margin", "bytes_margin"}); err != nil {
 		return err
 	}
 	err := eachStat(r, func(group string, row query.StatsRow) error {
@@ -197,7 +198,8 @@ func statsCSV(out *streamWriter, r *query.StatsResult, raw bool) error {
 		if row.Records > 0 {
 			times = []string{rfc3339(row.First), rfc3339(row.Last)}
 		}
-		return w.Write(append(cells, times...))
+		bytesMargin, packetsMargin := row.Margins(raw)
+		return w.Write(append(append(cells, times...), csvMargin(packetsMargin), csvMargin(bytesMargin)))
 	})
 	if err != nil {
 		return err
@@ -208,8 +210,13 @@ func statsCSV(out *streamWriter, r *query.StatsResult, raw bool) error {
 
 func statsTable(out *streamWriter, r *query.StatsResult, raw, color bool) error {
 	columns := []tableColumn{{name: "group"}, {name: "key"}}
-	for _, name := range []string{"flows", "share", "packets", "share", "bytes", "share"} {
+	margins := hasMargins(r.Total.Variance, raw)
+	for i, name := range []string{"flows", "packets", "bytes"} {
 		columns = append(columns, tableColumn{name: name, right: true})
+		if margins && i > 0 {
+			columns = append(columns, tableColumn{name: marginHead, right: true})
+		}
+		columns = append(columns, tableColumn{name: "share", right: true})
 	}
 	t := newTable(out, append(columns, tableColumn{name: "first"}, tableColumn{name: "last"}), color)
 	allBytes, allPackets := r.Total.Counted(raw)
@@ -219,8 +226,14 @@ func statsTable(out *streamWriter, r *query.StatsResult, raw, color bool) error 
 			cells[1] = "-"
 		}
 		bytes, packets := row.Counted(raw)
-		for _, n := range [][2]uint64{{row.Flows, r.Total.Flows}, {packets, allPackets}, {bytes, allBytes}} {
-			cells = append(cells, humanCount(n[0]), humanShare(n[0], n[1]))
+		bytesMargin, packetsMargin := row.Margins(raw)
+		margin := []float64{0, packetsMargin, bytesMargin}
+		for i, n := range [][2]uint64{{row.Flows, r.Total.Flows}, {packets, allPackets}, {bytes, allBytes}} {
+			cells = append(cells, humanCount(n[0]))
+			if margins && i > 0 {
+				cells = append(cells, humanMargin(margin[i], n[0]))
+			}
+			cells = append(cells, humanShare(n[0], n[1]))
 		}
 		if row.Records == 0 {
 			return t.row(append(cells, "", ""))

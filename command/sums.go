@@ -27,6 +27,7 @@ func dedupFlag() cli.Flag {
 func noteSums(std *Std, s query.Summary, raw bool) {
 	if s.Sampling.Sampled > 0 {
 		fmt.Fprintf(std.Err, "weir: %s\n", samplingNote(s, raw))
+		noteMixed(std, s, raw)
 	}
 	noteFolded(std, s)
 }
@@ -37,11 +38,23 @@ func samplingNote(s query.Summary, raw bool) string {
 	if raw {
 		return "bytes and packets are as exported; " + records
 	}
-	note := "bytes and packets are estimates: " + records + " and multiplied by the interval; --raw gives what was exported"
+	note := "bytes and packets are estimates: " + records + " and multiplied by the interval, within the margin 95 times in 100; --raw gives what was exported"
 	if n := s.Sampling.Unknown; n > 0 {
-		note += fmt.Sprintf("; interval unknown for %s: counted as exported", humanCount(n))
+		note += fmt.Sprintf("; interval unknown for %s: counted as exported, without a margin", humanCount(n))
 	}
 	return note
+}
+
+// noteMixed warns where sums are of records that were sampled differently.
+func noteMixed(std *Std, s query.Summary, raw bool) {
+	if !s.Sampling.Mixed {
+		return
+	}
+	what := "margins allow for that, but a flow that two exporters report counts twice"
+	if raw {
+		what = "as exported, such numbers do not compare"
+	}
+	fmt.Fprintf(std.Err, "weir: some sums mix sampling intervals: %s; compare within one exporter (--exporter)\n", what)
 }
 
 // intervalList writes the sampling intervals of an answer: "1:100, 1:1000".

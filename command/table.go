@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // How many rows a table holds back to learn its columns' widths, and for how
@@ -43,7 +44,7 @@ type tableWriter struct {
 func newTable(out io.Writer, columns []tableColumn, bold bool) *tableWriter {
 	t := &tableWriter{out: out, bold: bold}
 	for _, c := range columns {
-		c.width = max(c.width, len(c.name))
+		c.width = max(c.width, utf8.RuneCountInString(c.name))
 		t.columns = append(t.columns, c)
 	}
 	return t
@@ -85,8 +86,15 @@ func (t *tableWriter) finish() error {
 
 func (t *tableWriter) widen(cells []string) {
 	for i, cell := range cells {
-		t.columns[i].width = max(t.columns[i].width, len(cell))
+		t.columns[i].width = max(t.columns[i].width, utf8.RuneCountInString(cell))
 	}
+}
+
+// begin writes the head, whether or not there are rows.
+func (t *tableWriter) begin() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head()
 }
 
 // release writes the head and the rows held back.
@@ -94,17 +102,8 @@ func (t *tableWriter) release() error {
 	if t.headed || len(t.held) == 0 || t.err != nil {
 		return t.err
 	}
-	t.headed = true
-	names := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		names[i] = c.name
-	}
-	t.line = t.layout(t.line[:0], names)
-	if t.bold {
-		t.line = []byte("\x1b[1m" + string(t.line) + "\x1b[0m")
-	}
-	if _, t.err = t.out.Write(append(t.line, '\n')); t.err != nil {
-		return t.err
+	if err := t.head(); err != nil {
+		return err
 	}
 	for _, cells := range t.held {
 		if err := t.write(cells); err != nil {
@@ -115,6 +114,20 @@ func (t *tableWriter) release() error {
 	return nil
 }
 
+func (t *tableWriter) head() error {
+	t.headed = true
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	t.line = t.layout(t.line[:0], names)
+	if t.bold {
+		t.line = []byte("\x1b[1m" + string(t.line) + "\x1b[0m")
+	}
+	_, t.err = t.out.Write(append(t.line, '\n'))
+	return t.err
+}
+
 func (t *tableWriter) write(cells []string) error {
 	t.line = append(t.layout(t.line[:0], cells), '\n')
 	_, t.err = t.out.Write(t.line)
@@ -122,13 +135,13 @@ func (t *tableWriter) write(cells []string) error {
 }
 
 // layout appends the cells, aligned, without spaces at the end of the line.
-// Cells hold ASCII: numbers, times, addresses and names of fields.
+// Every character of a cell is taken to be one column wide.
 func (t *tableWriter) layout(dst []byte, cells []string) []byte {
 	for i, cell := range cells {
 		if i > 0 {
 			dst = append(dst, "  "...)
 		}
-		pad := t.columns[i].width - len(cell)
+		pad := t.columns[i].width - utf8.RuneCountInString(cell)
 		if t.columns[i].right {
 			dst = append(dst, strings.Repeat(" ", pad)...)
 			pad = 0

@@ -14,9 +14,15 @@ func timeoutFlag() cli.Flag {
 }
 
 // A timeoutError says that a question was given up.
-type timeoutError struct{ after time.Duration }
+type timeoutError struct {
+	after time.Duration
+	live  bool // it was no question, but a look at what comes in
+}
 
 func (e *timeoutError) Error() string {
+	if e.live {
+		return fmt.Sprintf("ended after the %v of --timeout", e.after)
+	}
 	return fmt.Sprintf("gave up after the %v of --timeout; ask with a shorter window, a narrower filter or more time", e.after)
 }
 
@@ -38,7 +44,7 @@ func withTimeout(c *cli.Context, run runner) (runner, error) {
 		defer cancel()
 		err := run(bounded, std)
 		if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
-			return &timeoutError{after}
+			return &timeoutError{after, c.Command.Name == tailName}
 		}
 		return err
 	}, nil

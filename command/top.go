@@ -24,7 +24,8 @@ func topCommand() *command {
 Sums bytes, packets and flows for each value of FIELD, or each combination of several, and prints the largest with
 their share of the whole. An address may have prefix lengths behind it: src_addr/24/48. addr, port, as, mask, vlan and
 if stand for both ends of a flow. Bytes and packets of sampled records are multiplied by their interval, as are the rates
-and shares made of them; --raw sums what was exported, and json and csv have both. Flows are records. With --dedup a
+and shares made of them; ± is the margin that the truth is within, 95 times in 100. --raw sums what was exported, and json
+and csv have both. Flows are records. With --dedup a
 flow that several exporters report counts once. By bps, pps or bpp the rate is a column too. FILTER is as for weir query.
 
 ` + windowHelp + `

@@ -53,6 +53,13 @@ func sumsOf(s query.Sums, raw bool) [3]uint64 {
 	return [3]uint64{bytes, packets, s.Flows}
 }
 
+// marginsOf returns the margins of the sums that can be estimates, in the order
+// of topSums: bytes and packets.
+func marginsOf(s query.Sums, raw bool) [2]float64 {
+	bytes, packets := s.Margins(raw)
+	return [2]float64{bytes, packets}
+}
+
 // writeTop writes the groups in a format.
 func writeTop(out *streamWriter, o topOptions, r *query.TopResult, name keyNamer, color bool) error {
 	raw := o.request.Raw
@@ -77,8 +84,13 @@ func topTable(out *streamWriter, r *query.TopResult, name keyNamer, raw, color b
 	if r.Distinct != "" {
 		columns = append(columns, tableColumn{name: "distinct " + r.Distinct, right: true})
 	}
-	for _, name := range sumNames(r.Fields) {
-		columns = append(columns, tableColumn{name: name, right: true}, tableColumn{name: "share", right: true})
+	keys, margins := len(columns), hasMargins(r.Total.Variance, raw)
+	for i, name := range sumNames(r.Fields) {
+		columns = append(columns, tableColumn{name: name, right: true})
+		if margins && i < len(marginsOf(r.Total, raw)) {
+			columns = append(columns, tableColumn{name: marginHead, right: true})
+		}
+		columns = append(columns, tableColumn{name: "share", right: true})
 	}
 	t := newTable(out, columns, color)
 	for _, row := range r.Rows {
@@ -92,26 +104,31 @@ func topTable(out *streamWriter, r *query.TopResult, name keyNamer, raw, color b
 		if r.Distinct != "" {
 			cells = append(cells, humanCount(row.Distinct))
 		}
-		if err := t.row(append(cells, shareCells(row.Sums, r.Total, raw)...)); err != nil {
+		if err := t.row(append(cells, shareCells(row.Sums, r.Total, raw, margins)...)); err != nil {
 			return err
 		}
 	}
 	if len(r.Rows) > 0 && len(r.Fields) > 0 {
-		cells := make([]string, len(columns)-2*len(topSums))
+		cells := make([]string, keys)
 		cells[0] = fmt.Sprintf("all %d", r.Groups)
-		if err := t.row(append(cells, shareCells(r.Total, r.Total, raw)...)); err != nil {
+		if err := t.row(append(cells, shareCells(r.Total, r.Total, raw, margins)...)); err != nil {
 			return err
 		}
 	}
 	return t.finish()
 }
 
-// shareCells returns each sum with its share of the whole.
-func shareCells(row, total query.Sums, raw bool) []string {
+// shareCells returns each sum with its share of the whole and, where the table
+// has margins, its margin between them.
+func shareCells(row, total query.Sums, raw, margins bool) []string {
 	var cells []string
-	whole := sumsOf(total, raw)
+	whole, margin := sumsOf(total, raw), marginsOf(row, raw)
 	for i, n := range sumsOf(row, raw) {
-		cells = append(cells, humanCount(n), humanShare(n, whole[i]))
+		cells = append(cells, humanCount(n))
+		if margins && i < len(margin) {
+			cells = append(cells, humanMargin(margin[i], n))
+		}
+		cells = append(cells, humanShare(n, whole[i]))
 	}
 	return cells
 }
@@ -147,6 +164,9 @@ func topCSV(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) erro
 		head = append(head, name+"_share")
 	}
 	head = append(head, exportedSums...)
+	for i := range marginsOf(r.Total, raw) {
+		head = append(head, names[i]+"_margin")
+	}
 	if err := w.Write(head); err != nil {
 		return err
 	}
@@ -169,6 +189,9 @@ func topCSV(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) erro
 			cells = append(cells, share(n, whole[i]))
 		}
 		cells = append(cells, strconv.FormatUint(row.Bytes, 10), strconv.FormatUint(row.Packets, 10))
+		for _, m := range marginsOf(row.Sums, raw) {
+			cells = append(cells, csvMargin(m))
+		}
 		if err := w.Write(cells); err != nil {
 			return err
 		}
@@ -208,6 +231,9 @@ func topJSON(out *streamWriter, r *query.TopResult, name keyNamer, raw bool) err
 		}
 		for i, n := range sumsOf(row.Sums, raw) {
 			line = fmt.Appendf(line, `"%s_share":%s,`, names[i], share(n, whole[i]))
+		}
+		for i, m := range marginsOf(row.Sums, raw) {
+			line = fmt.Appendf(line, `"%s_margin":%s,`, names[i], jsonMargin(m))
 		}
 		line = fmt.Appendf(line, `"%s":%d,"%s":%d,"estimated":%v}`, exportedSums[0], row.Bytes, exportedSums[1], row.Packets, row.IsEstimate(raw))
 		if _, err := out.Write(append(line, '\n')); err != nil {

@@ -87,6 +87,7 @@ func (c *cells) sums(row int) Sums {
 	if n := c.num(flow.SamplingInterval, row); n > 1 {
 		s.Sampled = 1
 		s.EstimatedBytes, s.EstimatedPackets = times(s.Bytes, n), times(s.Packets, n)
+		s.Variance = varianceOf(s.Bytes, s.Packets, n)
 	}
 	s.First, s.Last = c.span(row)
 	return s
@@ -112,9 +113,16 @@ func perWorker[T any](make1 func() T) []T {
 
 // sumBlocks calls add for every block with matching rows, with what its worker
 // sums into, when the fields are loaded: a block that cannot be read is not
-// summed in part.
-func sumBlocks(ctx context.Context, s *scan, fields flow.FieldSet, cellsOf func(worker int) *cells, add func(v *visit) error) error {
+// summed in part. Before that it calls whole, unless that is nil, which may do
+// the block in a way of its own and reports whether it did.
+func sumBlocks(ctx context.Context, s *scan, fields flow.FieldSet, cellsOf func(worker int) *cells,
+	whole func(v *visit) (bool, error), add func(v *visit) error) error {
 	look := func(v *visit) (struct{}, error) {
+		if whole != nil {
+			if done, err := whole(v); done || err != nil {
+				return struct{}{}, err
+			}
+		}
 		if err := cellsOf(v.worker).load(&v.columns, fields); err != nil {
 			return struct{}{}, err
 		}
@@ -139,5 +147,6 @@ func (s *Sums) join(t Sums) {
 	s.EstimatedBytes += t.EstimatedBytes
 	s.EstimatedPackets += t.EstimatedPackets
 	s.Sampled += t.Sampled
+	s.Variance.add(t.Variance)
 	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
 }

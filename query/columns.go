@@ -18,7 +18,7 @@ type columns struct {
 	addrs   [flow.FieldCount][]flow.Addr
 	present [flow.FieldCount][]uint64
 	dicts   [flow.FieldCount]*store.Dict
-	codes   [flow.FieldCount][]uint16
+	spare   [flow.FieldCount]*store.Dict // of the last block that had one, for its memory
 }
 
 const (
@@ -26,11 +26,13 @@ const (
 	haveAddr
 	havePresent
 	haveDict
-	haveCodes
 )
 
 // open makes blk the current block.
 func (c *columns) open(blk *store.Block) {
+	if c.blk != nil {
+		blk.TakeMemory(c.blk)
+	}
 	c.blk, c.rows = blk, blk.Rows()
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}
@@ -86,18 +88,18 @@ func (c *columns) exists(f flow.Field) bool { return c.blk.Columns().Has(f) }
 // the block does not store it so.
 func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
 	if c.first(f, haveDict) {
-		d, err := c.blk.Dict(f)
+		d, err := c.blk.DictIn(f, c.spare[f])
 		if err != nil {
 			return nil, nil, err
 		}
 		c.dicts[f] = d
+		if d != nil {
+			c.spare[f] = d
+		}
 	}
 	d := c.dicts[f]
 	if d == nil {
 		return nil, nil, nil
 	}
-	if c.first(f, haveCodes) {
-		c.codes[f] = d.Codes(c.codes[f])
-	}
-	return d, c.codes[f], nil
+	return d, d.RowCodes(), nil
 }

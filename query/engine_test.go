@@ -350,6 +350,7 @@ func (a *archive) naiveTop(t *testing.T, req TopRequest) (map[string]*sumGroup, 
 		}
 		factor := max(r.Num(flow.SamplingInterval), 1)
 		one.EstimatedBytes, one.EstimatedPackets = times(one.Bytes, factor), times(one.Packets, factor)
+		one.Variance = naiveVariance(one, factor)
 		if req.Times || req.By == "bps" || req.By == "pps" {
 			one.First, one.Last = r.Span()
 		}
@@ -403,6 +404,7 @@ func (a *archive) checkTop(t *testing.T, req TopRequest) {
 	}
 	groups, total := a.naiveTop(t, req)
 	got.Total.Sampled = 0
+	snap(&got.Total.Variance, total.Variance)
 	if got.Total != total {
 		t.Errorf("%+v: total %+v, want %+v", req, got.Total, total)
 	}
@@ -438,6 +440,7 @@ func (a *archive) checkTop(t *testing.T, req TopRequest) {
 			t.Errorf("%+v: group %v is none", req, key)
 			return
 		}
+		snap(&row.Variance, g.sums.Variance)
 		if row.Sums != g.sums || req.Distinct != "" && row.Distinct != uint64(len(g.distinct)) {
 			t.Errorf("%+v: group %v is %+v distinct %d, want %+v distinct %d", req, key, row.Sums, row.Distinct, g.sums, len(g.distinct))
 		}

@@ -417,27 +417,27 @@ func (e *evaluator) within(set *rowSet) error {
 }
 
 // spans returns a function that gives the time each row covers, by flow.Span.
-func (e *evaluator) spans() (func(row int) (from, to uint64), error) {
-	start, err := e.num(flow.Start)
+func (c *columns) spans() (func(row int) (from, to uint64), error) {
+	start, err := c.num(flow.Start)
 	if err != nil {
 		return nil, err
 	}
-	end, err := e.num(flow.End)
+	end, err := c.num(flow.End)
 	if err != nil {
 		return nil, err
 	}
-	if e.full(flow.Start) && e.full(flow.End) {
+	if c.full(flow.Start) && c.full(flow.End) {
 		return func(row int) (uint64, uint64) { return flow.Span(0, start[row], end[row], true, true) }, nil
 	}
-	received, err := e.num(flow.Received)
+	received, err := c.num(flow.Received)
 	if err != nil {
 		return nil, err
 	}
-	hasStart, err := e.has(flow.Start)
+	hasStart, err := c.has(flow.Start)
 	if err != nil {
 		return nil, err
 	}
-	hasEnd, err := e.has(flow.End)
+	hasEnd, err := c.has(flow.End)
 	if err != nil {
 		return nil, err
 	}

@@ -158,7 +158,7 @@ func (g *grouper) round(v uint64) uint64 {
 type slot struct {
 	word  int
 	shift uint
-	bits  int // 64 or fewer; an address takes two whole words
+	bits  int // 64 or fewer
 }
 
 // A layout is how the values of a group pack into words: the first begins with
@@ -166,22 +166,20 @@ type slot struct {
 type layout struct {
 	groupers []grouper
 	words    int
+	numbers  *addrNumbers // of addresses that do not fit in a key themselves
 }
 
 // newLayout packs small numbers into the words that are there and gives others
 // words of their own.
 func newLayout(groupers []grouper) *layout {
-	l := &layout{groupers: groupers, words: 1}
+	l := &layout{groupers: groupers, words: 1, numbers: newAddrNumbers()}
 	free := []int{64 - len(groupers)} // bits not in use, for each word
 	for i := range groupers {
 		g := &groupers[i]
-		if g.isAddr() {
-			g.slot = slot{word: len(free), bits: 64}
-			free = append(free, 0, 0)
-			continue
-		}
 		need := 64
 		switch {
+		case g.isAddr():
+			need = addrBits
 		case g.labels != nil:
 			need = labelBits
 		case g.field != 0:
@@ -201,6 +199,19 @@ func newLayout(groupers []grouper) *layout {
 	return l
 }
 
+// bits returns the width of the keys' first word that is in use, 64 if there are
+// others.
+func (l *layout) bits() int {
+	if l.words > 1 {
+		return 64
+	}
+	bits := len(l.groupers)
+	for i := range l.groupers {
+		bits += l.groupers[i].slot.bits
+	}
+	return bits
+}
+
 // value returns what a packed key says of one grouper.
 func (l *layout) value(key []uint64, i int) Value {
 	g := &l.groupers[i]
@@ -208,18 +219,19 @@ func (l *layout) value(key []uint64, i int) Value {
 	if !v.Present {
 		return v
 	}
+	num := key[g.slot.word] >> g.slot.shift
+	if g.slot.bits < 64 {
+		num &= 1<<g.slot.bits - 1
+	}
 	if g.isAddr() {
-		v.Addr = flow.Addr{Hi: key[g.slot.word], Lo: key[g.slot.word+1]}
+		v.Addr = l.numbers.unpack(num)
 		v.Bits = g.bits6
 		if v.Addr.Is4() {
 			v.Bits = g.bits4
 		}
 		return v
 	}
-	v.Num = key[g.slot.word] >> g.slot.shift
-	if g.slot.bits < 64 {
-		v.Num &= 1<<g.slot.bits - 1
-	}
+	v.Num = num
 	if g.labels != nil {
 		v.Field, v.Name = 0, g.labels.Name(uint32(v.Num))
 	}
@@ -253,8 +265,4 @@ func (l *layout) putNum(key []uint64, i int, v uint64) {
 }
 
 // putAddr adds an address to a packed key.
-func (l *layout) putAddr(key []uint64, i int, a flow.Addr) {
-	s := &l.groupers[i].slot
-	key[0] |= 1 << i
-	key[s.word], key[s.word+1] = a.Hi, a.Lo
-}
+func (l *layout) putAddr(key []uint64, i int, a flow.Addr) { l.putNum(key, i, l.numbers.pack(a)) }

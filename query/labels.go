@@ -159,6 +159,23 @@ func (l *Labels) Filter() string {
 	return string(or(&addrNode{flow.SrcAddr, all}, &addrNode{flow.DstAddr, all}).appendText(nil))
 }
 
+// Addresses returns the addresses of a name, whatever its case, as a filter
+// lists them, and false if no address is called so.
+func (l *Labels) Addresses(name string) (list string, ok bool) {
+	ranges, ok := l.named(name)
+	if !ok {
+		return "", false
+	}
+	text := []byte{'['}
+	for i, r := range ranges {
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = appendAddrRange(text, r)
+	}
+	return string(append(text, ']')), true
+}
+
 // before returns the address in front of a.
 func before(a flow.Addr) flow.Addr {
 	if a.Lo == 0 {

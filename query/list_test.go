@@ -151,14 +151,19 @@ func TestHostileFilters(t *testing.T) {
 }
 
 func TestExporterNames(t *testing.T) {
-	o := ParseOptions{Exporter: func(name string) []flow.Addr {
-		if name == "edge-1" {
-			return []flow.Addr{flow.AddrFrom4(0xc0000201), flow.AddrFrom4(0xc0000205)}
+	prefix := func(v4 uint32, length int) flow.Prefix {
+		p, err := flow.PrefixFrom(flow.AddrFrom4(v4), length)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	}}
+		return p
+	}
+	o := ParseOptions{Names: &Names{Exporters: NewLabels([]LabelledPrefix{
+		{prefix(0xc0000201, 32), "edge-1"}, {prefix(0xc0000205, 32), "edge-1"}, {prefix(0xcb007100, 30), "ring"}, {prefix(0xcb007101, 32), "core"},
+	})}}
 	for text, want := range map[string]string{
 		"exporter edge-1":         "exporter in [192.0.2.1 192.0.2.5]",
+		"exporter RING":           "exporter in [203.0.113.0 203.0.113.2/31]", // what is core's is not ring's
 		"exporter ip 192.0.2.9":   "exporter = 192.0.2.9",
 		"not router ip 'edge-1'":  "not (exporter in [192.0.2.1 192.0.2.5] or agent in [192.0.2.1 192.0.2.5])",
 		"exporter in [192.0.2.9]": "exporter = 192.0.2.9",
@@ -170,6 +175,17 @@ func TestExporterNames(t *testing.T) {
 	}
 	if _, err := Parse("exporter edge-2", o); err == nil {
 		t.Error("an exporter without a name was found")
+	}
+	for text, want := range map[string]bool{"edge-1": true, "192.0.2.0/24": true, "[ring 192.0.2.5]": true, "ring": false} {
+		is, err := ParseExporter(text, o)
+		if err != nil || is(flow.AddrFrom4(0xc0000205)) != want {
+			t.Errorf("%s: %v, want that 192.0.2.5 is meant: %v", text, err, want)
+		}
+	}
+	for _, text := range []string{"", "edge-2", "edge-1 or any", "[edge-1]or(any)", "edge-1)or(any"} {
+		if _, err := ParseExporter(text, o); err == nil {
+			t.Errorf("ParseExporter(%q) is taken", text)
+		}
 	}
 }
 

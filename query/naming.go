@@ -78,7 +78,7 @@ func LabelFieldNames(either bool) []string {
 // Names are what a question may call things by.
 type Names struct {
 	Organisations []Organisation  `json:"organisations,omitempty"`
-	Exporters     []ExporterName  `json:"exporters,omitempty"`
+	Exporters     *Labels         `json:"exporters,omitempty"` // by the addresses that they send from; nil: none has a name
 	Interfaces    []InterfaceName `json:"interfaces,omitempty"`
 	Labels        LabelTables     `json:"labels,omitempty"` // guarded by mu once Names are in use
 
@@ -97,12 +97,6 @@ type Organisation struct {
 	Name    string `json:"name"`
 	Owner   string `json:"owner,omitempty"`
 	Contact string `json:"contact,omitempty"`
-}
-
-// An ExporterName is the name of an exporter.
-type ExporterName struct {
-	Addr flow.Addr `json:"addr"`
-	Name string    `json:"name"`
 }
 
 // An InterfaceName is the name of an exporter's interface.
@@ -133,18 +127,13 @@ func (n *Names) Table(kind LabelKind) (*Labels, error) {
 	return l, nil
 }
 
-// exporter returns the addresses of the exporter of that name.
-func (n *Names) exporter(name string) []flow.Addr {
-	var addrs []flow.Addr
-	if n == nil {
-		return nil
+// exporters returns what exporters are called; the table is empty if none has a
+// name.
+func (n *Names) exporters() *Labels {
+	if n == nil || n.Exporters == nil {
+		return &Labels{}
 	}
-	for _, e := range n.Exporters {
-		if strings.EqualFold(e.Name, name) {
-			addrs = append(addrs, e.Addr)
-		}
-	}
-	return addrs
+	return n.Exporters
 }
 
 // table returns the names of a kind, those of the request before the others. A

@@ -40,9 +40,10 @@ func testPrefixes(t testing.TB) []LabelledPrefix {
 
 func testNames(t testing.TB) (*Names, []LabelledPrefix) {
 	prefixes := testPrefixes(t)
+	one := func(v4 uint32) flow.Prefix { return flow.Prefix{First: flow.AddrFrom4(v4), Last: flow.AddrFrom4(v4)} }
 	return &Names{
 		Labels:    LabelTables{KindOrg: NewLabels(prefixes)},
-		Exporters: []ExporterName{{flow.AddrFrom4(0x0a000001), "border-1"}, {flow.AddrFrom4(0x0a000002), "border-1"}, {flow.AddrFrom4(0xc0000205), "core 2"}},
+		Exporters: NewLabels([]LabelledPrefix{{one(0x0a000001), "border-1"}, {one(0x0a000002), "border-1"}, {one(0xc0000205), "core 2"}}),
 	}, prefixes
 }
 
@@ -58,7 +59,7 @@ func orgOf(r *flow.Record, f flow.Field, prefixes []LabelledPrefix) string {
 func TestFlowsByNameIsNaive(t *testing.T) {
 	names, prefixes := testNames(t)
 	exporters := func(r *flow.Record, name string) bool {
-		return r.Has(flow.Exporter) && slices.Contains(names.Exporters, ExporterName{r.Addr(flow.Exporter), name})
+		return r.Has(flow.Exporter) && names.Exporters.NameOf(r.Addr(flow.Exporter)) == name
 	}
 	src := func(r *flow.Record) string { return orgOf(r, flow.SrcAddr, prefixes) }
 	dst := func(r *flow.Record) string { return orgOf(r, flow.DstAddr, prefixes) }

@@ -23,10 +23,6 @@ type ParseOptions struct {
 	// client expands them (Filter.Source, Expand).
 	Include func(name string) (io.ReadCloser, error)
 
-	// Exporter returns the addresses of the exporter of that name, none if no
-	// exporter is called so. Nil: those of Names.
-	Exporter func(name string) []flow.Addr
-
 	// Names are what organisations, countries, AS and exporters are called; nil:
 	// nothing has a name.
 	Names *Names

@@ -41,18 +41,20 @@ type PeersResult struct {
 // have each record multiplied by its sampling interval, unless the request is
 // raw; those of Raw are as exported.
 type Peer struct {
-	Addr       string     `json:"peer"`
-	Flows      uint64     `json:"flows"`
-	BytesOut   uint64     `json:"bytes_out"`
-	BytesIn    uint64     `json:"bytes_in"`
-	PacketsOut uint64     `json:"packets_out"`
-	PacketsIn  uint64     `json:"packets_in"`
-	Raw        PeerRaw    `json:"raw"`
-	Sampled    uint64     `json:"sampled,omitempty"` // records with a sampling interval above 1
-	First      uint64     `json:"first_ms"`          // the earliest start
-	Last       uint64     `json:"last_ms"`           // the latest end
-	Ports      []PeerPort `json:"ports,omitempty"`   // the most used first
-	MorePorts  bool       `json:"more_ports,omitempty"`
+	Addr        string     `json:"peer"`
+	Flows       uint64     `json:"flows"`
+	BytesOut    uint64     `json:"bytes_out"`
+	BytesIn     uint64     `json:"bytes_in"`
+	PacketsOut  uint64     `json:"packets_out"`
+	PacketsIn   uint64     `json:"packets_in"`
+	Raw         PeerRaw    `json:"raw"`
+	VarianceOut Variance   `json:"variance_out,omitzero"` // of the counters out, where they are estimates
+	VarianceIn  Variance   `json:"variance_in,omitzero"`
+	Sampled     uint64     `json:"sampled,omitempty"` // records with a sampling interval above 1
+	First       uint64     `json:"first_ms"`          // the earliest start
+	Last        uint64     `json:"last_ms"`           // the latest end
+	Ports       []PeerPort `json:"ports,omitempty"`   // the most used first
+	MorePorts   bool       `json:"more_ports,omitempty"`
 }
 
 // A PeerRaw is the counters of a Peer as they were exported.
@@ -104,7 +106,7 @@ func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOpt
 	ends := []addrRange{{me, me}}
 	sc.root = and(or(&addrNode{flow.SrcAddr, ends}, &addrNode{flow.DstAddr, ends}), sc.root)
 	sums := perWorker(func() *peerSum { return newPeerSum(me) })
-	err = sumBlocks(ctx, sc, peerFields, func(worker int) *cells { return &sums[worker].cells }, func(v *visit) error {
+	err = sumBlocks(ctx, sc, peerFields, func(worker int) *cells { return &sums[worker].cells }, nil, func(v *visit) error {
 		return tryEach(v.rows, sums[v.worker].row)
 	})
 	if err != nil {
@@ -115,7 +117,7 @@ func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOpt
 			return nil, sc.summary, err
 		}
 	}
-	result := sums[0].result(by, req.Limit, req.Raw)
+	result := sums[0].result(by, req.Limit, req.Raw, &sc.summary.Sampling)
 	sc.summary.Emitted = uint64(len(result.Peers))
 	sc.summary.Limited = len(result.Peers) < result.Count
 	return result, sc.summary, nil
@@ -172,6 +174,7 @@ func (a *peerSum) row(row int) error {
 	there, back := c.sums(row), Sums{Records: 1, Bytes: c.num(flow.ReverseBytes, row), Packets: c.num(flow.ReversePackets, row)}
 	interval := max(c.num(flow.SamplingInterval, row), 1)
 	back.EstimatedBytes, back.EstimatedPackets = times(back.Bytes, interval), times(back.Packets, interval)
+	back.Variance = varianceOf(back.Bytes, back.Packets, interval)
 	back.First, back.Last = there.First, there.Last
 	if sent {
 		t.out.join(there)
@@ -248,8 +251,9 @@ func (a *peerSum) merge(b *peerSum) error {
 	return nil
 }
 
-// result returns the answer in the given order.
-func (a *peerSum) result(by string, limit int, raw bool) *PeersResult {
+// result returns the answer in the given order, and notes in sampling what it
+// mixes.
+func (a *peerSum) result(by string, limit int, raw bool, sampling *Sampling) *PeersResult {
 	r := &PeersResult{Addr: a.me.String(), By: by, Count: len(a.peers), Peers: make([]Peer, 0, len(a.peers))}
 	var all peerTally
 	order := make([]flow.Addr, 0, len(a.peers))
@@ -262,7 +266,10 @@ func (a *peerSum) result(by string, limit int, raw bool) *PeersResult {
 		return cmp.Or(cmp.Compare(a.peers[y].rank(by, raw), a.peers[x].rank(by, raw)), x.Compare(y))
 	})
 	for _, addr := range order[:limited(len(order), limit)] {
-		r.Peers = append(r.Peers, a.peers[addr].peer(addr.String(), raw))
+		t := a.peers[addr]
+		both := t.both()
+		sampling.note(&both)
+		r.Peers = append(r.Peers, t.peer(addr.String(), raw))
 	}
 	r.Total = all.peer("", raw)
 	return r
@@ -309,8 +316,12 @@ func (t *peerTally) peer(addr string, raw bool) Peer {
 	both := t.both()
 	bytesOut, packetsOut := t.out.Counted(raw)
 	bytesIn, packetsIn := t.in.Counted(raw)
-	return Peer{
+	p := Peer{
 		Addr: addr, Flows: both.Flows, BytesOut: bytesOut, BytesIn: bytesIn, PacketsOut: packetsOut, PacketsIn: packetsIn,
 		Raw: PeerRaw{t.out.Bytes, t.in.Bytes, t.out.Packets, t.in.Packets}, Sampled: both.Sampled, First: both.First, Last: both.Last, Ports: t.ports, MorePorts: t.morePorts,
 	}
+	if !raw {
+		p.VarianceOut, p.VarianceIn = t.out.Variance, t.in.Variance
+	}
+	return p
 }

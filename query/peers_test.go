@@ -44,6 +44,14 @@ func naivePeers(records []*flow.Record, me flow.Addr, raw bool) map[string]Peer 
 			n = 1
 		}
 		add(&p.BytesOut, &p.BytesIn, &p.PacketsOut, &p.PacketsIn, n)
+		if !raw {
+			there, back := &p.VarianceOut, &p.VarianceIn
+			if !sent {
+				there, back = back, there
+			}
+			there.add(s.Variance)
+			back.add(naiveVariance(Sums{Bytes: r.Num(flow.ReverseBytes), Packets: r.Num(flow.ReversePackets)}, n))
+		}
 		add(&p.Raw.BytesOut, &p.Raw.BytesIn, &p.Raw.PacketsOut, &p.Raw.PacketsIn, 1)
 		p.First, p.Last = min(p.First, s.First), max(p.Last, s.Last)
 		peers[name] = p
@@ -76,6 +84,8 @@ func TestPeersAgainstNaive(t *testing.T) {
 		}
 		for i, p := range got.Peers {
 			p.Ports, p.MorePorts = nil, false
+			snap(&p.VarianceOut, want[p.Addr].VarianceOut)
+			snap(&p.VarianceIn, want[p.Addr].VarianceIn)
 			if !reflect.DeepEqual(p, want[p.Addr]) {
 				t.Errorf("%+v: %s:\n got %+v\nwant %+v", req, p.Addr, p, want[p.Addr])
 			}

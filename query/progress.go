@@ -8,6 +8,8 @@ type Progress struct {
 	Total   int    `json:"total"`   // buckets there are
 	Rows    uint64 `json:"rows"`    // looked at
 	Matched uint64 `json:"matched"` // of them
+
+	Missed uint64 `json:"missed,omitempty"` // of a tail: records that arrived and were not looked at, since the last word
 }
 
 type progressKey struct{}

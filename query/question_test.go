@@ -191,6 +191,7 @@ func naiveSums(r *flow.Record) Sums {
 		s.Sampled = 1
 	}
 	s.EstimatedBytes, s.EstimatedPackets = s.Bytes*n, s.Packets*n
+	s.Variance = naiveVariance(s, n)
 	s.First, s.Last = r.Span()
 	return s
 }
@@ -207,5 +208,7 @@ func naiveJoin(s *Sums, t Sums) {
 	s.EstimatedBytes += t.EstimatedBytes
 	s.EstimatedPackets += t.EstimatedPackets
 	s.Sampled += t.Sampled
+	s.Variance.Bytes += t.Variance.Bytes
+	s.Variance.Packets += t.Variance.Packets
 	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
 }

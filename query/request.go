@@ -162,15 +162,16 @@ type TopRow struct {
 // EstimatedBytes and EstimatedPackets have each record multiplied by its
 // sampling interval, where that is known.
 type Sums struct {
-	Records          uint64 `json:"records"`
-	Flows            uint64 `json:"flows"` // records, or what they stand for where they are aggregates
-	Bytes            uint64 `json:"bytes"`
-	Packets          uint64 `json:"packets"`
-	EstimatedBytes   uint64 `json:"estimated_bytes"`
-	EstimatedPackets uint64 `json:"estimated_packets"`
-	Sampled          uint64 `json:"sampled,omitempty"`  // records with a sampling interval above 1; of TopResult, in the total only
-	First            uint64 `json:"first_ms,omitempty"` // earliest start, ms since the Unix epoch; 0 unless asked for
-	Last             uint64 `json:"last_ms,omitempty"`  // latest end, ms since the Unix epoch; 0 unless asked for
+	Records          uint64   `json:"records"`
+	Flows            uint64   `json:"flows"` // records, or what they stand for where they are aggregates
+	Bytes            uint64   `json:"bytes"`
+	Packets          uint64   `json:"packets"`
+	EstimatedBytes   uint64   `json:"estimated_bytes"`
+	EstimatedPackets uint64   `json:"estimated_packets"`
+	Sampled          uint64   `json:"sampled,omitempty"`  // records with a sampling interval above 1; of TopResult, in the total only
+	Variance         Variance `json:"variance,omitzero"`  // of the estimates
+	First            uint64   `json:"first_ms,omitempty"` // earliest start, ms since the Unix epoch; 0 unless asked for
+	Last             uint64   `json:"last_ms,omitempty"`  // latest end, ms since the Unix epoch; 0 unless asked for
 }
 
 // joinNames joins names for an error's list of what could be.

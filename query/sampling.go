@@ -16,13 +16,14 @@ type Sampling struct {
 	Unknown   uint64   `json:"unknown,omitempty"`   // records without an interval, or with 0: counted as exported
 	Intervals []uint64 `json:"intervals,omitempty"` // those above 1, ascending; the lowest MaxIntervals of them
 	More      bool     `json:"more,omitempty"`      // there are more intervals
+	Mixed     bool     `json:"mixed,omitempty"`     // a sum of the answer is of records whose intervals differ, or of some with none
 }
 
 // add adds what other records say.
 func (s *Sampling) add(t *Sampling) {
 	s.Sampled += t.Sampled
 	s.Unknown += t.Unknown
-	s.More = s.More || t.More
+	s.More, s.Mixed = s.More || t.More, s.Mixed || t.Mixed
 	for _, n := range t.Intervals {
 		s.interval(n)
 	}
@@ -43,6 +44,12 @@ func (s *Sampling) interval(n uint64) {
 		s.Intervals, s.More = s.Intervals[:MaxIntervals-1], true
 	}
 	s.Intervals = slices.Insert(s.Intervals, at, n)
+}
+
+// has reports whether records may be multiplied by n.
+func (s *Sampling) has(n uint64) bool {
+	_, found := slices.BinarySearch(s.Intervals, n)
+	return found || n == 1 || s.More
 }
 
 // sampling returns what the rows of the visit say. Most blocks have one

@@ -44,24 +44,42 @@ type scan struct {
 // newScan returns a scan for a filter and the other conditions that requests
 // have in common.
 func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) (*scan, error) {
+	root, err := conditions(filter, exporter, o)
+	if err != nil {
+		return nil, err
+	}
+	return &scan{store: s, root: root, window: w}, nil
+}
+
+// conditions returns the condition of a filter and an exporter.
+func conditions(filter, exporter string, o ParseOptions) (node, error) {
 	f, err := Parse(filter, o)
 	if err != nil {
 		return nil, err
 	}
 	root := f.root
 	if exporter != "" {
-		p := &parser{text: exporter, options: o}
-		p.tok = lex(exporter, 0)
-		n, err := p.addrCondition(flow.Exporter)
-		if err == nil && p.tok.kind != tokenEnd {
-			err = p.unexpectedAfterTerm()
-		}
+		n, err := exporterCondition(exporter, o)
 		if err != nil {
-			return nil, &RequestError{Part: "exporter", Text: exporter, Expected: "an address, a prefix or an exporter's name"}
+			return nil, err
 		}
 		root = and(root, n)
 	}
-	return &scan{store: s, root: root, window: w}, nil
+	return root, nil
+}
+
+// exporterCondition reads the exporter that a request names.
+func exporterCondition(exporter string, o ParseOptions) (node, error) {
+	p := &parser{text: exporter, options: o}
+	p.tok = lex(exporter, 0)
+	n, err := p.addrCondition(flow.Exporter)
+	if err == nil && p.tok.kind != tokenEnd {
+		err = p.unexpectedAfterTerm()
+	}
+	if err != nil {
+		return nil, &RequestError{Part: "exporter", Text: exporter, Expected: "an address, a prefix or an exporter's name"}
+	}
+	return n, nil
 }
 
 // A visit is one block and the rows of it that match, for the worker that

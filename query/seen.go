@@ -216,11 +216,23 @@ func (q *seenQuery) bucket(ctx context.Context, b *store.Bucket) (*seenPart, err
 		blocks = index.Full(b.Blocks()).Slice() // they can still answer
 	}
 	p.summary.BlocksPruned = b.Blocks() - len(blocks)
-	side := (workers() + q.outer - 1) / max(q.outer, 1)
-	err = inOrder(ctx, side, len(blocks),
-		func(i int) (*seenPart, error) { return q.block(b, int(blocks[i])) },
+	side := min((workers()+q.outer-1)/max(q.outer, 1), len(blocks))
+	err = inOrder(ctx, side, side,
+		func(i int) (*seenPart, error) {
+			part := &seenPart{tallies: map[int]*seenTally{}}
+			for ; i < len(blocks) && ctx.Err() == nil; i += side {
+				if err := q.block(part, b, int(blocks[i])); err != nil {
+					return part, err
+				}
+			}
+			return part, ctx.Err()
+		},
 		func(_ int, from *seenPart) error {
 			p.summary.join(from.summary)
+			if len(p.tallies) == 0 {
+				p.tallies = from.tallies
+				return nil
+			}
 			for i, t := range from.tallies {
 				p.tally(i).merge(t, q.exact)
 			}
@@ -304,7 +316,7 @@ func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}
 		if t := q.found[i]; t != nil {
-			entry = t.entry(a.String(), q.exact)
+			entry = t.entry(a.String())
 			q.summary.Emitted++
 		}
 		r.Addrs = append(r.Addrs, entry)

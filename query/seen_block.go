@@ -24,20 +24,22 @@ type seenBlock struct {
 	part    *seenPart
 	columns columns
 	cells   cells
+	span    func(row int) (from, to uint64)
 	inside  bool // every row is in the window
+	ported  bool // every row has ports and a protocol
 	matched uint64
 }
 
-// block looks for the addresses in a block.
-func (q *seenQuery) block(b *store.Bucket, number int) (*seenPart, error) {
-	p := &seenPart{tallies: map[int]*seenTally{}}
+// block looks for the addresses in a block and counts them in p: all of the
+// block or, if it is damaged, nothing.
+func (q *seenQuery) block(p *seenPart, b *store.Bucket, number int) error {
 	blk, err := b.Block(number)
 	if err != nil {
-		return p, p.damage(fmt.Errorf("read block %d: %w", number, err))
+		return p.damage(fmt.Errorf("read block %d: %w", number, err))
 	}
 	if q.window.classify(blk.MinStart(), blk.MaxEnd()) == classNone {
 		p.summary.BlocksPruned++
-		return p, nil
+		return nil
 	}
 	s, _ := q.scratch.Get().(*seenBlock) // columns are large: they serve one block after another
 	if s == nil {
@@ -46,10 +48,9 @@ func (q *seenQuery) block(b *store.Bucket, number int) (*seenPart, error) {
 	defer q.scratch.Put(s)
 	s.part, s.inside, s.matched = p, q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
 	if err := s.read(blk); err != nil {
-		p.tallies = map[int]*seenTally{} // all of the block or nothing
-		return p, p.damage(err)
+		return p.damage(err)
 	}
-	return p, nil
+	return nil
 }
 
 func (s *seenBlock) read(blk *store.Block) error {
@@ -70,6 +71,10 @@ func (s *seenBlock) read(blk *store.Block) error {
 	if err := s.cells.load(&s.columns, seenFields); err != nil {
 		return err
 	}
+	if s.span, err = s.columns.spans(); err != nil {
+		return err
+	}
+	s.ported = s.columns.full(flow.SrcPort) && s.columns.full(flow.DstPort) && s.columns.full(flow.Proto)
 	s.part.summary.BlocksRead++
 	s.side(asSource, seenPeers{destinations, destinationCodes}, true)
 	s.side(asDestination, seenPeers{sources, sourceCodes}, false)
@@ -127,7 +132,7 @@ func (s *seenBlock) side(hits []seenHit, peers seenPeers, source bool) {
 		me := s.query.addrs[hit.addr]
 		for _, row := range hit.rows {
 			s.part.summary.RowsScanned++
-			start, end := s.cells.span(int(row))
+			start, end := s.span(int(row))
 			if !s.inside && !s.query.window.Holds(start, end) {
 				continue
 			}
@@ -154,14 +159,18 @@ func (s *seenBlock) side(hits []seenHit, peers seenPeers, source bool) {
 // role counts the port that tells what the address was.
 func (s *seenBlock) role(t *seenTally, row int, source bool) {
 	c := &s.cells
-	if !c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row) || !hasPorts(c.num(flow.Proto, row)) {
+	if !s.ported && (!c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row)) {
 		return
 	}
-	mine, other := c.num(flow.SrcPort, row), c.num(flow.DstPort, row)
+	proto := c.nums[flow.Proto][row]
+	if !hasPorts(proto) {
+		return
+	}
+	mine, other := c.nums[flow.SrcPort][row], c.nums[flow.DstPort][row]
 	if !source {
 		mine, other = other, mine
 	}
-	port := SeenPort{uint8(c.num(flow.Proto, row)), uint16(min(mine, other)), 1}
+	port := SeenPort{uint8(proto), uint16(min(mine, other)), 1}
 	if mine < other || mine == other && !source {
 		t.server = t.server.add(port)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 
 	"weir/flow"
@@ -49,12 +50,12 @@ func (t *seenTally) merge(from *seenTally, exact int) {
 }
 
 // entry returns the tally as an answer.
-func (t *seenTally) entry(addr string, exact int) SeenEntry {
+func (t *seenTally) entry(addr string) SeenEntry {
 	e := SeenEntry{Addr: addr, Records: t.records, First: t.first, Last: t.last, Active: t.active,
 		AsSource: t.asSource, AsDestination: t.asDestination, Hours: t.hours,
 		Server: t.server.top(), Client: t.client.top(),
 		MorePorts: len(t.server) > seenTopPorts || len(t.client) > seenTopPorts}
-	e.Peers, e.PeersEstimated = t.peers.count(exact)
+	e.Peers, e.PeersEstimated = t.peers.count()
 	return e
 }
 
@@ -69,15 +70,21 @@ const (
 // seenPorts counts records by port; it ascends by port, then protocol.
 type seenPorts []SeenPort
 
-func compareSeenPorts(a, b SeenPort) int {
-	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
-}
+// key orders ports.
+func (p *SeenPort) key() uint32 { return uint32(p.Port)<<8 | uint32(p.Proto) }
 
 // add counts the records of a port.
 func (p seenPorts) add(port SeenPort) seenPorts {
-	i, found := slices.BinarySearchFunc(p, port, compareSeenPorts)
+	i, end, key := 0, len(p), port.key()
+	for i < end {
+		if middle := (i + end) / 2; p[middle].key() < key {
+			i = middle + 1
+		} else {
+			end = middle
+		}
+	}
 	switch {
-	case found:
+	case i < len(p) && p[i].key() == key:
 		p[i].Records += port.Records
 	case len(p) < maxSeenPorts:
 		p = slices.Insert(p, i, port)
@@ -101,7 +108,7 @@ func (p seenPorts) merge(from seenPorts) seenPorts {
 func (p seenPorts) sorted() seenPorts {
 	list := slices.Clone(p)
 	slices.SortFunc(list, func(a, b SeenPort) int {
-		return cmp.Or(cmp.Compare(b.Records, a.Records), compareSeenPorts(a, b))
+		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.key(), b.key()))
 	})
 	return list
 }
@@ -118,46 +125,88 @@ func (p seenPorts) top() []SeenPort {
 // with a HyperLogLog sketch of 4,096 registers (Flajolet and others, 2007),
 // whose standard error is 1.04/√4096.
 type addrCounter struct {
-	exact  []flow.Addr // the first sorted ones ascend without duplicates
-	sorted int
-	ranks  []uint8 // nil while exact
+	slots []flow.Addr // open addressing; the zero address is a free one
+	n     int         // slots in use
+	zero  bool        // the zero address was added
+	seed  uint64      // what addresses fall on the same slots is nobody's to know
+	ranks []uint8     // nil while exact
 }
 
 const sketchBits = 12
 
 func (c *addrCounter) add(a flow.Addr, most int) {
-	if c.ranks != nil {
+	switch {
+	case c.ranks != nil:
 		c.sketch(a)
 		return
-	}
-	if n := len(c.exact); n > 0 && c.exact[n-1] == a {
-		return
-	}
-	if c.exact = append(c.exact, a); len(c.exact) >= 2*c.sorted+16 {
-		c.compact()
-		if len(c.exact) > most {
-			c.estimate()
+	case a == flow.Addr{}:
+		c.zero = true
+	default:
+		if 4*c.n >= 3*len(c.slots) {
+			c.grow()
 		}
+		if c.insert(a) {
+			c.n++
+		}
+	}
+	if c.len() > most {
+		c.estimate()
 	}
 }
 
-// compact removes duplicates.
-func (c *addrCounter) compact() {
-	if c.sorted == len(c.exact) {
-		return
+func (c *addrCounter) len() int {
+	if c.zero {
+		return c.n + 1
 	}
-	slices.SortFunc(c.exact, flow.Addr.Compare)
-	c.exact = slices.Compact(c.exact)
-	c.sorted = len(c.exact)
+	return c.n
+}
+
+// insert puts an address in its slot, and reports whether it was not there.
+func (c *addrCounter) insert(a flow.Addr) bool {
+	mask := uint64(len(c.slots) - 1)
+	at := hashWord(c.seed, a.Lo^bits.RotateLeft64(a.Hi*0x9e3779b97f4a7c15, 29)) & mask
+	for c.slots[at] != (flow.Addr{}) {
+		if c.slots[at] == a {
+			return false
+		}
+		at = (at + 1) & mask
+	}
+	c.slots[at] = a
+	return true
+}
+
+func (c *addrCounter) grow() {
+	old := c.slots
+	if old == nil {
+		c.seed = rand.Uint64()
+	}
+	c.slots = make([]flow.Addr, max(4, 2*len(old)))
+	for _, a := range old {
+		if a != (flow.Addr{}) {
+			c.insert(a)
+		}
+	}
 }
 
 // estimate goes over to the sketch.
 func (c *addrCounter) estimate() {
 	c.ranks = make([]uint8, 1<<sketchBits)
-	for _, a := range c.exact {
+	for a := range c.all {
 		c.sketch(a)
 	}
-	c.exact, c.sorted = nil, 0
+	c.slots, c.n, c.zero = nil, 0, false
+}
+
+// all calls yield for every address, while they are counted exactly.
+func (c *addrCounter) all(yield func(flow.Addr) bool) {
+	if c.zero && !yield(flow.Addr{}) {
+		return
+	}
+	for _, a := range c.slots {
+		if a != (flow.Addr{}) && !yield(a) {
+			return
+		}
+	}
 }
 
 func (c *addrCounter) sketch(a flow.Addr) {
@@ -176,7 +225,7 @@ func mix(v uint64) uint64 {
 // merge adds the addresses of from.
 func (c *addrCounter) merge(from *addrCounter, most int) {
 	if from.ranks == nil {
-		for _, a := range from.exact {
+		for a := range from.all {
 			c.add(a, most)
 		}
 		return
@@ -191,12 +240,9 @@ func (c *addrCounter) merge(from *addrCounter, most int) {
 
 // count returns how many distinct addresses were added, and whether that is an
 // estimate.
-func (c *addrCounter) count(most int) (n uint64, estimated bool) {
+func (c *addrCounter) count() (n uint64, estimated bool) {
 	if c.ranks == nil {
-		if c.compact(); len(c.exact) <= most {
-			return uint64(len(c.exact)), false
-		}
-		c.estimate()
+		return uint64(c.len()), false
 	}
 	m := float64(len(c.ranks))
 	sum, empty := 0.0, 0

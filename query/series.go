@@ -62,12 +62,13 @@ type SeriesGroup struct {
 // A SeriesPoint is what one step holds. Estimates have each record multiplied by
 // its sampling interval.
 type SeriesPoint struct {
-	Flows            uint64 `json:"flows"`
-	Bytes            uint64 `json:"bytes"`
-	Packets          uint64 `json:"packets"`
-	EstimatedBytes   uint64 `json:"estimated_bytes"`
-	EstimatedPackets uint64 `json:"estimated_packets"`
-	Distinct         uint64 `json:"distinct,omitempty"`
+	Flows            uint64   `json:"flows"`
+	Bytes            uint64   `json:"bytes"`
+	Packets          uint64   `json:"packets"`
+	EstimatedBytes   uint64   `json:"estimated_bytes"`
+	EstimatedPackets uint64   `json:"estimated_packets"`
+	Variance         Variance `json:"variance,omitzero"` // of the estimates
+	Distinct         uint64   `json:"distinct,omitempty"`
 }
 
 // End returns the end of the last step, in ms.
@@ -87,6 +88,7 @@ func (p *SeriesPoint) add(q SeriesPoint) {
 	p.Packets += q.Packets
 	p.EstimatedBytes += q.EstimatedBytes
 	p.EstimatedPackets += q.EstimatedPackets
+	p.Variance.add(q.Variance)
 }
 
 // Bounds of a series: its steps, its points over all groups, its groups, and
@@ -149,9 +151,9 @@ func SeriesWith(ctx context.Context, s *store.Store, req SeriesRequest, o ParseO
 			axis.n, len(q.values)+1, maxSeriesPoints)}
 	}
 	sums := perWorker(func() *seriesSums { return newSeriesSums(q, &axis) })
-	err = sumBlocks(ctx, q.scan, q.fields(), func(worker int) *cells { return &sums[worker].cells }, func(v *visit) error {
-		return tryEach(v.rows, sums[v.worker].row)
-	})
+	err = sumBlocks(ctx, q.scan, q.fields(), func(worker int) *cells { return &sums[worker].cells },
+		func(v *visit) (bool, error) { return sums[v.worker].block(v) },
+		func(v *visit) error { return tryEach(v.rows, sums[v.worker].row) })
 	if err != nil {
 		return nil, q.summary, err
 	}
@@ -162,6 +164,9 @@ func SeriesWith(ctx context.Context, s *store.Store, req SeriesRequest, o ParseO
 	}
 	r := sums[0].result()
 	r.trim(q.trimStart, q.trimEnd)
+	for _, g := range r.Series {
+		q.summary.Sampling.note(g.Total.sums())
+	}
 	q.summary.Emitted = uint64(r.Steps())
 	return r, q.summary, nil
 }

@@ -96,7 +96,7 @@ func (s *seriesSum) addSpread(start, end uint64, p SeriesPoint) {
 		s.addStart(start, p)
 		return
 	}
-	share := timeShare{start: start, length: end - start, whole: p}
+	share := timeShare{start: start, length: end - start, whole: p, reached: start}
 	if start < s.axis.lo {
 		s.before.add(share.upTo(s.axis.lo))
 	}
@@ -121,7 +121,8 @@ func (s *seriesSum) addSpread(start, end uint64, p SeriesPoint) {
 type timeShare struct {
 	start, length uint64 // ms
 	whole         SeriesPoint
-	given         SeriesPoint // what the parts so far came to
+	given         SeriesPoint // what the parts so far came to, without variance
+	reached       uint64      // ms, the end of the last part
 }
 
 // upTo returns the part from where the last ended up to stop, without flows.
@@ -137,7 +138,19 @@ func (t *timeShare) upTo(stop uint64) SeriesPoint {
 		Packets:          part(t.whole.Packets, &t.given.Packets),
 		EstimatedBytes:   part(t.whole.EstimatedBytes, &t.given.EstimatedBytes),
 		EstimatedPackets: part(t.whole.EstimatedPackets, &t.given.EstimatedPackets),
+		Variance:         t.variance(stop),
 	}
+}
+
+// variance returns the variance of the part up to stop: packets that are
+// sampled at random scatter alike in every part of a flow.
+func (t *timeShare) variance(stop uint64) Variance {
+	if t.whole.Variance == (Variance{}) {
+		return Variance{}
+	}
+	share := float64(stop-t.reached) / float64(t.length)
+	t.reached = stop
+	return Variance{t.whole.Variance.Bytes * share, t.whole.Variance.Packets * share}
 }
 
 // portion returns v*part/whole rounded down, for part not above whole.

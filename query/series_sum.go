@@ -114,6 +114,9 @@ type seriesSums struct {
 	distinct []flow.Field
 	pairs    map[seriesPair]struct{}
 	sampled  uint64
+
+	codeSums codeSums
+	starts   []uint16 // where rows of a block start, of block
 }
 
 func newSeriesSums(q *seriesQuery, axis *seriesAxis) *seriesSums {
@@ -142,7 +145,7 @@ func (a *seriesSums) row(row int) error {
 	}
 	s := a.cells.sums(row)
 	a.sampled += s.Sampled
-	p := SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets}
+	p := SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets, Variance: s.Variance}
 	if a.query.req.Spread {
 		a.sums[group].addSpread(s.First, s.Last, p)
 	} else {

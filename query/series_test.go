@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"testing"
 
 	"weir/flow"
@@ -22,7 +23,7 @@ func naiveSeries(records []*flow.Record, from, step uint64, n int, lo, hi uint64
 	grid := make([]naivePoint, n)
 	for _, r := range records {
 		s := naiveSums(r)
-		p := SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets}
+		p := SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets, Variance: s.Variance}
 		for i := range grid {
 			first, end := max(from+uint64(i)*step, lo), min(from+uint64(i+1)*step, hi)
 			active := s.First >= first && s.First < end
@@ -86,7 +87,9 @@ func naivePart(p SeriesPoint, start, end, from, to uint64) SeriesPoint {
 		return n.Div(n, new(big.Int).SetUint64(end-start)).Uint64()
 	}
 	part := func(v uint64) uint64 { return upTo(v, to) - upTo(v, from) }
-	return SeriesPoint{Bytes: part(p.Bytes), Packets: part(p.Packets), EstimatedBytes: part(p.EstimatedBytes), EstimatedPackets: part(p.EstimatedPackets)}
+	share := float64(min(max(to, start), end)-min(max(from, start), end)) / float64(end-start)
+	return SeriesPoint{Bytes: part(p.Bytes), Packets: part(p.Packets), EstimatedBytes: part(p.EstimatedBytes), EstimatedPackets: part(p.EstimatedPackets),
+		Variance: Variance{p.Variance.Bytes * share, p.Variance.Packets * share}}
 }
 
 func randomSeriesRequest(rng *rand.Rand) SeriesRequest {
@@ -169,6 +172,9 @@ func checkSeries(t *testing.T, req SeriesRequest, got *SeriesResult, matched []*
 			}
 		}
 		want, _, _ := naiveSeries(mine, got.From, got.Step, len(g.Points), lo, hi, req.Spread, distinct)
+		for i := range min(len(want), len(g.Points)) {
+			snap(&g.Points[i].Variance, want[i].Variance)
+		}
 		if !reflect.DeepEqual(g.Points, want) && len(want)+len(g.Points) > 0 {
 			t.Errorf("%+v: group %q (other %v):\n got %+v\nwant %+v", req, g.Value, g.Other, g.Points, want)
 		}
@@ -176,6 +182,8 @@ func checkSeries(t *testing.T, req SeriesRequest, got *SeriesResult, matched []*
 	}
 	if req.From != 0 && req.To != 0 { // elsewhere the time covered is cut to what there is
 		_, before, after := naiveSeries(matched, got.From, got.Step, 0, req.From, req.To, req.Spread, nil)
+		snap(&got.Before.Variance, before.Variance)
+		snap(&got.After.Variance, after.Variance)
 		if got.Before != before || got.After != after {
 			t.Errorf("%+v: got before %+v and after %+v, want %+v and %+v", req, got.Before, got.After, before, after)
 		}
@@ -186,8 +194,9 @@ func checkSeries(t *testing.T, req SeriesRequest, got *SeriesResult, matched []*
 	var all SeriesPoint
 	for _, r := range matched {
 		s := naiveSums(r)
-		all.add(SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets})
+		all.add(SeriesPoint{Flows: s.Flows, Bytes: s.Bytes, Packets: s.Packets, EstimatedBytes: s.EstimatedBytes, EstimatedPackets: s.EstimatedPackets, Variance: s.Variance})
 	}
+	snap(&sum.Variance, all.Variance)
 	if sum != all {
 		t.Errorf("%+v: the parts come to %+v, the whole is %+v", req, sum, all)
 	}
@@ -291,5 +300,68 @@ func TestChooseStep(t *testing.T) {
 		if got := chooseStep(c.span); got != c.want {
 			t.Errorf("%d ms: got %d, want %d", c.span, got, c.want)
 		}
+	}
+}
+
+// TestSeriesByColumn compares the sums of whole columns with those row by row,
+// over windows and steps that blocks lie within, across or outside of.
+func TestSeriesByColumn(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	a := newArchive(t, rng, 4000)
+	m := &filterMaker{rng, a.records}
+	unsampled := seenArchive(t, 3, 500)
+	whole := 0
+	for i := range 80 {
+		from, req := a.store, SeriesRequest{Window: m.window(), Step: []uint64{1, 7, 100, 1000, 3600_000, 24 * 3600_000}[rng.IntN(6)]}
+		if i%2 == 0 {
+			from = unsampled
+			if req.Window = (Window{}); rng.IntN(4) > 0 {
+				req.From = questionBase + rng.Uint64N(3*3600_000)
+				req.To = req.From + 1 + rng.Uint64N(2*3600_000)
+			}
+		}
+		if rng.IntN(2) == 0 {
+			req.Filter = m.filter(1)
+		}
+		sums := func(byColumn bool) *SeriesResult {
+			q, err := newSeriesQuery(context.Background(), from, req, ParseOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			axis, err := newSeriesAxis(q.lo, q.hi, req.Step)
+			if err != nil {
+				return nil
+			}
+			axis.widen(q.trimStart, q.trimEnd)
+			total := newSeriesSums(q, &axis)
+			var mu sync.Mutex
+			err = sumBlocks(context.Background(), q.scan, q.fields(), func(int) *cells { return &total.cells },
+				func(v *visit) (bool, error) {
+					mu.Lock()
+					if !byColumn {
+						return false, nil
+					}
+					done, err := total.block(v)
+					if done || err != nil {
+						whole++
+						mu.Unlock()
+					}
+					return done, err
+				},
+				func(v *visit) error {
+					defer mu.Unlock()
+					return tryEach(v.rows, total.row)
+				})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return total.result()
+		}
+		if got, want := sums(true), sums(false); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v: %+v, want %+v", req, got, want)
+		}
+	}
+	if whole < 40 {
+		t.Errorf("%d blocks were summed by column", whole)
 	}
 }

@@ -68,7 +68,7 @@ func StatsWith(ctx context.Context, s *store.Store, req StatsRequest, o ParseOpt
 	}
 	sc.sums(req.Dedup)
 	sums := perWorker(func() *statsSum { return newStatsSum(req.Hourly) })
-	err = sumBlocks(ctx, sc, statsFields, func(worker int) *cells { return &sums[worker].cells }, func(v *visit) error {
+	err = sumBlocks(ctx, sc, statsFields, func(worker int) *cells { return &sums[worker].cells }, nil, func(v *visit) error {
 		each(v.rows, sums[v.worker].row)
 		return nil
 	})
@@ -78,7 +78,9 @@ func StatsWith(ctx context.Context, s *store.Store, req StatsRequest, o ParseOpt
 	for _, other := range sums[1:] {
 		sums[0].merge(other)
 	}
-	return sums[0].result(), sc.summary, nil
+	r := sums[0].result()
+	sc.summary.Sampling.note(&r.Total)
+	return r, sc.summary, nil
 }
 
 // A statsSum adds up the rows that matched, for one worker.

@@ -17,8 +17,9 @@ type counters struct {
 	span           func(row int) (from, to uint64)
 }
 
-// counters reads the columns that are summed.
-func (t *top) counters(v *visit) (*counters, error) {
+// newCounters reads the columns that are summed, with the times of rows if they
+// are asked for.
+func newCounters(v *visit, spans bool) (*counters, error) {
 	c := &counters{factor: 1}
 	var err error
 	if c.bytes, err = v.num(flow.Bytes); err != nil {
@@ -44,7 +45,7 @@ func (t *top) counters(v *visit) (*counters, error) {
 			return nil, err
 		}
 	}
-	if t.table.times {
+	if spans {
 		if c.span, err = v.spans(); err != nil {
 			return nil, err
 		}
@@ -77,12 +78,8 @@ func (c *counters) factorOf(row int) uint64 {
 
 // addTotal adds the rows of a visit to the worker's total.
 func (w *topWorker) addTotal(v *visit, c *counters) {
-	total := Sums{First: ^uint64(0)}
-	each(v.rows, func(row int) {
-		total.Records++
-		total.Bytes += c.bytes[row]
-		total.Packets += c.packets[row]
-	})
+	total := Sums{First: ^uint64(0), Records: uint64(v.matched)}
+	total.Bytes, total.Packets = sumRows(c.bytes, v.rows, v.matched), sumRows(c.packets, v.rows, v.matched)
 	total.Flows, total.EstimatedBytes, total.EstimatedPackets = total.Records, total.Bytes, total.Packets
 	if c.flows != nil {
 		total.Flows = 0
@@ -123,20 +120,36 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 	w.total.add(&total)
 }
 
-// An acc is the sums of one number.
-type acc struct {
-	records, bytes, packets uint64
-	flows                   uint64 // where the block has them
-	estBytes, estPackets    uint64 // where intervals differ in the block
+// sumRows adds up the values of the rows of a set, n of them.
+func sumRows(values []uint64, set *rowSet, n int) (sum uint64) {
+	if n == len(values) {
+		for _, v := range values {
+			sum += v
+		}
+		return sum
+	}
+	each(set, func(row int) { sum += values[row] })
+	return sum
 }
+
+// An acc is the sums of one number, a rareAcc those that few blocks have: apart,
+// so that those of a block stay in the cache.
+type (
+	acc struct {
+		records, bytes, packets uint64
+	}
+	rareAcc struct {
+		flows                uint64 // where the block has them
+		estBytes, estPackets uint64 // where intervals differ in the block
+	}
+)
 
 // addWhole adds rows to the one group that there is.
 func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error {
-	w.accs = resize(w.accs, 1)
-	clear(w.accs)
 	w.codes = resize(w.codes, v.columns.rows)
 	clear(w.codes)
-	c.sumByCode(w.accs, w.codes, rows)
+	w.add(c, 1, w.codes, rows)
+	c.varianceByCode(w, 1, w.codes, rows)
 	return t.addAccs(v, w, c, func([]uint64, int) {})
 }
 
@@ -155,9 +168,8 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 	if err != nil || codes == nil {
 		return false, err
 	}
-	w.accs = resize(w.accs, n+1)
-	clear(w.accs)
-	c.sumByCode(w.accs, codes, rows)
+	w.add(c, n+1, codes, rows)
+	c.varianceByCode(w, n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
 			put(key, code)
@@ -167,6 +179,20 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 
 // addAccs adds what each number came to; put writes the key of a number.
 func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64, code int)) error {
+	if t.canWait(c) {
+		for code := range w.accs {
+			a := &w.accs[code]
+			if a.records == 0 {
+				continue
+			}
+			w.key = [1]uint64{}
+			put(w.key[:], code)
+			if err := w.pending.add(w.key[0], a.records, a.bytes, a.packets); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	n := len(w.accs)
 	p := &w.partial
 	p.size(t, n)
@@ -185,33 +211,67 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 		put(p.key(t, at), code)
 		p.records[at], p.bytes[at], p.packets[at] = a.records, a.bytes, a.packets
 		if p.flows != nil {
-			p.flows[at] = a.flows
+			p.flows[at] = w.rare[code].flows
 		}
 		if p.estBytes != nil {
-			p.estBytes[at], p.estPackets[at] = a.estBytes, a.estPackets
+			p.estBytes[at], p.estPackets[at] = w.rare[code].estBytes, w.rare[code].estPackets
+		}
+		if c.sampled() {
+			w.variances[at] = w.variances[code] // at is not above code
 		}
 		at++
 	}
 	p.n = at
 	p.estimate(c.factor)
-	return t.table.add(p, v.worker*shardCount/len(t.workers))
+	p.vary(w, c)
+	return t.table.add(p, t.firstShard(v.worker))
 }
 
-// sumByCode adds rows to the sums of their numbers.
-func (c *counters) sumByCode(accs []acc, codes []uint16, rows *rowSet) {
-	bytes, packets := c.bytes[:len(codes)], c.packets[:len(codes)]
-	each(rows, func(row int) {
-		a := &accs[codes[row]]
-		a.records++
-		a.bytes += bytes[row]
-		a.packets += packets[row]
-	})
+// canWait reports whether the groups of a block may wait to be added with others.
+func (t *top) canWait(c *counters) bool {
+	return t.table.plain() && c.flows == nil && c.interval == nil && c.factor == 1
+}
+
+// firstShard returns the shard that a worker begins at.
+func (t *top) firstShard(worker int) int { return worker * shardCount / len(t.workers) }
+
+// A codeSums is the sums of a block by the numbers of its rows.
+type codeSums struct {
+	accs []acc
+	rare []rareAcc // good where there is anything rare
+}
+
+// add sets the sums to those of rows whose numbers are below n.
+func (w *codeSums) add(c *counters, n int, codes []uint16, rows *rowSet) {
+	w.accs = resize(w.accs, n)
+	clear(w.accs)
+	accs, bytes, packets := w.accs, c.bytes[:len(codes)], c.packets[:len(codes)]
+	if count(rows) == len(codes) {
+		for row, code := range codes {
+			a := &accs[code]
+			a.records++
+			a.bytes += bytes[row]
+			a.packets += packets[row]
+		}
+	} else {
+		each(rows, func(row int) {
+			a := &accs[codes[row]]
+			a.records++
+			a.bytes += bytes[row]
+			a.packets += packets[row]
+		})
+	}
+	if c.flows == nil && c.interval == nil {
+		return
+	}
+	w.rare = resize(w.rare, n)
+	clear(w.rare)
 	if c.flows != nil {
-		each(rows, func(row int) { accs[codes[row]].flows += c.flowsOf(row) })
+		each(rows, func(row int) { w.rare[codes[row]].flows += c.flowsOf(row) })
 	}
 	if c.interval != nil {
 		each(rows, func(row int) {
-			a := &accs[codes[row]]
+			a := &w.rare[codes[row]]
 			factor := max(c.interval[row], 1)
 			a.estBytes += times(bytes[row], factor)
 			a.estPackets += times(packets[row], factor)
@@ -233,6 +293,11 @@ func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, 
 					t.layout.putNum(key, 0, uint64(label))
 				}
 			}, nil
+		}
+		if g.isAddr() && v.matched > d.Len()/2 {
+			w.parts = resize(w.parts, d.Len())
+			t.layout.numbers.packAll(w.parts, d, g)
+			return codes, d.Len(), func(key []uint64, code int) { t.layout.putNum(key, 0, w.parts[code]) }, nil
 		}
 		if g.isAddr() {
 			return codes, d.Len(), func(key []uint64, code int) { t.layout.putAddr(key, 0, g.cut(d.Addr(code))) }, nil
@@ -271,14 +336,24 @@ func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, 
 
 // size makes room for n groups with zeroed keys.
 func (p *partial) size(t *top, n int) {
+	p.sizeKeys(t, n)
+	p.sizeSums(n)
+}
+
+// sizeKeys makes room for n zeroed keys.
+func (p *partial) sizeKeys(t *top, n int) {
 	p.n = n
 	p.keys = resize(p.keys, n*t.layout.words)
 	clear(p.keys)
+}
+
+// sizeSums makes room for the sums of n groups.
+func (p *partial) sizeSums(n int) {
 	p.hashes = resize(p.hashes, n)
 	p.records = resize(p.records, n)
 	p.bytes = resize(p.bytes, n)
 	p.packets = resize(p.packets, n)
-	p.flows, p.estBytes, p.estPackets, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil
+	p.flows, p.estBytes, p.estPackets, p.variances, p.first, p.last, p.values, p.hasValue = nil, nil, nil, nil, nil, nil, nil, nil
 }
 
 // key returns the key of group i for writing.
@@ -303,12 +378,21 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 	each(set, func(row int) { w.rows = append(w.rows, uint16(row)) })
 	rows := w.rows
 	p := &w.partial
-	p.size(t, len(rows))
+	p.sizeKeys(t, len(rows))
 	for i := range t.layout.groupers {
-		if err := t.fillKeys(v, p, rows, i); err != nil {
+		if err := t.fillKeys(v, w, rows, i); err != nil {
 			return err
 		}
 	}
+	if t.canWait(c) {
+		for i, row := range rows {
+			if err := w.pending.add(p.keys[i], 1, c.bytes[row], c.packets[row]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	p.sizeSums(len(rows))
 	for i, row := range rows {
 		p.records[i], p.bytes[i], p.packets[i] = 1, c.bytes[row], c.packets[row]
 	}
@@ -327,6 +411,8 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 	} else {
 		p.estimate(c.factor)
 	}
+	c.varianceByRow(w, rows)
+	p.vary(w, c)
 	if c.span != nil {
 		p.first, p.last = make([]uint64, len(rows)), make([]uint64, len(rows))
 		for i, row := range rows {
@@ -338,16 +424,62 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 			return err
 		}
 	}
-	return t.table.add(p, v.worker*shardCount/len(t.workers))
+	return t.table.add(p, t.firstShard(v.worker))
 }
 
 // fillKeys writes the values of one grouper into the keys.
-func (t *top) fillKeys(v *visit, p *partial, rows []uint16, i int) error {
-	g := &t.layout.groupers[i]
+func (t *top) fillKeys(v *visit, w *topWorker, rows []uint16, i int) error {
+	g, p := &t.layout.groupers[i], &w.partial
+	if g.field != 0 && g.labels == nil && v.exists(g.field) {
+		d, codes, err := v.dict(g.field)
+		if err != nil {
+			return err
+		}
+		if d != nil && len(rows) > d.Len() {
+			t.fillByCode(w, d, codes, rows, i)
+			return nil
+		}
+	}
 	if g.isAddr() {
 		return t.eachAddr(v, g, rows, func(at int, a flow.Addr) { t.layout.putAddr(p.key(t, at), i, a) })
 	}
 	return t.eachNum(v, g, rows, func(at int, value uint64) { t.layout.putNum(p.key(t, at), i, value) })
+}
+
+// fillByCode is fillKeys for a dictionary that has fewer values than there are
+// rows: each value is made part of a key once.
+func (t *top) fillByCode(w *topWorker, d *store.Dict, codes []uint16, rows []uint16, i int) {
+	g, p := &t.layout.groupers[i], &w.partial
+	w.parts = resize(w.parts, d.Len()+1)
+	parts := w.parts
+	if g.isAddr() {
+		t.layout.numbers.packAll(parts, d, g)
+	} else {
+		for code, v := range d.Nums() {
+			parts[code] = g.round(v)
+		}
+	}
+	for code := range d.Len() {
+		parts[code] <<= g.slot.shift
+	}
+	parts[d.Len()] = 0
+	has := uint64(1) << i
+	if t.layout.words == 1 {
+		for code := range d.Len() {
+			parts[code] |= has
+		}
+		for at, row := range rows {
+			p.keys[at] |= parts[codes[row]]
+		}
+		return
+	}
+	for at, row := range rows {
+		if code := codes[row]; int(code) < d.Len() {
+			key := p.key(t, at)
+			key[0] |= has
+			key[g.slot.word] |= parts[code]
+		}
+	}
 }
 
 // fillValues writes the values whose number is counted.

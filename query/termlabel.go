@@ -189,29 +189,23 @@ func (p *parser) exporters() (list exporterList, negated bool, err error) {
 }
 
 func (p *parser) exporterItem(list *exporterList) (err error) {
-	t := p.tok
+	t, known := p.tok, p.options.Names.exporters()
 	if t.kind == tokenWord || t.kind == tokenQuoted {
-		if addrs := p.exporterNamed(t.text); len(addrs) > 0 {
+		if ranges, ok := known.named(t.text); ok {
 			p.advance()
 			p.named = true
-			for _, a := range addrs {
-				list.ranges = append(list.ranges, addrRange{a, a})
-			}
+			list.ranges = append(list.ranges, ranges...)
 			return nil
 		}
-		if named := p.options.Names != nil && len(p.options.Names.Exporters) > 0; !named && p.options.Unresolved && !isAddrText(t) {
+		if len(known.names) == 0 && p.options.Unresolved && !isAddrText(t) {
 			p.advance()
 			list.names = append(list.names, t.text)
 			return nil
 		}
 	}
 	list.ranges, err = p.addrItem(list.ranges, true)
-	if e, ok := err.(*SyntaxError); ok && e.Pos == t.pos && p.options.Names != nil {
-		var known []string
-		for _, x := range p.options.Names.Exporters {
-			known = append(known, x.Name)
-		}
-		e.Suggestion = nearest(t.text, known)
+	if e, ok := err.(*SyntaxError); ok && e.Pos == t.pos {
+		e.Suggestion = nearest(t.text, known.names)
 	}
 	return err
 }
@@ -220,12 +214,4 @@ func (p *parser) exporterItem(list *exporterList) (err error) {
 // prefix.
 func isAddrText(t token) bool {
 	return t.kind == tokenWord && (strings.Contains(t.text, ":") || strings.IndexFunc(t.text, unicode.IsLetter) < 0)
-}
-
-// exporterNamed returns the addresses of an exporter.
-func (p *parser) exporterNamed(name string) []flow.Addr {
-	if p.options.Exporter != nil {
-		return p.options.Exporter(name)
-	}
-	return p.options.Names.exporter(name)
 }

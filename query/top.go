@@ -34,7 +34,8 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 		return nil, t.summary, err
 	}
 	start := time.Now()
-	result, err := t.result(ctx)
+	result, err := t.finishGroups(ctx)
+	t.noteMixed(result)
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
 	return result, t.summary, err
@@ -62,9 +63,13 @@ type topWorker struct {
 	sampled         uint64
 	unknownSampling uint64
 	rows            []uint16
-	accs            []acc
-	codes           []uint16
-	partial         partial
+	codeSums
+	variances []Variance // of the numbers in accs, where records of a block are sampled
+	codes     []uint16
+	parts     []uint64 // of keys, by code
+	key       [1]uint64
+	partial   partial
+	pending   pending
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -111,7 +116,10 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 		limit = DefaultTopBytes
 	}
 	times := req.Times || t.by == "bps" || t.by == "pps"
-	t.table = newGroupTable(t.layout.words, times, pairs, limit)
+	t.table = newGroupTable(t.layout, times, pairs, limit)
+	for i := range t.workers {
+		t.workers[i].pending = t.table.newPending(t.layout)
+	}
 	return t, nil
 }
 
@@ -132,15 +140,18 @@ func (t *top) parseBy(text string) error {
 // look adds the rows of one visit.
 func (t *top) look(v *visit) (struct{}, error) {
 	w := &t.workers[v.worker]
-	c, err := t.counters(v)
+	c, err := newCounters(v, t.table.times)
 	if err != nil {
 		return struct{}{}, err
 	}
 	w.addTotal(v, c)
 	if t.either < 0 {
-		return struct{}{}, t.addGroups(v, w, c, v.rows)
+		err = t.addGroups(v, w, c, v.rows)
+	} else {
+		err = t.addBothEnds(v, w, c)
 	}
-	return struct{}{}, t.addBothEnds(v, w, c)
+	t.addVariance(v, w, c)
+	return struct{}{}, err
 }
 
 // addBothEnds adds each row under one end and, if the other end is not the
@@ -247,6 +258,18 @@ func (h *rankHeap) Pop() any {
 	return last
 }
 
+// finishGroups adds what waits to be added and ranks the groups.
+func (t *top) finishGroups(ctx context.Context) (*TopResult, error) {
+	n := len(t.workers)
+	err := inOrder(ctx, n, n,
+		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.finish(t.firstShard(i)) },
+		func(int, struct{}) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return t.result(ctx)
+}
+
 // result ranks the groups.
 func (t *top) result(ctx context.Context) (*TopResult, error) {
 	r := &TopResult{Fields: t.request.Fields, By: t.by, Distinct: t.request.Distinct, Rows: []TopRow{}}
@@ -259,25 +282,33 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		r.Total.Sampled += w.sampled
 		r.UnknownSampling += w.unknownSampling
 	}
-	var best rankHeap
+	best, err := t.best(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range best {
+		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	}
+	t.summary.Emitted = uint64(len(r.Rows))
+	t.summary.Limited = len(r.Rows) < r.Groups
+	return r, nil
+}
+
+// best returns the groups of the answer in their order, and counts all groups
+// in r. Several goroutines each rank a part of the shards.
+func (t *top) best(ctx context.Context, r *TopResult) (best rankHeap, err error) {
+	n := len(t.workers)
+	err = inOrder(ctx, n, n,
+		func(i int) (rankHeap, error) { return t.bestOf(ctx, t.table.shards[t.firstShard(i):t.firstShard(i+1)]) },
+		func(_ int, part rankHeap) error {
+			best = append(best, part...)
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
 	for i := range t.table.shards {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s := &t.table.shards[i]
-		r.Groups += s.n
-		for g := range s.n {
-			e := ranked{t.rank(s, g), s, g, t}
-			switch {
-			case t.request.Limit == 0:
-				best = append(best, e)
-			case len(best) < t.request.Limit:
-				heap.Push(&best, e)
-			case e.before(&best[0]):
-				best[0] = e
-				heap.Fix(&best, 0)
-			}
-		}
+		r.Groups += t.table.shards[i].n
 	}
 	slices.SortFunc(best, func(a, b ranked) int {
 		if a.before(&b) {
@@ -285,12 +316,45 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		}
 		return 1
 	})
-	for _, e := range best {
-		r.Rows = append(r.Rows, t.row(&e, &r.Total))
+	if limit := t.request.Limit; limit > 0 && len(best) > limit {
+		best = best[:limit]
 	}
-	t.summary.Emitted = uint64(len(r.Rows))
-	t.summary.Limited = len(r.Rows) < r.Groups
-	return r, nil
+	return best, nil
+}
+
+// bestOf returns those groups of some shards that come first, in any order.
+func (t *top) bestOf(ctx context.Context, shards []shard) (best rankHeap, err error) {
+	limit := t.request.Limit
+	if limit == 0 {
+		n := 0
+		for i := range shards {
+			n += shards[i].n
+		}
+		best = make(rankHeap, 0, n)
+	}
+	for i := range shards {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s := &shards[i]
+		for g := range s.n {
+			value := t.rank(s, g)
+			if limit > 0 && len(best) == limit && (value < best[0].value) != t.ascending && value != best[0].value {
+				continue // nearly all
+			}
+			e := ranked{value, s, g, t}
+			switch {
+			case limit == 0:
+				best = append(best, e)
+			case len(best) < limit:
+				heap.Push(&best, e)
+			case e.before(&best[0]):
+				best[0] = e
+				heap.Fix(&best, 0)
+			}
+		}
+	}
+	return best, nil
 }
 
 // groupSums returns the sums of a group.
@@ -304,8 +368,10 @@ func (t *top) groupSums(s *shard, g int) Sums {
 	if s.flows != nil {
 		sums.Flows = s.flows[g]
 	}
-	if s.estimates != nil {
-		sums.EstimatedBytes, sums.EstimatedPackets = s.estimates[2*g], s.estimates[2*g+1]
+	if s.estimated != nil {
+		e := s.estimatesOf(g)
+		sums.EstimatedBytes, sums.EstimatedPackets = e[atEstimates], e[atEstimates+1]
+		sums.Variance = varianceAt(e)
 	}
 	if t.table.times {
 		sums.First, sums.Last = s.times[2*g], s.times[2*g+1]
@@ -315,8 +381,11 @@ func (t *top) groupSums(s *shard, g int) Sums {
 
 // rank returns what a group is ranked by.
 func (t *top) rank(s *shard, g int) uint64 {
-	if t.by == "distinct" {
+	switch {
+	case t.by == "distinct":
 		return s.distinct[g]
+	case t.by == "bytes" && s.estimated == nil:
+		return t.table.sums(s, g)[atBytes]
 	}
 	sums := t.groupSums(s, g)
 	return sums.by(t.by, t.request.Raw)
@@ -382,6 +451,7 @@ func (s *Sums) add(t *Sums) {
 	s.Packets += t.Packets
 	s.EstimatedBytes += t.EstimatedBytes
 	s.EstimatedPackets += t.EstimatedPackets
+	s.Variance.add(t.Variance)
 	s.First = min(s.First, t.First)
 	s.Last = max(s.Last, t.Last)
 }

@@ -18,7 +18,10 @@ type decoder struct {
 	bitmap []byte
 	words  []uint64
 	values []uint64
+	value  []byte // of a column, as it is stored
+	own    Dict   // of a column that is not asked for as a dictionary
 
+	top         [256]uint64
 	symbols     []byte
 	others      []uint64
 	entryValues []uint64
@@ -36,7 +39,7 @@ type rowSource interface {
 	num(f flow.Field, dst []uint64) error
 	addr(f flow.Field, dst []flow.Addr) error
 	present(f flow.Field, dst []uint64) ([]uint64, error)
-	dict(f flow.Field, codes bool) (*Dict, error)
+	dict(f flow.Field, old *Dict, codes bool) (*Dict, error)
 }
 
 // A Block is up to BlockRows rows of one bucket. Its header is read; columns
@@ -55,6 +58,16 @@ func (b *Block) Hour() Hour { return b.hour }
 
 // Number returns the block's number in its bucket.
 func (b *Block) Number() int { return b.number }
+
+// TakeMemory takes over the memory of a block that is no longer used, whichever
+// it is, to read columns into.
+func (b *Block) TakeMemory(old *Block) {
+	to, isStored := b.src.(*storedBlock)
+	from, wasStored := old.src.(*storedBlock)
+	if isStored && wasStored && to != from {
+		to.takeMemory(from)
+	}
+}
 
 // Rows returns how many rows the block has.
 func (b *Block) Rows() int { return int(b.bounds.rows) }
@@ -133,17 +146,22 @@ func (b *Block) Present(f flow.Field, dst []uint64) ([]uint64, error) {
 
 // Dict returns the column as a dictionary; nil if the block has no such column
 // or stores it otherwise. Columns of addresses and ports always have one.
-func (b *Block) Dict(f flow.Field) (*Dict, error) { return b.dict(f, true) }
+func (b *Block) Dict(f flow.Field) (*Dict, error) { return b.dict(f, nil, true) }
+
+// DictIn is Dict in the memory of a dictionary that is no longer used: of
+// another block, since what this one has read may be needed again. It may be
+// nil.
+func (b *Block) DictIn(f flow.Field, old *Dict) (*Dict, error) { return b.dict(f, old, true) }
 
 // Values is Dict for who wants the distinct values only, which are a small part
 // of the column's decoding. Codes and Rows of the result may not be called.
-func (b *Block) Values(f flow.Field) (*Dict, error) { return b.dict(f, false) }
+func (b *Block) Values(f flow.Field) (*Dict, error) { return b.dict(f, nil, false) }
 
-func (b *Block) dict(f flow.Field, codes bool) (*Dict, error) {
+func (b *Block) dict(f flow.Field, old *Dict, codes bool) (*Dict, error) {
 	if !b.columns.Has(f) {
 		return nil, nil
 	}
-	d, err := b.src.dict(f, codes)
+	d, err := b.src.dict(f, old, codes)
 	if err != nil {
 		return nil, b.damage(f, err)
 	}

@@ -26,9 +26,9 @@ func openEncoded(enc *encodedBlock, c *codecs) (*Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	src := &storedBlock{head: head, codecs: c, read: func(f flow.Field) ([]byte, error) {
+	src := &storedBlock{head: head, codecs: c, read: func(f flow.Field, dst []byte) ([]byte, error) {
 		if i := slices.Index(enc.fields, f); i >= 0 {
-			return enc.columns[i], nil
+			return append(dst[:0], enc.columns[i]...), nil
 		}
 		return nil, errMissing
 	}}
@@ -208,5 +208,39 @@ func TestEncoderIsReusable(t *testing.T) {
 		got := flow.NewBatch(0)
 		blockRows(t, blk, got)
 		compareTexts(t, fmt.Sprint("seed ", seed), texts(got), texts(b))
+	}
+}
+
+// TestDictionariesAreReused reads the dictionaries of several blocks into the
+// same memory, as a query does, and compares them with fresh ones.
+func TestDictionariesAreReused(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	var old [flow.FieldCount]*Dict
+	for _, rows := range []int{3000, 17, 20_000, 1, 5000} {
+		blk := blockOf(t, randomBatch(rng, rows, 0))
+		for _, f := range PostingFields {
+			want, err := blk.Dict(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := blk.DictIn(f, old[f])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil || got == nil {
+				if want != got {
+					t.Errorf("%d rows, %v: %v, want %v", rows, f, got, want)
+				}
+				continue
+			}
+			same := slices.Equal(got.Addrs(), want.Addrs()) && slices.Equal(got.Nums(), want.Nums()) && slices.Equal(got.RowCodes(), want.Codes(nil))
+			for i := range want.Len() {
+				same = same && slices.Equal(got.Rows(i), want.Rows(i))
+			}
+			if !same {
+				t.Errorf("%d rows, %v: differs from the dictionary in memory of its own", rows, f)
+			}
+			old[f] = got
+		}
 	}
 }

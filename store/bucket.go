@@ -35,7 +35,7 @@ func (b *Bucket) Block(i int) (*Block, error) {
 		snap := b.snaps[i-b.info.Blocks]
 		return &Block{hour: b.info.Hour, number: i, bounds: snap.bounds, columns: snap.columns, src: snap}, nil
 	}
-	value, err := b.view.get(headerKey(b.info.Hour, i))
+	value, err := b.view.get(headerKey(b.info.Hour, i), nil)
 	if err != nil {
 		return nil, damaged(b.info.Hour, headerName(i), err)
 	}
@@ -43,8 +43,8 @@ func (b *Bucket) Block(i int) (*Block, error) {
 	if err != nil {
 		return nil, damaged(b.info.Hour, headerName(i), err)
 	}
-	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field) ([]byte, error) {
-		return b.view.get(columnKey(b.info.Hour, f, i))
+	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field, dst []byte) ([]byte, error) {
+		return b.view.get(columnKey(b.info.Hour, f, i), dst)
 	}}
 	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
 }

@@ -162,11 +162,10 @@ func (d *decoder) nums(f flow.Field, c *column, dst []uint64, parents parentSour
 		spread(dst, c, 0)
 		return nil
 	case layoutDict:
-		dict, err := d.dict(c, false, parents)
-		if err != nil {
+		if err := d.dict(&d.own, c, false, parents); err != nil {
 			return err
 		}
-		dict.fillNums(dst)
+		d.own.fillNums(dst)
 		return nil
 	case layoutAgainst:
 		return d.against(f, c, dst, parents)
@@ -234,10 +233,9 @@ func (d *decoder) addrs(c *column, dst []flow.Addr, parents parentSource) error 
 	if c.layout != layoutDict {
 		return errCodec
 	}
-	dict, err := d.dict(c, true, parents)
-	if err != nil {
+	if err := d.dict(&d.own, c, true, parents); err != nil {
 		return err
 	}
-	dict.fillAddrs(dst)
+	d.own.fillAddrs(dst)
 	return nil
 }

@@ -27,11 +27,12 @@ type model struct {
 	acked    map[uint64]bool // flushed: must be there
 	pending  map[uint64]bool // appended: may be there
 	dropping map[Hour]bool   // a drop is under way: all of the hour or nothing
+	removing map[uint64]bool // a removal is under way: all of them or none
 	next     uint64
 }
 
 func newModel() *model {
-	return &model{hourOf: map[uint64]Hour{}, acked: map[uint64]bool{}, pending: map[uint64]bool{}, dropping: map[Hour]bool{}}
+	return &model{hourOf: map[uint64]Hour{}, acked: map[uint64]bool{}, pending: map[uint64]bool{}, dropping: map[Hour]bool{}, removing: map[uint64]bool{}}
 }
 
 // clone returns the model as it is now.
@@ -40,7 +41,7 @@ func (m *model) clone() *model {
 	defer m.mu.Unlock()
 	return &model{
 		hourOf: maps.Clone(m.hourOf), acked: maps.Clone(m.acked), pending: maps.Clone(m.pending),
-		dropping: maps.Clone(m.dropping), next: m.next,
+		dropping: maps.Clone(m.dropping), removing: maps.Clone(m.removing), next: m.next,
 	}
 }
 
@@ -91,6 +92,28 @@ func (m *model) endDrop(h Hour) {
 	}
 }
 
+// beginRemove says that the rows of an hour whose number leaves one over when
+// divided by n are being removed.
+func (m *model) beginRemove(h Hour, n uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, of := range m.hourOf {
+		if of == h && id%n == 1%n {
+			m.removing[id] = true
+		}
+	}
+}
+
+func (m *model) endRemove() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id := range m.removing {
+		delete(m.acked, id)
+		delete(m.pending, id)
+	}
+	clear(m.removing)
+}
+
 // check compares the rows of s with the model, and has the model know them as
 // durable from then on.
 func (m *model) check(t *testing.T, s *Store) {
@@ -110,12 +133,21 @@ func (m *model) check(t *testing.T, s *Store) {
 	}
 	lost := map[Hour]int{}
 	kept := map[Hour]int{}
+	there, removed := 0, 0
 	for id := range m.acked {
-		if have[id] {
+		switch {
+		case m.removing[id] && have[id]:
+			there++
+		case m.removing[id]:
+			removed++
+		case have[id]:
 			kept[m.hourOf[id]]++
-		} else {
+		default:
 			lost[m.hourOf[id]]++
 		}
+	}
+	if there > 0 && removed > 0 {
+		t.Fatalf("%d rows of a removal are gone and %d are there", removed, there)
 	}
 	for h, n := range lost {
 		if !m.dropping[h] || kept[h] > 0 {
@@ -124,6 +156,7 @@ func (m *model) check(t *testing.T, s *Store) {
 	}
 	m.acked, m.pending = have, map[uint64]bool{}
 	clear(m.dropping)
+	clear(m.removing)
 }
 
 // A crasher plays a crash at the n-th operation on the file system: it keeps
@@ -153,7 +186,7 @@ func (c *crasher) MaybeError(errorfs.Op) error {
 // String names the crasher.
 func (c *crasher) String() string { return "crasher" }
 
-// TestCrash appends, flushes, seals, drops and copies at random, stops at a
+// TestCrash appends, flushes, seals, drops, removes and copies at random, stops at a
 // random operation on the file system, opens what is left, and compares it with
 // what was promised.
 //
@@ -223,6 +256,13 @@ func crashStep(t *testing.T, rng *rand.Rand, m *model, s *Store) {
 			t.Fatalf("Drop: %v", err)
 		}
 		m.endDrop(h)
+	case 8, 9:
+		n := uint64(1 + rng.IntN(4))
+		m.beginRemove(h, n)
+		if _, err := s.Remove(h, numbersGone(n)); err != nil {
+			t.Fatalf("Remove: %v", err)
+		}
+		m.endRemove()
 	case 7:
 		dir := fmt.Sprint("copy", rng.Uint32())
 		if err := s.Checkpoint(dir); err != nil {

@@ -21,8 +21,10 @@ type Dict struct {
 	postings bool
 
 	// Rows grouped by code, made by the first call of Rows.
-	start []uint32 // of each code's rows; n+1 long
-	rows  []uint16
+	grouped bool
+	start   []uint32 // of each code's rows; n+1 long
+	next    []uint32 // scratch
+	rows    []uint16
 }
 
 // Len returns how many distinct values there are.
@@ -52,10 +54,13 @@ func (d *Dict) Codes(dst []uint16) []uint16 {
 	return dst
 }
 
+// RowCodes returns what Codes does, without a copy: it must not be changed.
+func (d *Dict) RowCodes() []uint16 { return d.codes }
+
 // Rows returns the rows that hold value i, ascending. The slice must not be
 // changed.
 func (d *Dict) Rows(i int) []uint16 {
-	if d.start == nil {
+	if !d.grouped {
 		d.group()
 	}
 	return d.rows[d.start[i]:d.start[i+1]]
@@ -63,15 +68,18 @@ func (d *Dict) Rows(i int) []uint16 {
 
 // group sorts the rows by code, by counting.
 func (d *Dict) group() {
-	d.start = make([]uint32, d.n+2)
+	d.grouped = true
+	d.start = sized(d.start, d.n+2)
+	clear(d.start)
 	for _, code := range d.codes {
 		d.start[int(code)+1]++
 	}
 	for i := 1; i < len(d.start); i++ {
 		d.start[i] += d.start[i-1]
 	}
-	next := append([]uint32(nil), d.start...)
-	d.rows = make([]uint16, len(d.codes))
+	d.next = append(d.next[:0], d.start...)
+	next := d.next
+	d.rows = sized(d.rows, len(d.codes))
 	for row, code := range d.codes {
 		d.rows[next[code]] = uint16(row)
 		next[code]++
@@ -95,14 +103,14 @@ func (d *Dict) FindAddr(lo, hi flow.Addr) (i, j int) {
 }
 
 func (d *Dict) fillNums(dst []uint64) {
-	values := append(d.nums[:d.n:d.n], 0) // absent
+	values := append(d.nums[:d.n], 0) // absent
 	for row, code := range d.codes {
 		dst[row] = values[code]
 	}
 }
 
 func (d *Dict) fillAddrs(dst []flow.Addr) {
-	values := append(d.addrs[:d.n:d.n], flow.Addr{}) // absent
+	values := append(d.addrs[:d.n], flow.Addr{}) // absent
 	for row, code := range d.codes {
 		dst[row] = values[code]
 	}
@@ -173,34 +181,35 @@ func (e *encoder) addrDict(dst []byte, values []flow.Addr) []byte {
 	return dst
 }
 
-// dict decodes a dictionary column.
-func (d *decoder) dict(c *column, isAddr bool, parents parentSource) (*Dict, error) {
-	dict, src, err := d.dictValues(c, isAddr)
+// dict decodes a dictionary column into dict.
+func (d *decoder) dict(dict *Dict, c *column, isAddr bool, parents parentSource) error {
+	src, err := d.dictValues(dict, c, isAddr)
+	if err != nil {
+		return err
+	}
+	dict.codes = sized(dict.codes, c.rows)
+	return d.codes(dict.codes, c, dict.n, src, parents)
+}
+
+// dictValues decodes the values of a dictionary column into dict and returns the
+// codes' bytes.
+func (d *decoder) dictValues(dict *Dict, c *column, isAddr bool) (rest []byte, err error) {
+	if c.layout != layoutDict {
+		return nil, errCodec
+	}
+	dict.nums, dict.addrs, dict.codes = dict.nums[:0], dict.addrs[:0], dict.codes[:0]
+	dict.grouped, dict.postings = false, false
+	values, rest, err := takeBytes(c.body)
 	if err != nil {
 		return nil, err
 	}
-	dict.codes = make([]uint16, c.rows)
-	return dict, d.codes(dict.codes, c, dict.n, src, parents)
-}
-
-// dictValues decodes the values of a dictionary column and returns them with
-// the codes' bytes.
-func (d *decoder) dictValues(c *column, isAddr bool) (dict *Dict, rest []byte, err error) {
-	if c.layout != layoutDict {
-		return nil, nil, errCodec
-	}
-	values, rest, err := takeBytes(c.body)
-	if err != nil {
-		return nil, nil, err
-	}
-	dict = new(Dict)
 	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(values) != 0 {
-		return nil, nil, errTrailing
+		return nil, errTrailing
 	}
-	return dict, rest, nil
+	return rest, nil
 }
 
 // codesOnly decodes the codes of a dictionary column, without its values.
@@ -217,23 +226,109 @@ func (d *decoder) codesOnly(c *column) (coded, error) {
 		return coded{}, err
 	}
 	out := coded{make([]uint16, c.rows), n + 1}
-	return out, d.codes(out.codes, c, n, src, nil)
+	if err := d.codes(out.codes, c, n, src, nil); err != nil {
+		return coded{}, err // codes may be out of bounds
+	}
+	return out, nil
 }
 
 // codes decodes one code a row, n where the field is absent.
 func (d *decoder) codes(dst []uint16, c *column, n int, src []byte, parents parentSource) error {
-	codes := grow(&d.values, c.count)
-	if err := d.whole(codes, src, parents); err != nil {
+	done, err := d.shortCodes(dst[:c.count], n, src)
+	if err != nil {
 		return err
 	}
-	for i, code := range codes {
-		if code >= uint64(n) {
-			return errValue
+	if !done {
+		codes := grow(&d.values, c.count)
+		if err := d.whole(codes, src, parents); err != nil {
+			return err
 		}
-		dst[i] = uint16(code)
+		for i, code := range codes {
+			if code >= uint64(n) {
+				return errValue
+			}
+			dst[i] = uint16(code)
+		}
 	}
 	spread(dst, c, uint16(n))
 	return nil
+}
+
+// shortCodes decodes codes below n from all of src, and reports whether it did:
+// it knows the usual ways of writing them, and those without the detour by 64
+// bits.
+func (d *decoder) shortCodes(dst []uint16, n int, src []byte) (done bool, err error) {
+	switch {
+	case len(src) == 0:
+		return false, errShort
+	case src[0] == modeFrequent:
+		src, err = d.frequentCodes(dst, n, src[1:])
+	case src[0] == modePlanes:
+		base, rest, err := takeUvarint(src[1:])
+		if err != nil {
+			return false, err
+		}
+		if len(rest) == 0 || rest[0] == 0 || rest[0] > 2 || base >= uint64(n) {
+			return false, nil
+		}
+		if src, err = d.planeCodes(dst, n, uint32(base), int(rest[0]), rest[1:]); err != nil {
+			return false, err
+		}
+	default:
+		return false, nil
+	}
+	if err == nil && len(src) != 0 {
+		err = errTrailing
+	}
+	return true, err
+}
+
+// planeCodes is planes for codes below n, of one plane or two.
+func (d *decoder) planeCodes(dst []uint16, n int, base uint32, width int, src []byte) (rest []byte, err error) {
+	var p [2][]byte
+	for k := range width {
+		if p[k], src, err = d.stream(src, len(dst), &d.plane[k]); err != nil {
+			return nil, err
+		}
+	}
+	most, low := uint32(0), p[0][:len(dst)]
+	if width == 1 {
+		for i := range dst {
+			code := base + uint32(low[i])
+			most = max(most, code)
+			dst[i] = uint16(code)
+		}
+	} else {
+		high := p[1][:len(dst)]
+		for i := range dst {
+			code := base + (uint32(low[i]) | uint32(high[i])<<8)
+			most = max(most, code)
+			dst[i] = uint16(code)
+		}
+	}
+	if len(dst) > 0 && most >= uint32(n) {
+		return nil, errValue
+	}
+	return src, nil
+}
+
+// frequentCodes is frequent for codes below n.
+func (d *decoder) frequentCodes(dst []uint16, n int, src []byte) (rest []byte, err error) {
+	p, rest, err := d.frequentParts(len(dst), src)
+	if err != nil {
+		return nil, err
+	}
+	for _, code := range p.top[:p.count] {
+		if code >= uint64(n) {
+			return nil, errValue
+		}
+	}
+	for _, code := range p.others[:p.n] {
+		if code >= uint64(n) {
+			return nil, errValue
+		}
+	}
+	return rest, joinFrequent(dst, &p)
 }
 
 func (dict *Dict) takeValues(d *decoder, c *column, src []byte, isAddr bool) (rest []byte, err error) {
@@ -243,7 +338,7 @@ func (dict *Dict) takeValues(d *decoder, c *column, src []byte, isAddr bool) (re
 	if isAddr {
 		return dict.takeAddrs(d, src)
 	}
-	dict.nums = make([]uint64, dict.n, dict.n+1)
+	dict.nums = sized(dict.nums, dict.n+1)[:dict.n] // and one for fillNums
 	if src, err = d.numbers(dict.nums, src, nil, 0); err != nil {
 		return nil, err
 	}
@@ -270,7 +365,7 @@ func (dict *Dict) takeAddrs(d *decoder, src []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dict.addrs = make([]flow.Addr, dict.n, dict.n+1)
+	dict.addrs = sized(dict.addrs, dict.n+1)[:dict.n] // and one for fillAddrs
 	words := grow(&d.words, v4)
 	if src, err = d.numbers(words, src, nil, 0); err != nil {
 		return nil, err

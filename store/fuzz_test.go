@@ -204,11 +204,11 @@ func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte,
 	}
 	src := blk.src.(*storedBlock)
 	read := src.read
-	src.read = func(f flow.Field) ([]byte, error) {
+	src.read = func(f flow.Field, dst []byte) ([]byte, error) {
 		if f == replaced {
-			return value, nil
+			return append(dst[:0], value...), nil
 		}
-		return read(f)
+		return read(f, dst)
 	}
 	check := func(err error) {
 		if err != nil && !IsDamage(err) {

@@ -400,52 +400,61 @@ func joinPlanes(dst []uint64, base uint64, p *[8][]byte, width int) {
 	}
 }
 
-func (d *decoder) frequent(dst []uint64, src []byte) (rest []byte, err error) {
-	if len(src) < 2 || src[1] != modePlanes {
-		return nil, errShort
-	}
-	var top [256]uint64
-	count := int(src[0])
-	if src, err = d.planes(top[:count], src[2:]); err != nil {
-		return nil, err
-	}
-	symbols, src, err := d.stream(src, len(dst), &d.symbols)
-	if err != nil {
-		return nil, err
-	}
-	n, src, err := takeCount(src, len(dst))
-	if err != nil {
-		return nil, err
-	}
-	if len(src) == 0 || src[0] != modePlanes {
-		return nil, errShort
-	}
-	others := grow(&d.others, n+1) // one more, so that there always is a next
-	others[n] = 0
-	if src, err = d.planes(others[:n], src[1:]); err != nil {
-		return nil, err
-	}
-	if !checkSymbols(symbols, byte(count), n) {
-		return nil, errValue
-	}
-	// Without branches: which values are frequent is anybody's guess.
-	next := 0
-	for i, symbol := range symbols {
-		frequent, other := top[symbol], others[next]
-		isOther := int64(uint64(symbol)^uint64(count)) - 1 // negative if it is
-		isOther >>= 63
-		dst[i] = frequent ^ (frequent^other)&uint64(isOther)
-		next -= int(isOther)
-	}
-	return src, nil
+// A frequentColumn is the parts of values that are written by the most frequent
+// of them.
+type frequentColumn struct {
+	top     *[256]uint64
+	count   int // of top
+	symbols []byte
+	others  []uint64 // as many as symbols and one more, so that there always is a next
+	n       int      // that there are of them
 }
 
-// checkSymbols reports whether no symbol is over count and n are count itself.
-func checkSymbols(symbols []byte, count byte, n int) bool {
-	most, others := byte(0), 0
-	for _, symbol := range symbols {
-		most = max(most, symbol)
-		others -= int((int64(symbol^count) - 1) >> 63)
+func (d *decoder) frequentParts(values int, src []byte) (p frequentColumn, rest []byte, err error) {
+	if len(src) < 2 || src[1] != modePlanes {
+		return p, nil, errShort
 	}
-	return most <= count && others == n
+	p.top, p.count = &d.top, int(src[0])
+	if src, err = d.planes(p.top[:p.count], src[2:]); err != nil {
+		return p, nil, err
+	}
+	if p.symbols, src, err = d.stream(src, values, &d.symbols); err != nil {
+		return p, nil, err
+	}
+	if p.n, src, err = takeCount(src, values); err != nil {
+		return p, nil, err
+	}
+	if len(src) == 0 || src[0] != modePlanes {
+		return p, nil, errShort
+	}
+	p.others = grow(&d.others, values+1)
+	src, err = d.planes(p.others[:p.n], src[1:])
+	return p, src, err
+}
+
+func (d *decoder) frequent(dst []uint64, src []byte) (rest []byte, err error) {
+	p, rest, err := d.frequentParts(len(dst), src)
+	if err != nil {
+		return nil, err
+	}
+	return rest, joinFrequent(dst, &p)
+}
+
+// joinFrequent puts the parts together. It is an error if a symbol is over the
+// count or if the others are not as many as the symbols say.
+func joinFrequent[T uint16 | uint64](dst []T, p *frequentColumn) error {
+	// Without branches: which values are frequent is anybody's guess.
+	next, most, top, count, others := 0, byte(0), p.top, uint64(p.count), p.others
+	symbols := p.symbols[:len(dst)]
+	for i, symbol := range symbols {
+		most = max(most, symbol)
+		frequent, other := T(top[symbol]), T(others[next])
+		isOther := (int64(uint64(symbol)^count) - 1) >> 63 // all ones if it is
+		dst[i] = frequent ^ (frequent^other)&T(isOther)
+		next -= int(isOther)
+	}
+	if int(most) > p.count || next != p.n {
+		return errValue
+	}
+	return nil
 }

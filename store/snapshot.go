@@ -140,7 +140,7 @@ func (s *snapshot) present(f flow.Field, dst []uint64) ([]uint64, error) {
 	return dst, nil
 }
 
-func (s *snapshot) dict(f flow.Field, _ bool) (*Dict, error) {
+func (s *snapshot) dict(f flow.Field, _ *Dict, _ bool) (*Dict, error) {
 	if !f.IsAddr() && !isPosting(f) {
 		return nil, nil
 	}

@@ -6,23 +6,28 @@ import "weir/flow"
 type storedBlock struct {
 	head   *header
 	codecs *codecs
-	read   func(f flow.Field) ([]byte, error) // the column's value; its bytes stay valid
+	read   func(f flow.Field, dst []byte) ([]byte, error) // the column's value, in dst's memory if it fits
 
 	// What other columns were decoded from, kept for the next that is.
 	coded [flow.FieldCount]coded
-	clock [flow.End + 1][]uint64
+	clock clocks
+	spare clocks // memory for clock, of a block that is no longer used
 }
+
+// clocks are columns of times, by field.
+type clocks [flow.End + 1][]uint64
 
 func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f], nil }
 
 // with reads a column and calls fn with it, a decoder, and its parents.
 func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
-	value, err := s.read(f)
+	d := s.codecs.decoder()
+	defer s.codecs.putDecoder(d)
+	value, err := s.read(f, d.value)
 	if err != nil {
 		return err
 	}
-	d := s.codecs.decoder()
-	defer s.codecs.putDecoder(d)
+	d.value = value[:0]
 	c, err := d.column(value, int(s.head.rows))
 	if err != nil {
 		return err
@@ -34,6 +39,10 @@ func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource
 }
 
 func (s *storedBlock) num(f flow.Field, dst []uint64) error {
+	if int(f) < len(s.clock) && s.clock[f] != nil {
+		copy(dst, s.clock[f])
+		return nil
+	}
 	return s.with(f, func(d *decoder, c *column, parents parentSource) error { return d.nums(f, c, dst, parents) })
 }
 
@@ -54,18 +63,23 @@ func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err err
 	return out, err
 }
 
-func (s *storedBlock) dict(f flow.Field, codes bool) (dict *Dict, err error) {
+func (s *storedBlock) dict(f flow.Field, old *Dict, codes bool) (dict *Dict, err error) {
 	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
 		if c.layout != layoutDict {
 			return nil
 		}
+		if old == nil {
+			old = new(Dict)
+		}
 		if !codes {
-			dict, _, err = d.dictValues(c, f.IsAddr())
+			dict = old
+			_, err = d.dictValues(dict, c, f.IsAddr())
 			return err
 		}
-		if dict, err = d.dict(c, f.IsAddr(), parents); err != nil {
+		if err = d.dict(old, c, f.IsAddr(), parents); err != nil {
 			return err
 		}
+		dict = old
 		dict.postings = isPosting(f)
 		if isParent(f) {
 			s.coded[f] = coded{dict.codes, dict.n + 1}
@@ -73,6 +87,16 @@ func (s *storedBlock) dict(f flow.Field, codes bool) (dict *Dict, err error) {
 		return nil
 	})
 	return dict, err
+}
+
+// takeMemory takes what a block that is no longer used has allocated.
+func (s *storedBlock) takeMemory(old *storedBlock) {
+	for f := range s.spare {
+		if s.spare[f] = old.clock[f]; s.spare[f] == nil {
+			s.spare[f] = old.spare[f]
+		}
+	}
+	old.clock, old.spare = clocks{}, clocks{}
 }
 
 // isParent reports whether other columns may follow from f.
@@ -135,7 +159,7 @@ func (p *storedParents) times(f flow.Field) ([]uint64, error) {
 		return nil, errMissing
 	}
 	if s.clock[f] == nil {
-		v := make([]uint64, s.head.rows)
+		v := sized(s.spare[f], int(s.head.rows))
 		if err := s.num(f, v); err != nil {
 			return nil, err
 		}

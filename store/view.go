@@ -122,9 +122,9 @@ func (v *View) shut() error {
 	return nil
 }
 
-// get returns a copy of the value under key. The key must be of the view's
-// range.
-func (v *View) get(key []byte) ([]byte, error) {
+// get returns a copy of the value under key, in dst's memory if that is large
+// enough. The key must be of the view's range.
+func (v *View) get(key, dst []byte) ([]byte, error) {
 	v.life.RLock()
 	defer v.life.RUnlock()
 	it, err := v.borrow()
@@ -142,7 +142,7 @@ func (v *View) get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Clone(value), nil
+	return append(dst[:0], value...), nil
 }
 
 // borrow returns an iterator for one goroutine. life is held.

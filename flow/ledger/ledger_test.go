@@ -126,7 +126,7 @@ func TestSkew(t *testing.T) {
 			if got := s.Median(); got != v {
 				t.Errorf("median of %d alone: got %d", v, got)
 			}
-			if m := middleOf(bucketOf(v)); abs(m-v) > abs(v)/8+1 {
+			if m := middleOf(SkewBucket(v)); abs(m-v) > abs(v)/8+1 {
 				t.Errorf("the bucket of %d has its middle at %d", v, m)
 			}
 		}

@@ -8,7 +8,7 @@ import "math/bits"
 type Skew struct {
 	Count    uint64
 	Min, Max int64            // ms
-	Buckets  map[int16]uint64 // by bucketOf; nil: none
+	Buckets  map[int16]uint64 // by SkewBucket; nil: none
 }
 
 // Note counts n records with a difference of ms milliseconds.
@@ -24,7 +24,7 @@ func (s *Skew) Note(ms int64, n uint64) {
 	if s.Buckets == nil {
 		s.Buckets = map[int16]uint64{}
 	}
-	s.Buckets[bucketOf(ms)] += n
+	s.Buckets[SkewBucket(ms)] += n
 }
 
 // Add adds another distribution.
@@ -59,14 +59,14 @@ func (s *Skew) Median() int64 {
 // maxBucket is the bucket of the largest difference.
 const maxBucket = 4 * 63
 
-// bucketOf returns the bucket of a difference: 0 to 3 have their own, then each
+// SkewBucket returns the bucket of a difference in ms: 0 to 3 have their own, then each
 // power of two has four.
-func bucketOf(ms int64) int16 {
+func SkewBucket(ms int64) int16 {
 	if ms < 0 {
 		if ms == -1<<63 {
 			ms++
 		}
-		return -bucketOf(-ms)
+		return -SkewBucket(-ms)
 	}
 	v := uint64(ms)
 	if v < 4 {

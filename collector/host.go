@@ -1,0 +1,190 @@
+package collector
+
+import (
+	"slices"
+
+	"weir/flow"
+	"weir/flow/ledger"
+)
+
+// asleepFor is the time between two signs of life after which the host was
+// asleep, or stopped by a debugger: nothing could be stored.
+const asleepFor = 60_000 // ms
+
+// alive notes a sign of life of the collector, at least every second. before is
+// the one before, 0 for the first.
+func (b *book) alive(before, now uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	hour := uint32(now / hourMS)
+	p := b.page(hour)
+	h := &p.host
+	switch {
+	case h.Up.From != 0: // the hour goes on
+		if before != 0 && now > before+asleepFor {
+			h.Unstored = appendSpan(h.Unstored, ledger.Span{From: before, To: now})
+		}
+	case before != 0 && before/hourMS+1 == uint64(hour) && now <= before+asleepFor:
+		h.Up.From = uint64(hour) * hourMS
+		if last := b.hours[hour-1]; last != nil {
+			last.endHour()
+			if last.stalled && !p.stalled {
+				p.stalled = true
+				h.Unstored = []ledger.Span{{From: h.Up.From, To: now}}
+			}
+			last.stalled = false
+		}
+	default:
+		h.Up.From = now
+	}
+	h.Up.To = max(h.Up.To, now)
+	if p.stalled {
+		h.Unstored[len(h.Unstored)-1].To = now
+	}
+	p.hostDirty = true
+}
+
+// endHour says that the collector went on into the next hour.
+func (p *page) endHour() {
+	h := &p.host
+	h.Up.To, h.End = uint64(p.hour+1)*hourMS, ledger.EndHour
+	if p.stalled {
+		h.Unstored[len(h.Unstored)-1].To = h.Up.To
+	}
+	p.hostDirty = true
+}
+
+// stopped says that the collector ended in order.
+func (b *book) stopped(now uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.page(uint32(now / hourMS))
+	if p.host.Up.From == 0 {
+		p.host.Up.From = now
+	}
+	p.host.Up.To, p.host.End = max(p.host.Up.To, now), ledger.EndClean
+	p.hostDirty = true
+}
+
+// kernelDrops counts datagrams that the kernel dropped at a listening address.
+func (b *book) kernelDrops(now uint64, where string, n uint64) {
+	if n == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.page(uint32(now / hourMS))
+	at := slices.IndexFunc(p.host.Sockets, func(d ledger.Drop) bool { return d.Where == where })
+	if at < 0 {
+		at = len(p.host.Sockets)
+		p.host.Sockets = append(p.host.Sockets, ledger.Drop{Where: where})
+	}
+	p.host.Sockets[at].Count += n
+	p.hostDirty = true
+}
+
+// refusals takes over what a policy refused in the hours that are open, those of
+// a page that is written again under another run left out: they are written.
+func (b *book) refusals(policy *Policy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for hour, p := range b.hours {
+		by, others := policy.Refused(hour)
+		_, again := b.over[hour]
+		if again || len(by) == 0 || slices.Equal(by, p.host.Senders) && others == p.host.Others {
+			continue
+		}
+		p.host.Senders, p.host.Others, p.hostDirty = by, others, true
+	}
+}
+
+// unstored counts records that the sink refused, of which the first was received
+// at from. Until stored is called, nothing can be stored.
+func (b *book) unstored(from, now uint64, records int, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.page(uint32(now / hourMS))
+	h := &p.host
+	h.Rejected.Where = why[:min(len(why), maxName)]
+	h.Rejected.Count += uint64(records)
+	h.Counting += uint64(records)
+	if !p.stalled {
+		from = max(from, uint64(p.hour)*hourMS)
+		h.Unstored = appendSpan(h.Unstored, ledger.Span{From: min(from, now), To: now})
+		p.stalled = true
+	}
+	h.Unstored[len(h.Unstored)-1].To = max(now, h.Unstored[len(h.Unstored)-1].To)
+	p.hostDirty = true
+}
+
+// stored says that records can be stored.
+func (b *book) stored(now uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.hours {
+		if !p.stalled {
+			continue
+		}
+		p.stalled = false
+		span := &p.host.Unstored[len(p.host.Unstored)-1]
+		span.To = max(span.To, min(now, uint64(p.hour+1)*hourMS))
+		p.hostDirty = true
+	}
+}
+
+// appendSpan adds a span; beyond the bound the last one is extended over it.
+func appendSpan(spans []ledger.Span, s ledger.Span) []ledger.Span {
+	if len(spans) > 0 && (spans[len(spans)-1].To >= s.From || len(spans) >= ledger.MaxUnstored) {
+		spans[len(spans)-1].To = max(spans[len(spans)-1].To, s.To)
+		return spans
+	}
+	return append(spans, s)
+}
+
+// refused counts a batch that the sink refused.
+func (c *Collector) refused(b *flow.Batch, err error) {
+	c.lostRecords.Add(uint64(b.Len()))
+	if c.sinkErrors.Add(1)%1000 == 1 {
+		c.o.Logger.Error("records lost", "records", b.Len(), "reason", ReasonSink, "error", err)
+	}
+	c.failing.Store(true)
+	if book := c.decoder.book; book != nil {
+		now := uint64(c.o.Now().UnixMilli())
+		book.unstored(slices.Min(b.Num(flow.Received)), now, b.Len(), err.Error())
+	}
+}
+
+// accepted notes that the sink takes records again.
+func (c *Collector) accepted() {
+	c.failing.Store(false)
+	if book := c.decoder.book; book != nil {
+		book.stored(uint64(c.o.Now().UnixMilli()))
+	}
+}
+
+// writeLedger gives a sign of life, the last one if the collector ends, and
+// writes what was counted.
+func (c *Collector) writeLedger(last bool) {
+	book := c.decoder.book
+	if book == nil {
+		return
+	}
+	now := uint64(c.o.Now().UnixMilli())
+	for _, s := range c.sockets {
+		dropped := s.dropped.Load()
+		book.kernelDrops(now, s.addr.String(), dropped-s.told)
+		s.told = dropped
+	}
+	book.alive(c.lastSign, now)
+	book.refusals(c.decoder.policy)
+	hourEnds := now/hourMS != c.lastSign/hourMS
+	c.lastSign = now
+	if last {
+		book.stopped(now)
+	}
+	if err := book.flush(now, last || hourEnds); err == nil {
+		c.ledgerRefused = 0
+	} else if c.ledgerRefused++; c.ledgerRefused%60 == 1 {
+		c.o.Logger.Error("the ledger is not written, and kept until it can be", "error", err)
+	}
+}

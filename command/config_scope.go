@@ -1,0 +1,139 @@
+package command
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"weir/collector"
+	"weir/flow"
+)
+
+// defaultQuarantine is how long records that were set aside are kept when
+// nothing says otherwise.
+const defaultQuarantine = 7 * 24 * time.Hour
+
+// A scopeConfig is the value of scope: in the configuration: what is done with
+// records of which no address is in networks:.
+type scopeConfig struct {
+	Default collector.Treatment
+	Groups  map[string]collector.Treatment // by group of exporters
+	Keep    time.Duration                  // how long what is set aside is kept
+	lines   map[string]int                 // where each group stands in the file
+	line    int
+}
+
+// readScope reads the value of scope:.
+func (c *config) readScope(v *yaml.Node) error {
+	if v.Kind != yaml.MappingNode {
+		return usagef("not keys and values").withHint("the keys are default, groups, quarantine")
+	}
+	s := &scopeConfig{Groups: map[string]collector.Treatment{}, Keep: defaultQuarantine, lines: map[string]int{}, line: v.Line}
+	c.Scope = s
+	return readEntry(v, []entryKey{
+		{"default", func(v *yaml.Node) error { return storeTreatment(&s.Default, v) }},
+		{"groups", s.readGroups},
+		{"quarantine", func(v *yaml.Node) error {
+			span, err := text(v)
+			if err != nil {
+				return err
+			}
+			if s.Keep, err = parseDuration(span); err == nil && s.Keep < time.Hour {
+				err = usagef("%s is less than an hour", span).withHint("hours are dropped whole; write 7d")
+			}
+			return err
+		}},
+	})
+}
+
+func storeTreatment(to *collector.Treatment, v *yaml.Node) error {
+	name, err := text(v)
+	if err != nil {
+		return err
+	}
+	t, ok := collector.ParseTreatment(name)
+	if !ok {
+		e := usagef("no treatment %q", name)
+		if near := nearest(name, collector.Treatments()); near != "" {
+			return e.withHint("did you mean %q?", near)
+		}
+		return e.withHint("it is one of %s", strings.Join(collector.Treatments(), ", "))
+	}
+	*to = t
+	return nil
+}
+
+func (s *scopeConfig) readGroups(v *yaml.Node) error {
+	if v.Kind != yaml.MappingNode {
+		return usagef("not keys and values").withHint("write a line for each group, such as external: refuse")
+	}
+	for i := 0; i+1 < len(v.Content); i += 2 {
+		key, value := v.Content[i], v.Content[i+1]
+		if key.Kind != yaml.ScalarNode || key.Value == "" {
+			return lineError(key, usagef("a group is one word"))
+		}
+		if _, twice := s.lines[key.Value]; twice {
+			return lineError(key, usagef("%s is given twice", key.Value))
+		}
+		var t collector.Treatment
+		if err := storeTreatment(&t, value); err != nil {
+			return lineError(value, within(key.Value, err))
+		}
+		s.Groups[key.Value], s.lines[key.Value] = t, key.Line
+	}
+	return nil
+}
+
+// check refuses what only the whole file shows to be a mistake: a scope of no
+// networks, and a group that no exporter is of, which would silently be treated
+// like the default.
+func (c *config) check() error {
+	if c.Scope == nil {
+		return nil
+	}
+	if len(c.Networks) == 0 {
+		return &lined{c.Scope.line, usagef("scope: there are no networks: to compare records with")}
+	}
+	groups := map[string]bool{}
+	for _, e := range c.Known {
+		groups[e.Group] = true
+	}
+	for _, group := range slices.SortedFunc(maps.Keys(c.Scope.Groups), func(a, b string) int { return c.Scope.lines[a] - c.Scope.lines[b] }) {
+		if groups[group] {
+			continue
+		}
+		e := usagef("scope: groups: no exporter is of group %q", group)
+		if near := nearest(group, slices.Collect(maps.Keys(groups))); near != "" {
+			e = e.withHint("did you mean %q?", near)
+		}
+		return &lined{c.Scope.lines[group], e}
+	}
+	return nil
+}
+
+// networks returns all addresses of networks:.
+func (c *config) networks() *flow.PrefixSet {
+	var list []flow.Prefix
+	for _, n := range c.Networks {
+		list = append(list, n.Prefixes...)
+	}
+	return flow.NewPrefixSet(list)
+}
+
+// scope returns what the collector does with records that are not ours, nil if
+// it does not look. aside takes what is set aside.
+func (c *config) scope(aside collector.Sink) *collector.Scope {
+	if c.Scope == nil {
+		return nil
+	}
+	return &collector.Scope{Networks: c.networks(), Default: c.Scope.Default, Groups: c.Scope.Groups, Aside: aside}
+}
+
+// setsAside reports whether the collector puts records in quarantine.
+func (c *config) setsAside() bool {
+	s := c.scope(nil)
+	return s != nil && s.SetsAside()
+}

@@ -1,0 +1,192 @@
+package query
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"weir/flow"
+)
+
+// groupSum is what a group comes to, counted naively.
+type groupSum struct {
+	records, bytes, packets, flows, estBytes, estPackets uint64
+
+	variance Variance // of whole numbers, which add up in any order
+}
+
+// TestGroupTableSums adds groups in every way that there is, from several
+// workers at once, and compares the sums with those of a map.
+func TestGroupTableSums(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fields []string
+		keys   int // different ones, about
+		rare   bool
+	}{
+		{"small keys", []string{"dst_port"}, 70_000, false},
+		{"small keys, some sampled", []string{"dst_port"}, 300, true},
+		{"one word", []string{"src_addr", "src_port"}, 200_000, false},
+		{"one word, some sampled", []string{"src_addr", "src_port"}, 20_000, true},
+		{"several words", []string{"src_addr", "dst_addr", "start"}, 20_000, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			groupers, err := parseGroupers(c.fields, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := newLayout(groupers)
+			table := newGroupTable(l, false, 0, DefaultTopBytes)
+			want := make([]map[[8]uint64]groupSum, 2)
+			var wg sync.WaitGroup
+			for worker := range want {
+				want[worker] = map[[8]uint64]groupSum{}
+				wg.Go(func() {
+					rng := rand.New(rand.NewPCG(uint64(worker), 7))
+					fillTable(t, rng, table, l, worker, c.keys, c.rare, want[worker])
+				})
+			}
+			wg.Wait()
+			for key, from := range want[1] {
+				sum := want[0][key]
+				want[0][key] = groupSum{sum.records + from.records, sum.bytes + from.bytes, sum.packets + from.packets,
+					sum.flows + from.flows, sum.estBytes + from.estBytes, sum.estPackets + from.estPackets,
+					Variance{sum.variance.Bytes + from.variance.Bytes, sum.variance.Packets + from.variance.Packets}}
+			}
+			compareTable(t, table, want[0])
+		})
+	}
+}
+
+// fillTable adds 60,000 records of random keys and counts them in sums.
+func fillTable(t *testing.T, rng *rand.Rand, table *groupTable, l *layout, worker, keys int, rare bool, sums map[[8]uint64]groupSum) {
+	wait, p := table.newPending(l), new(partial)
+	for blocks := 60; blocks > 0; blocks-- {
+		sampled := rare && rng.IntN(3) == 0
+		n := 1000
+		p.n, p.keys, p.hashes = n, make([]uint64, n*l.words), make([]uint64, n)
+		p.records, p.bytes, p.packets = make([]uint64, n), make([]uint64, n), make([]uint64, n)
+		p.flows, p.estBytes, p.estPackets, p.variances = nil, nil, nil, nil
+		if sampled {
+			p.flows, p.estBytes, p.estPackets, p.variances = make([]uint64, n), make([]uint64, n), make([]uint64, n), make([]Variance, n)
+		}
+		for i := range n {
+			key := p.keys[i*l.words : (i+1)*l.words]
+			randomKey(rng, l, key, keys)
+			s := groupSum{records: uint64(rng.IntN(3)) + 1, bytes: rng.Uint64N(1e6), packets: rng.Uint64N(100)}
+			s.flows, s.estBytes, s.estPackets = s.records, s.bytes, s.packets
+			p.records[i], p.bytes[i], p.packets[i] = s.records, s.bytes, s.packets
+			if sampled {
+				s.flows, s.estBytes, s.estPackets = 5, 10*s.bytes, 10*s.packets
+				s.variance = Variance{float64(2 * s.bytes), float64(3 * s.packets)}
+				p.flows[i], p.estBytes[i], p.estPackets[i], p.variances[i] = s.flows, s.estBytes, s.estPackets, s.variance
+			}
+			var k [8]uint64
+			copy(k[:], key)
+			old := sums[k]
+			sums[k] = groupSum{old.records + s.records, old.bytes + s.bytes, old.packets + s.packets,
+				old.flows + s.flows, old.estBytes + s.estBytes, old.estPackets + s.estPackets,
+				Variance{old.variance.Bytes + s.variance.Bytes, old.variance.Packets + s.variance.Packets}}
+			if table.plain() && !sampled {
+				if err := wait.add(key[0], s.records, s.bytes, s.packets); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if !table.plain() || sampled {
+			if err := table.add(p, worker); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := wait.finish(worker); err != nil {
+		t.Error(err)
+	}
+}
+
+// randomKey writes one of about so many keys.
+func randomKey(rng *rand.Rand, l *layout, key []uint64, keys int) {
+	n := rng.Uint64N(uint64(keys))
+	for i := range l.groupers {
+		switch g := &l.groupers[i]; {
+		case n%11 == uint64(i): // absent
+		case !g.isAddr():
+			l.putNum(key, i, n&(1<<g.field.Bits()-1))
+		case n%7 == 0:
+			l.putAddr(key, i, flow.Addr{Hi: 1<<61 | n, Lo: n})
+		default:
+			l.putAddr(key, i, flow.AddrFrom4(uint32(n)))
+		}
+	}
+}
+
+func compareTable(t *testing.T, table *groupTable, want map[[8]uint64]groupSum) {
+	t.Helper()
+	found := 0
+	for i := range table.shards {
+		s := &table.shards[i]
+		for g := range s.n {
+			var key [8]uint64
+			copy(key[:], table.key(s, g))
+			sums := table.sums(s, g)
+			got := groupSum{records: sums[atRecords], bytes: sums[atBytes], packets: sums[atPackets]}
+			got.flows, got.estBytes, got.estPackets = got.records, got.bytes, got.packets
+			if s.flows != nil {
+				got.flows = s.flows[g]
+			}
+			if s.estimated != nil {
+				e := s.estimatesOf(g)
+				got.estBytes, got.estPackets, got.variance = e[atEstimates], e[atEstimates+1], varianceAt(e)
+			}
+			if got != want[key] {
+				t.Fatalf("group %x: %+v, want %+v", key, got, want[key])
+			}
+			found++
+		}
+	}
+	if found != len(want) {
+		t.Errorf("%d groups, want %d", found, len(want))
+	}
+}
+
+// TestPendingIsBounded checks that groups that wait count as memory, and that
+// little memory makes it wait for less, not fail.
+func TestPendingIsBounded(t *testing.T) {
+	groupers, err := parseGroupers([]string{"src_addr"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLayout(groupers)
+	table := newGroupTable(l, false, 0, 4<<20)
+	p := table.newPending(l)
+	for i := range uint64(1_000_000) {
+		if err = p.add(i<<1|1, 1, 1, 1); err != nil {
+			break
+		}
+	}
+	var tooMany *TooManyGroupsError
+	if !errors.As(err, &tooMany) || tooMany.Groups < 40_000 {
+		t.Errorf("a million groups in 4 MiB: %v, want a TooManyGroupsError after 40,000 at least", err)
+	}
+}
+
+func TestAddrNumbers(t *testing.T) {
+	n := newAddrNumbers()
+	addrs := []flow.Addr{{}, {Hi: 1}, {Lo: 1}, flow.AddrFrom4(0), flow.AddrFrom4(1), flow.AddrFrom4(^uint32(0)), lastOne}
+	var packed []uint64
+	for range 2 {
+		for _, a := range addrs {
+			packed = append(packed, n.pack(a))
+		}
+	}
+	if !slices.Equal(packed[:len(addrs)], packed[len(addrs):]) {
+		t.Errorf("addresses are packed as %x and then as %x", packed[:len(addrs)], packed[len(addrs):])
+	}
+	for i, a := range addrs {
+		if packed[i]>>addrBits != 0 || n.unpack(packed[i]) != a {
+			t.Errorf("%v is packed as %x, unpacked as %v", a, packed[i], n.unpack(packed[i]))
+		}
+	}
+}
