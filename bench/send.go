@@ -12,7 +12,9 @@ import (
 // Send makes the datagrams of o and sends them to a collector, each when its
 // simulated time has come: o.Rate is the rate on the wire. Without o.Start the
 // traffic starts now. A rate that the machine cannot reach is sent as fast as
-// it can. It ends after o.Records, or when ctx is done, which is no error.
+// it can, but what a pause has delayed is not made up for at once: it would
+// come as a burst that no exporter sends. It ends after o.Records, or when ctx
+// is done, which is no error.
 func Send(ctx context.Context, collector netip.AddrPort, o Options) (Stats, error) {
 	began := time.Now()
 	if o.Start.IsZero() {
@@ -23,12 +25,17 @@ func Send(ctx context.Context, collector netip.AddrPort, o Options) (Stats, erro
 	g := New(o)
 	first := uint64(o.Start.UnixMilli())
 	var stats Stats
+	shift := time.Duration(0)
 	for ctx.Err() == nil {
 		p, ok := g.Next(nil)
 		if !ok {
 			break
 		}
-		if !waitUntil(ctx, began.Add(time.Duration(p.Time-first)*time.Millisecond)) {
+		due := began.Add(shift + time.Duration(p.Time-first)*time.Millisecond)
+		if late := time.Since(due); late > maxBurst {
+			shift += late - maxBurst
+		}
+		if !waitUntil(ctx, due) {
 			break
 		}
 		if err := out.Send(p.Exporter.Addr, p.Payload); err != nil {
@@ -40,6 +47,9 @@ func Send(ctx context.Context, collector netip.AddrPort, o Options) (Stats, erro
 	stats.Elapsed = time.Since(began)
 	return stats, nil
 }
+
+// maxBurst is how much of the traffic Send sends at once when it is late.
+const maxBurst = 20 * time.Millisecond
 
 // waitUntil sleeps until t and reports whether ctx is still on.
 func waitUntil(ctx context.Context, t time.Time) bool {

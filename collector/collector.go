@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,8 @@ type Options struct {
 
 	Workers       int           // sockets and goroutines for each address; 0: 2
 	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
-	BatchRows     int           // records after which a batch goes to the sink; 0: 8192
+	QueueBytes    int           // bytes of datagrams of each socket that wait to be decoded; 0: 64 MiB
+	BatchRows     int           // records after which a batch goes to the sink; 0: 2048
 	FlushEvery    time.Duration // time after which a batch goes to the sink; 0: 100 ms
 	SaveEvery     time.Duration // how often changed state is saved; 0: 5 s
 }
@@ -61,8 +63,11 @@ func (o Options) withDefaults() Options {
 	if o.ReceiveBuffer <= 0 {
 		o.ReceiveBuffer = 32 << 20
 	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = 64 << 20
+	}
 	if o.BatchRows <= 0 {
-		o.BatchRows = 8192
+		o.BatchRows = 2048 // more columns than that do not stay in a core's cache until they are copied
 	}
 	if o.FlushEvery <= 0 {
 		o.FlushEvery = 100 * time.Millisecond
@@ -79,6 +84,7 @@ type Collector struct {
 	o       Options
 	decoder *Decoder
 	sockets []*socket
+	queues  []*queue   // one for each socket
 	addrs   []net.Addr // one for each Listen
 
 	sinkErrors, lostRecords atomic.Uint64
@@ -130,13 +136,14 @@ func (c *Collector) bind(l Listen) error {
 			return fmt.Errorf("listen on %s: %w", l, err)
 		}
 		c.sockets = append(c.sockets, s)
+		c.queues = append(c.queues, newQueue(c.o.QueueBytes))
 		if i == 0 && s.granted > 0 && s.granted < c.o.ReceiveBuffer {
 			c.o.Logger.Warn("the system grants a smaller receive buffer than asked for: bursts may be lost; see net.core.rmem_max",
 				"listen", l, "asked", c.o.ReceiveBuffer, "granted", s.granted)
 		}
 		if i == 0 {
-			c.addrs = append(c.addrs, s.conn.LocalAddr())
-			addr = s.conn.LocalAddr().String() // a port that the system chose, for the others
+			c.addrs = append(c.addrs, s.addr)
+			addr = s.addr.String() // a port that the system chose, for the others
 		}
 		if !reusePort {
 			break
@@ -166,7 +173,7 @@ func (c *Collector) Decoder() *Decoder { return c.decoder }
 // closes them by itself.
 func (c *Collector) Close() {
 	for _, s := range c.sockets {
-		s.conn.Close()
+		s.close()
 	}
 }
 
@@ -181,16 +188,13 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer c.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() {
-		for _, s := range c.sockets {
-			s.wake()
-		}
-	})
-	defer stop()
 	var workers sync.WaitGroup
-	for _, s := range c.sockets {
+	for i, s := range c.sockets {
+		q := c.queues[i]
+		workers.Go(func() { c.work(q) })
 		workers.Go(func() {
-			if err := c.work(ctx, s); err != nil {
+			defer close(q.ready)
+			if err := c.receive(ctx, s, q); err != nil {
 				cancel(err)
 			}
 		})
@@ -216,10 +220,20 @@ func isDone(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && !asSocketError(err, &broken)
 }
 
-// work reads one socket until ctx is done and the socket is empty.
-func (c *Collector) work(ctx context.Context, s *socket) error {
-	w := worker{c: c, socket: s, batch: flow.NewBatch(c.o.BatchRows + c.o.BatchRows/4)}
-	defer w.flush()
+// A reader moves datagrams from a socket to its queue.
+type reader struct {
+	c      *Collector
+	socket *socket
+	queue  *queue
+	chunk  *chunk
+}
+
+// receive reads one socket until ctx is done and the socket is empty. What it
+// has read goes to the queue at once, or, while the decoder is busy, together
+// with what comes next.
+func (c *Collector) receive(ctx context.Context, s *socket, q *queue) error {
+	r := reader{c: c, socket: s, queue: q, chunk: q.take()}
+	defer func() { q.ready <- r.chunk }()
 	for ctx.Err() == nil {
 		n, err := s.read(c.o.FlushEvery)
 		if err != nil {
@@ -228,39 +242,66 @@ func (c *Collector) work(ctx context.Context, s *socket) error {
 			}
 			return &socketError{err}
 		}
-		w.decode(n)
+		r.queueUp(n)
+		if q.idle() {
+			r.handOver() // also if it is empty: the decoder looks at its clock
+		}
 	}
 	for end := time.Now().Add(drainFor); time.Now().Before(end); {
 		n := s.drain()
 		if n == 0 {
 			break
 		}
-		w.decode(n)
+		r.queueUp(n)
 	}
 	return nil
 }
 
-// A worker decodes what one socket receives.
-type worker struct {
-	c      *Collector
-	socket *socket
-	batch  *flow.Batch
-	since  time.Time // when the batch got its first record
+// queueUp takes in the first n messages of the socket.
+func (r *reader) queueUp(n int) {
+	received := uint64(r.c.o.Now().UnixMilli())
+	for i := range n {
+		src, payload := r.socket.message(i)
+		r.chunk.add(src, received, payload)
+		if r.chunk.isFull() {
+			r.handOver()
+		}
+	}
 }
 
-// decode decodes the first n messages of the socket and flushes the batch if it
-// is full or old. With n 0 it only does the latter.
-func (w *worker) decode(n int) {
-	now := w.c.o.Now()
-	received := uint64(now.UnixMilli())
-	for i := range n {
-		src, payload := w.socket.message(i)
+// handOver passes the chunk on and takes another one.
+func (r *reader) handOver() {
+	r.queue.ready <- r.chunk
+	r.chunk = r.queue.take()
+}
+
+// A worker decodes what one socket received.
+type worker struct {
+	c     *Collector
+	batch *flow.Batch
+	since time.Time // when the batch got its first record
+}
+
+// work decodes what is queued until the reader ends.
+func (c *Collector) work(q *queue) {
+	w := worker{c: c, batch: flow.NewBatch(c.o.BatchRows + c.o.BatchRows/4)}
+	defer w.flush()
+	for chunk := range q.ready {
+		w.decode(chunk)
+		q.giveBack(chunk)
+	}
+}
+
+// decode decodes a chunk and flushes the batch whenever it is full or old. With
+// an empty chunk it only does the latter.
+func (w *worker) decode(chunk *chunk) {
+	chunk.each(func(src netip.AddrPort, received uint64, payload []byte) {
 		// The decoder counts and logs errors; here, nobody is left to tell.
 		_ = w.c.decoder.Decode(w.batch, received, src, payload)
 		if w.batch.Len() >= w.c.o.BatchRows {
 			w.flush()
 		}
-	}
+	})
 	switch mono := time.Now(); {
 	case w.batch.Len() == 0:
 	case w.since.IsZero():
@@ -315,13 +356,16 @@ func (c *Collector) save() {
 func (c *Collector) Stats() Stats {
 	st := c.decoder.Stats()
 	for _, s := range c.sockets {
-		n, where := s.dropped.Load(), s.conn.LocalAddr().String()
+		n, where := s.dropped.Load(), s.addr.String()
 		st.KernelDrops += n
 		if last := len(st.Sockets) - 1; last >= 0 && st.Sockets[last].Where == where {
 			st.Sockets[last].Count += n
 		} else {
 			st.Sockets = append(st.Sockets, ledger.Drop{Where: where, Count: n})
 		}
+	}
+	for _, q := range c.queues {
+		st.QueueFull += q.full.Load()
 	}
 	st.SinkErrors, st.LostRecords = c.sinkErrors.Load(), c.lostRecords.Load()
 	return st

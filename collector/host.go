@@ -172,7 +172,7 @@ func (c *Collector) writeLedger(last bool) {
 	now := uint64(c.o.Now().UnixMilli())
 	for _, s := range c.sockets {
 		dropped := s.dropped.Load()
-		book.kernelDrops(now, s.conn.LocalAddr().String(), dropped-s.told)
+		book.kernelDrops(now, s.addr.String(), dropped-s.told)
 		s.told = dropped
 	}
 	book.alive(c.lastSign, now)

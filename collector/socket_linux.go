@@ -32,14 +32,17 @@ type mmsghdr struct {
 }
 
 // A socket receives many datagrams with one system call. Its messages are valid
-// until the next read. It is used by one goroutine; wake and dropped by any.
+// until the next read. It is used by one goroutine; dropped by any.
+//
+// Its descriptor blocks, and the runtime's poller does not know it: the poller
+// would be woken for every datagram, although a thousand are read at a time.
 type socket struct {
-	conn     *net.UDPConn
-	raw      syscall.RawConn
-	deadline time.Time
-	dropped  atomic.Uint64 // datagrams the kernel dropped for want of room
-	granted  int           // bytes of receive buffer; 0: not known
-	told     uint64        // of dropped, as the ledger knows; the keeper\'s
+	fd      int
+	addr    net.Addr
+	wait    time.Duration // of a read, as the system knows it
+	dropped atomic.Uint64 // datagrams the kernel dropped for want of room
+	granted int           // bytes of receive buffer; 0: not known
+	told    uint64        // of dropped, as the ledger knows; the keeper's
 
 	headers  [messagesPerRead]mmsghdr
 	iovecs   [messagesPerRead]unix.Iovec
@@ -47,12 +50,7 @@ type socket struct {
 	controls [messagesPerRead][controlSpace]byte
 	buffers  []byte
 	overflow uint32 // SO_RXQ_OVFL as last seen
-
-	count int           // result of receive
-	errno syscall.Errno // result of receive
-	poll  func(fd uintptr) bool
-	once  func(fd uintptr)
-	woken atomic.Bool
+	count    int    // messages of the last read
 }
 
 // openSocket binds a UDP socket. An address without a host takes both families.
@@ -76,9 +74,9 @@ func openSocket(addr string, receiveBuffer int, share bool) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: conn.(*net.UDPConn), buffers: make([]byte, messagesPerRead*maxDatagram)}
-	if s.raw, err = s.conn.SyscallConn(); err != nil {
-		conn.Close()
+	defer conn.Close() // the duplicate keeps the socket
+	s := &socket{addr: conn.LocalAddr(), buffers: make([]byte, messagesPerRead*maxDatagram)}
+	if s.fd, err = duplicate(conn.(*net.UDPConn)); err != nil {
 		return nil, err
 	}
 	for i := range s.headers {
@@ -90,80 +88,100 @@ func openSocket(addr string, receiveBuffer int, share bool) (*socket, error) {
 		h.Name = (*byte)(unsafe.Pointer(&s.names[i]))
 		h.Control = &s.controls[i][0]
 	}
-	// Made once: a closure for each read would be an allocation for each read.
-	s.poll = func(fd uintptr) bool { s.receive(fd); return s.errno != unix.EAGAIN && s.errno != unix.EINTR }
-	s.once = func(fd uintptr) {
-		for s.errno = unix.EINTR; s.errno == unix.EINTR; {
-			s.receive(fd)
-		}
+	// The kernel tells twice what it was asked for, to count its own overhead.
+	if n, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+		s.granted = n / 2
 	}
-	_ = s.raw.Control(func(fd uintptr) {
-		// The kernel tells twice what it was asked for, to count its own overhead.
-		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
-			s.granted = n / 2
-		}
-	})
 	return s, nil
 }
 
-// receive takes what is there, without waiting.
-func (s *socket) receive(fd uintptr) {
+// duplicate returns another descriptor of a connection, one that blocks.
+func duplicate(conn *net.UDPConn) (fd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	controlErr := raw.Control(func(of uintptr) {
+		if fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			err = unix.SetNonblock(fd, false)
+		}
+	})
+	if err = errors.Join(controlErr, os.NewSyscallError("dup", err)); err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// close gives the port up. No read may be under way.
+func (s *socket) close() {
+	if s.fd >= 0 {
+		_ = unix.Close(s.fd)
+		s.fd = -1
+	}
+}
+
+// receive takes what is there. Unless flags say otherwise it waits for a first
+// message.
+func (s *socket) receive(flags uintptr) syscall.Errno {
 	for i := range s.headers {
 		s.headers[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		s.headers[i].hdr.SetControllen(controlSpace)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.headers[0])),
-		messagesPerRead, unix.MSG_DONTWAIT, 0, 0)
-	s.count, s.errno = int(n), errno
-	if errno != 0 {
-		s.count = 0
-		return
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.headers[0])),
+		messagesPerRead, flags, 0, 0)
+	s.count = 0
+	if errno == 0 {
+		s.count = int(n)
+		s.noteDrops()
 	}
-	s.noteDrops()
+	return errno
 }
+
+// A socket that was read to its end rests a little, if its buffer is large
+// enough for what may come meanwhile: to be woken costs more than to read.
+const (
+	restFor    = time.Millisecond
+	restBuffer = 1 << 20 // bytes
+)
+
+// longestRead is how long a read waits at most; the end of Run waits for it.
+const longestRead = 100 * time.Millisecond
 
 // read waits for datagrams for at most about the given time and returns how
 // many there are, 0 after that time.
 func (s *socket) read(wait time.Duration) (int, error) {
-	// The deadline is moved only when it has passed: setting it costs as much as
-	// a small read.
-	if now := time.Now(); !now.Before(s.deadline) {
-		s.deadline = now.Add(wait)
-		if err := s.conn.SetReadDeadline(s.deadline); err != nil {
-			return 0, err
+	if wait = min(wait, longestRead); wait != s.wait {
+		limit := unix.NsecToTimeval(wait.Nanoseconds())
+		if err := unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
+			return 0, os.NewSyscallError("setsockopt", err)
 		}
-		if s.woken.Load() {
-			return 0, nil
-		}
+		s.wait = wait
 	}
-	err := s.raw.Read(s.poll)
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.deadline = time.Time{}
+	if s.count > 0 && s.count < messagesPerRead && s.granted >= restBuffer {
+		time.Sleep(restFor)
+	}
+	switch errno := s.receive(unix.MSG_WAITFORONE); errno {
+	case 0, unix.EINTR:
+		return s.count, nil
+	case unix.EAGAIN:
+		s.askDrops()
 		return 0, nil
-	case err != nil:
-		return 0, err
-	case s.errno == unix.ENOBUFS || s.errno == unix.ENOMEM: // the system is short of memory, for now
+	case unix.ENOBUFS, unix.ENOMEM: // the system is short of memory, for now
 		time.Sleep(10 * time.Millisecond)
 		return 0, nil
-	case s.errno != 0:
-		return 0, os.NewSyscallError("recvmmsg", s.errno)
+	default:
+		return 0, os.NewSyscallError("recvmmsg", errno)
 	}
-	return s.count, nil
 }
 
 // drain returns how many datagrams are there now.
 func (s *socket) drain() int {
-	if s.raw.Control(s.once) != nil {
-		return 0
+	for s.receive(unix.MSG_DONTWAIT) == unix.EINTR {
+	}
+	if s.count == 0 {
+		s.askDrops()
 	}
 	return s.count
-}
-
-// wake ends a read that waits.
-func (s *socket) wake() {
-	s.woken.Store(true)
-	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
 // message returns the source and the bytes of a datagram of the last read.
@@ -194,7 +212,23 @@ func (s *socket) noteDrops() {
 		return
 	}
 	at := unix.CmsgLen(0)
-	now := binary.NativeEndian.Uint32(s.controls[s.count-1][at : at+4])
-	s.dropped.Add(uint64(now - s.overflow)) // the kernel's count has 32 bits and wraps
-	s.overflow = now
+	s.noteCount(binary.NativeEndian.Uint32(s.controls[s.count-1][at : at+4]))
+}
+
+// noteCount takes over the kernel's count, which has 32 bits and wraps.
+func (s *socket) noteCount(drops uint32) {
+	s.dropped.Add(uint64(drops - s.overflow))
+	s.overflow = drops
+}
+
+// askDrops asks the kernel for its count: no datagram may come to bring it.
+func (s *socket) askDrops() {
+	const drops = 8 // the place of the count among those of SO_MEMINFO
+	var info [drops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno == 0 && size == uint32(unsafe.Sizeof(info)) { // kernels before 4.12 do not know it
+		s.noteCount(info[drops])
+	}
 }

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// longestRead is how long a read waits at most; the end of Run waits for it.
+const longestRead = 100 * time.Millisecond
+
 // reusePort says that several sockets can share a port. Elsewhere than on Linux
 // the option exists but does not spread the datagrams.
 const reusePort = false
@@ -19,10 +22,10 @@ const reusePort = false
 // A socket receives datagrams one by one. On Linux there is a faster one.
 type socket struct {
 	conn    *net.UDPConn
+	addr    net.Addr
 	dropped atomic.Uint64 // always 0: not told by the system
 	granted int           // bytes of receive buffer; 0: not known
-	told    uint64        // of dropped, as the ledger knows; the keeper\'s
-	woken   atomic.Bool
+	told    uint64        // of dropped, as the ledger knows; the keeper's
 	buffer  []byte
 	length  int
 	src     netip.AddrPort
@@ -33,7 +36,7 @@ func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: conn.(*net.UDPConn), buffer: make([]byte, maxDatagram)}
+	s := &socket{conn: conn.(*net.UDPConn), addr: conn.LocalAddr(), buffer: make([]byte, maxDatagram)}
 	for size := receiveBuffer; size >= 1<<16; size /= 2 { // the system refuses what is too much
 		if s.conn.SetReadBuffer(size) == nil {
 			s.granted = size
@@ -44,11 +47,9 @@ func openSocket(addr string, receiveBuffer int, _ bool) (*socket, error) {
 }
 
 func (s *socket) read(wait time.Duration) (int, error) {
+	wait = min(wait, longestRead)
 	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return 0, err
-	}
-	if s.woken.Load() {
-		return 0, nil
 	}
 	return s.receive()
 }
@@ -76,9 +77,6 @@ func (s *socket) drain() int {
 	return n
 }
 
-func (s *socket) wake() {
-	s.woken.Store(true)
-	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
-}
+func (s *socket) close() { _ = s.conn.Close() }
 
 func (s *socket) message(int) (netip.AddrPort, []byte) { return s.src, s.buffer[:s.length] }

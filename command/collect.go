@@ -350,21 +350,25 @@ func listenText(scheme string, addr net.Addr) string {
 	return text + " (UDP)"
 }
 
-// reportEvery logs one line of what arrived in each period.
+// reportEvery logs one line of what arrived in each period, and of what came
+// after the last.
 func reportEvery(ctx context.Context, log *slog.Logger, c *collector.Collector, period time.Duration) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	before := c.Stats()
-	for {
+	before, since := c.Stats(), time.Now()
+	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
-			return nil
+			ended = true
 		case <-ticker.C:
 		}
 		now := c.Stats()
-		report(log, before, now, period)
-		before = now
+		if !ended || now.Total.Datagrams > before.Total.Datagrams || now.KernelDrops > before.KernelDrops {
+			report(log, before, now, time.Since(since))
+		}
+		before, since = now, time.Now()
 	}
+	return nil
 }
 
 // report logs what arrived between two readings of the counters.
@@ -392,6 +396,9 @@ func report(log *slog.Logger, before, now collector.Stats, period time.Duration)
 	}
 	if waiting := now.Total.SetsWaiting; waiting > 0 {
 		attrs = append(attrs, "sets_waiting_for_template", waiting)
+	}
+	if full := now.QueueFull - before.QueueFull; full > 0 {
+		attrs = append(attrs, "queue_full", full)
 	}
 	if lost := now.LostRecords - before.LostRecords; lost > 0 {
 		attrs = append(attrs, "records_not_stored", lost)

@@ -134,6 +134,10 @@ func runGenerate(ctx context.Context, std *Std, o generateOptions) error {
 		humanCount(uint64(stats.Bytes)), showMS(stats.First), showMS(stats.Last)); err != nil {
 		return err
 	}
+	if got := float64(stats.Records) / stats.Elapsed.Seconds(); o.file == "" && ctx.Err() == nil &&
+		stats.Elapsed > time.Second && got < 0.95*float64(o.traffic.Rate) {
+		fmt.Fprintf(std.Err, "weir: sent %.0f records a second, not %d: this machine is not fast enough, or busy\n", got, o.traffic.Rate)
+	}
 	return ctx.Err()
 }
 

@@ -73,6 +73,7 @@ func runImport(ctx context.Context, std *Std, o importOptions) error {
 	if err := files.check(); err != nil {
 		return err
 	}
+	limitMemory(std.Getenv, systemMemory())
 	b, err := openBackend(ctx, o.dir, modeCreate, std)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // importRows is how many rows an import gathers before it stores them.
-const importRows = 16 << 10
+const importRows = 4 << 10
 
 // An importer decodes captures into a store, by the same code that decodes
 // datagrams from the network.
@@ -106,8 +106,12 @@ func (im *importer) flush() error {
 	if im.batch.Len() == 0 {
 		return nil
 	}
-	for _, ms := range im.batch.Num(flow.Received) {
-		im.hours[store.HourOf(ms)] = true
+	var last store.Hour
+	for i, ms := range im.batch.Num(flow.Received) {
+		if h := store.HourOf(ms); i == 0 || h != last {
+			im.hours[h] = true
+			last = h
+		}
 	}
 	if err := im.store.Append(im.batch); err != nil {
 		return storeFailed{fmt.Errorf("store records: %w", err)}

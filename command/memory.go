@@ -48,11 +48,20 @@ func memTotal() uint64 {
 	return 0
 }
 
-// limitMemory has the collector's garbage collected before the process takes
-// half of the memory, unless GOMEMLIMIT says otherwise.
+// gcPercent is how much garbage there may be, as a percentage of what is in use.
+// The store holds large arrays without pointers, which cost the garbage collector
+// nothing to pass over: to collect twice as often as Go does by itself takes
+// no time that could be measured, and a quarter less memory.
+const gcPercent = 50
+
+// limitMemory has garbage collected before the process takes half of the
+// memory, and more often than usual, unless GOMEMLIMIT and GOGC say otherwise.
 func limitMemory(getenv func(string) string, memory uint64) {
 	if memory > 0 && getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(memory / 2))
+	}
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 }
 

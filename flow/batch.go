@@ -19,6 +19,7 @@ import (
 type Batch struct {
 	n       int
 	size    int // allocated rows per column
+	dirty   int // rows from n to here may hold values of rows that were removed
 	cols    FieldSet
 	nums    [FieldCount][]uint64
 	addrs   [FieldCount][]Addr
@@ -39,12 +40,32 @@ func (b *Batch) Columns() FieldSet { return b.cols }
 // Grow appends n rows with no field present and returns the index of the first.
 // Column slices that were taken before may be stale afterwards.
 func (b *Batch) Grow(n int) int {
+	base := b.grow(n)
+	if hi := min(b.n, b.dirty); base < hi {
+		for f := range b.cols.All {
+			b.clean(f, base, hi)
+		}
+	}
+	return base
+}
+
+// grow is Grow but for removed values, which the new rows may hold.
+func (b *Batch) grow(n int) int {
 	base := b.n
 	b.n += n
 	if b.n > b.size {
 		b.resize(max(2*b.size, b.n))
 	}
 	return base
+}
+
+// clean zeroes the values of rows that were removed.
+func (b *Batch) clean(f Field, lo, hi int) {
+	if f.IsAddr() {
+		clear(b.addrs[f][lo:hi])
+	} else {
+		clear(b.nums[f][lo:hi])
+	}
 }
 
 func (b *Batch) resize(size int) {
@@ -63,19 +84,16 @@ func (b *Batch) resize(size int) {
 // Reset removes all rows and keeps the memory.
 func (b *Batch) Reset() { b.Truncate(0) }
 
-// Truncate removes the rows from n on.
+// Truncate removes the rows from n on. Their values are zeroed when the memory is
+// used again: that is near the cache then, and often written anyway.
 func (b *Batch) Truncate(n int) {
 	if n >= b.n {
 		return
 	}
 	for f := range b.cols.All {
-		if f.IsAddr() {
-			clear(b.addrs[f][n:b.n])
-		} else {
-			clear(b.nums[f][n:b.n])
-		}
 		clearBits(b.present[f], n, b.n)
 	}
+	b.dirty = max(b.dirty, b.n)
 	b.n = n
 }
 
@@ -213,7 +231,13 @@ func (b *Batch) AppendRows(src *Batch, lo, hi int) {
 	if lo < 0 || hi > src.n || lo > hi {
 		panic(fmt.Sprintf("flow: rows %d to %d of a batch of %d", lo, hi, src.n))
 	}
-	base := b.Grow(hi - lo)
+	base := b.grow(hi - lo)
+	dirty := min(b.n, b.dirty)
+	for f := range b.cols.All {
+		if base < dirty && !(src.cols.Has(f) && anyBits(src.present[f], lo, hi)) {
+			b.clean(f, base, dirty)
+		}
+	}
 	for f := range src.cols.All {
 		if !anyBits(src.present[f], lo, hi) {
 			continue

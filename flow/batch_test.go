@@ -43,6 +43,8 @@ func checkBatch(t *testing.T, b *Batch, want []Record) {
 		for row := range want {
 			if want[row].Has(f) {
 				count++
+			} else if !f.IsAddr() && b.GetNum(f, row) != 0 || f.IsAddr() && b.GetAddr(f, row) != (Addr{}) {
+				t.Fatalf("row %d has a value of the absent %s", row, f)
 			}
 		}
 		if got := b.PresentCount(f); got != count {
@@ -73,6 +75,10 @@ func TestBatchKeepsRecords(t *testing.T) {
 					n := rng.IntN(len(want) + 1)
 					b.Truncate(n)
 					want = want[:n]
+				case 2:
+					n := rng.IntN(len(wantOther) + 1)
+					other.Truncate(n)
+					wantOther = wantOther[:n]
 				}
 			}
 			checkBatch(t, b, want)

@@ -33,7 +33,7 @@ func (s bucketBlocks) dictionary(i int, f flow.Field) (dictionary, error) {
 	if !blk.Columns().Has(f) {
 		return nil, nil
 	}
-	d, err := blk.Dict(f)
+	d, err := blk.Values(f)
 	if err != nil {
 		return nil, fmt.Errorf("read dictionary of block %d: %w", i, err)
 	}

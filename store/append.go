@@ -135,9 +135,15 @@ func (s *Store) writeBlock(p *part, blk *encodedBlock) error {
 	return nil
 }
 
+// newBatch returns a batch with room for size bytes. Pebble keeps the memory of
+// batches for the next ones; by default not of those as large as ours.
+func (s *Store) newBatch(size int) *pebble.Batch {
+	return s.db.NewBatchWithSize(size, pebble.WithMaxRetainedSizeBytes(8<<20))
+}
+
 func (s *Store) putBlock(p *part, number int, blk *encodedBlock) error {
 	h := p.hour.hour
-	batch := s.db.NewBatchWithSize(blk.size() + 64*(len(blk.fields)+4))
+	batch := s.newBatch(blk.size() + 64*(len(blk.fields)+4))
 	defer batch.Close()
 	var err error
 	if blk.rows > 0 { // a part whose only segments are damaged has none

@@ -162,6 +162,52 @@ func BenchmarkSeal(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/(float64(b.N)*20*BlockRows), "ns/row")
 }
 
+// BenchmarkDrop drops a sealed bucket of 10 million rows, and waits for its space.
+// The time of an operation is that of Drop; freed-ms is when the disk has the
+// bytes back, counted from its beginning.
+//
+//	go test ./store -run '^$' -bench Drop -benchtime 3x
+func BenchmarkDrop(b *testing.B) {
+	rows := lastBlock(b, true)
+	s := openTest(b, b.TempDir(), Options{FlushEvery: -1})
+	var freed time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		for range 153 {
+			if err := s.Append(rows); err != nil {
+				b.Fatal(err)
+			}
+		}
+		h := s.Buckets()[0].Hour
+		z, err := s.BeginSeal(h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := z.Commit(); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.db.Flush(); err != nil {
+			b.Fatal(err)
+		}
+		full := tableBytes(b, s)
+		b.StartTimer()
+		began := time.Now()
+		if err := s.Drop(h); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		for tableBytes(b, s) > full/10 {
+			if time.Since(began) > time.Minute {
+				b.Fatal("the space is not back after a minute")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		freed += time.Since(began)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(freed.Milliseconds())/float64(b.N), "freed-ms")
+}
+
 // BenchmarkOpen opens a store of 2,160 sealed buckets: 90 days.
 //
 //	go test ./store -run '^$' -bench Open -benchtime 3x

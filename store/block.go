@@ -39,7 +39,7 @@ type rowSource interface {
 	num(f flow.Field, dst []uint64) error
 	addr(f flow.Field, dst []flow.Addr) error
 	present(f flow.Field, dst []uint64) ([]uint64, error)
-	dict(f flow.Field, old *Dict) (*Dict, error)
+	dict(f flow.Field, old *Dict, codes bool) (*Dict, error)
 }
 
 // A Block is up to BlockRows rows of one bucket. Its header is read; columns
@@ -146,16 +146,22 @@ func (b *Block) Present(f flow.Field, dst []uint64) ([]uint64, error) {
 
 // Dict returns the column as a dictionary; nil if the block has no such column
 // or stores it otherwise. Columns of addresses and ports always have one.
-func (b *Block) Dict(f flow.Field) (*Dict, error) { return b.DictIn(f, nil) }
+func (b *Block) Dict(f flow.Field) (*Dict, error) { return b.dict(f, nil, true) }
 
 // DictIn is Dict in the memory of a dictionary that is no longer used: of
 // another block, since what this one has read may be needed again. It may be
 // nil.
-func (b *Block) DictIn(f flow.Field, old *Dict) (*Dict, error) {
+func (b *Block) DictIn(f flow.Field, old *Dict) (*Dict, error) { return b.dict(f, old, true) }
+
+// Values is Dict for who wants the distinct values only, which are a small part
+// of the column's decoding. Codes and Rows of the result may not be called.
+func (b *Block) Values(f flow.Field) (*Dict, error) { return b.dict(f, nil, false) }
+
+func (b *Block) dict(f flow.Field, old *Dict, codes bool) (*Dict, error) {
 	if !b.columns.Has(f) {
 		return nil, nil
 	}
-	d, err := b.src.dict(f, old)
+	d, err := b.src.dict(f, old, codes)
 	if err != nil {
 		return nil, b.damage(f, err)
 	}

@@ -82,18 +82,69 @@ func (e *encoder) stream(dst, data []byte) []byte {
 	if len(data) < smallStream {
 		return append(append(dst, codecRaw), data...)
 	}
-	switch e.chooseCodec(data) {
+	c := e.remembered(len(data))
+	if c.left > 0 {
+		if out, ok := e.pack(dst, c.codec, data); ok && float64(len(out)-len(dst)) < c.ratio*float64(len(data)) {
+			c.left--
+			return out
+		}
+	}
+	codec := e.chooseCodec(data)
+	out, ok := e.pack(dst, codec, data)
+	if !ok {
+		codec = codecRaw
+		out = append(append(dst, codecRaw), data...)
+	}
+	*c = choice{codec: codec, left: trustFor, ratio: 1.02 * float64(len(out)-len(dst)) / float64(len(data))}
+	if codec == codecRaw { // of which nothing tells that it no longer serves
+		c.left = 0
+	}
+	return out
+}
+
+// pack appends data as a stream of the given codec. It reports whether that is
+// worth its while, and possible.
+func (e *encoder) pack(dst []byte, codec byte, data []byte) ([]byte, bool) {
+	switch codec {
 	case codecZstd:
 		e.packed = e.zstd.EncodeAll(data, e.packed[:0])
 		if len(e.packed) < len(data) {
-			return appendPacked(dst, codecZstd, e.packed)
+			return appendPacked(dst, codecZstd, e.packed), true
 		}
 	case codecHuff0:
 		if out, _, err := huff0.Compress4X(data, &e.huff); err == nil && len(out) < len(data) {
-			return appendPacked(dst, codecHuff0, out)
+			return appendPacked(dst, codecHuff0, out), true
 		}
+	case codecRaw:
+		return append(append(dst, codecRaw), data...), true
 	}
-	return append(append(dst, codecRaw), data...)
+	return dst, false
+}
+
+// A choice is the codec that served a stream best when it was last chosen. The
+// same stream of the next block is much like it, and to choose takes as long as
+// to compress.
+type choice struct {
+	codec byte
+	left  int     // blocks that may rely on it yet
+	ratio float64 // more than this of the bytes, and it is chosen anew
+}
+
+const (
+	trustFor   = 15
+	maxChoices = 32 // streams of a column whose choices are kept
+)
+
+// remembered returns the choice for the stream at hand, which has n bytes.
+// Short streams come and go; they share no choice with long ones.
+func (e *encoder) remembered(n int) *choice {
+	at := min(e.streams, maxChoices-1)
+	e.streams++
+	if n < 4096 {
+		e.other = choice{}
+		return &e.other
+	}
+	return &e.choices[e.field][at]
 }
 
 func isConstant(data []byte) bool {
@@ -109,6 +160,13 @@ func appendPacked(dst []byte, codec byte, data []byte) []byte {
 	dst = binary.AppendUvarint(append(dst, codec), uint64(len(data)))
 	return append(dst, data...)
 }
+
+// What compression must gain to be worth its time, on both ways, and how much
+// more than zstd huff0 may take, which is several times faster.
+const (
+	worthwhile = 0.93
+	tie        = 1.15
+)
 
 // chooseCodec guesses the codec that serves data best from a part of it: the
 // entropy of its bytes against what zstd makes of it. huff0 is several times
@@ -133,7 +191,7 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	huff := max(bits, n/8)*scale + huffTable // a bit a symbol at least
 	if bits > 0.75*n && float64(repeats) < n/32 {
 		// As good as random: zstd would find nothing.
-		if huff < 0.98*raw {
+		if huff < worthwhile*raw {
 			return codecHuff0
 		}
 		return codecRaw
@@ -141,9 +199,9 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	e.packed = e.zstd.EncodeAll(sample, e.packed[:0])
 	packed := float64(len(e.packed)) * scale
 	switch {
-	case huff < 0.98*raw && huff <= 1.03*packed:
+	case huff < worthwhile*raw && huff <= tie*packed:
 		return codecHuff0
-	case packed < 0.98*raw:
+	case packed < worthwhile*raw:
 		return codecZstd
 	}
 	return codecRaw

@@ -45,6 +45,10 @@ func (c *addrCoder) find(v []flow.Addr, places []uint16) {
 	clear(slots)
 	found := c.found[:0]
 	for i, a := range v {
+		if i > 0 && a == v[i-1] { // exporters, and much of what they see
+			places[i] = places[i-1]
+			continue
+		}
 		at := hashAddr(a)
 		for {
 			slot := slots[at&slotMask]
@@ -104,9 +108,10 @@ type numCoder struct {
 }
 
 // code returns the distinct values of v, ascending, and fills codes with the
-// place of each in them. The result is good until the next call.
-func (c *numCoder) code(v []uint64, codes []uint16) []uint64 {
-	if rangeOf(v).hi >= BlockRows {
+// place of each in them. r is the range of v. The result is good until the next
+// call.
+func (c *numCoder) code(v []uint64, r valueRange, codes []uint16) []uint64 {
+	if r.hi >= BlockRows {
 		return c.codeWide(v, codes)
 	}
 	used, mark := grow(&c.used, BlockRows/64), grow(&c.mark, BlockRows)

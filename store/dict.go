@@ -183,22 +183,33 @@ func (e *encoder) addrDict(dst []byte, values []flow.Addr) []byte {
 
 // dict decodes a dictionary column into dict.
 func (d *decoder) dict(dict *Dict, c *column, isAddr bool, parents parentSource) error {
-	if c.layout != layoutDict {
-		return errCodec
-	}
-	dict.nums, dict.addrs, dict.grouped, dict.postings = dict.nums[:0], dict.addrs[:0], false, false
-	values, src, err := takeBytes(c.body)
+	src, err := d.dictValues(dict, c, isAddr)
 	if err != nil {
 		return err
 	}
-	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
-		return err
-	}
-	if len(values) != 0 {
-		return errTrailing
-	}
 	dict.codes = sized(dict.codes, c.rows)
 	return d.codes(dict.codes, c, dict.n, src, parents)
+}
+
+// dictValues decodes the values of a dictionary column into dict and returns the
+// codes' bytes.
+func (d *decoder) dictValues(dict *Dict, c *column, isAddr bool) (rest []byte, err error) {
+	if c.layout != layoutDict {
+		return nil, errCodec
+	}
+	dict.nums, dict.addrs, dict.codes = dict.nums[:0], dict.addrs[:0], dict.codes[:0]
+	dict.grouped, dict.postings = false, false
+	values, rest, err := takeBytes(c.body)
+	if err != nil {
+		return nil, err
+	}
+	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
+		return nil, err
+	}
+	if len(values) != 0 {
+		return nil, errTrailing
+	}
+	return rest, nil
 }
 
 // codesOnly decodes the codes of a dictionary column, without its values.

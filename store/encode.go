@@ -19,12 +19,20 @@ type encoder struct {
 	huff huff0.Scratch
 
 	order []uint32 // row of the batch at each row of the block; nil: the same
+	runs  []rowRun // the same, by rows that stay together
 
 	// The column at hand, in block order.
 	present []uint64    // bits by row
 	count   int         // bits set
 	values  []uint64    // of the rows that have the field
+	span    valueRange  // of values
 	addrs   []flow.Addr // of the rows that have the field
+	lo, hi  flow.Addr   // the least and the greatest of addrs
+
+	field   flow.Field                          // the column at hand
+	streams int                                 // streams of it so far
+	choices [flow.FieldCount][maxChoices]choice // by column and stream
+	other   choice
 
 	rows         int
 	orderBuf     []uint32
@@ -52,7 +60,7 @@ type encoder struct {
 	top         []uint64
 	symbols     []byte
 	others      []uint64
-	entries     []uint32
+	groups      [parentCount]grouping
 	rank        []uint32
 	entryValues []uint64
 	places      []uint64
@@ -132,14 +140,19 @@ func fieldOrder(s flow.FieldSet) func(yield func(flow.Field) bool) {
 func (e *encoder) sortRows(b *flow.Batch) {
 	e.rows = b.Len()
 	e.order = nil
+	e.forgetEntries()
 	for _, f := range []flow.Field{flow.Exporter, flow.SrcAddr, flow.DstAddr} {
 		e.parents[f] = coded{}
 		if b.PresentCount(f) == 0 {
 			continue
 		}
-		e.gather(b, f)
+		addrs := b.Addr(f) // in the order of the batch, without a copy if all rows have it
+		if e.gatherPresent(b.Present(f), e.rows); e.count < e.rows {
+			e.gather(b, f)
+			addrs = e.addrs
+		}
 		codes := grow(&e.rowCodes[f], e.rows)
-		values := append(e.parentValues[f][:0], e.coder.code(e.addrs[:e.count], codes[:e.count])...)
+		values := append(e.parentValues[f][:0], e.coder.code(addrs, codes[:e.count])...)
 		e.parentValues[f] = values
 		n := len(values)
 		of := column{rows: e.rows, count: e.count, present: e.partial()}
@@ -150,12 +163,30 @@ func (e *encoder) sortRows(b *flow.Batch) {
 	if e.order == nil {
 		return
 	}
+	e.findRuns()
 	for f := range e.parents {
 		if of := e.parents[f]; of.codes != nil {
-			e.sortedCodes[f] = appendRuns(grow(&e.sortedCodes[f], 0), of.codes, e.order)
+			e.sortedCodes[f] = appendRuns(grow(&e.sortedCodes[f], 0), of.codes, e.runs)
 			e.parents[f].codes = e.sortedCodes[f]
 		}
 	}
+}
+
+// A rowRun is rows of the batch that follow one another in the block too. Rows
+// of a datagram stay together, so that most of the order is runs.
+type rowRun struct{ from, n uint32 }
+
+func (e *encoder) findRuns() {
+	runs := e.runs[:0]
+	for i := 0; i < len(e.order); {
+		from, j := e.order[i], i+1
+		for j < len(e.order) && e.order[j] == from+uint32(j-i) {
+			j++
+		}
+		runs = append(runs, rowRun{from, uint32(j - i)})
+		i = j
+	}
+	e.runs = runs
 }
 
 // sortByExporter finds the order that brings the rows of each exporter together,
@@ -186,12 +217,17 @@ func (e *encoder) sortByExporter() {
 
 // gather brings one column into block order, without its absent rows.
 func (e *encoder) gather(b *flow.Batch, f flow.Field) {
+	e.field, e.streams = f, 0
 	e.gatherPresent(b.Present(f), b.Len())
-	if f.IsAddr() {
-		e.addrs = gatherRows(grow(&e.addrs, 0), b.Addr(f), e.order, e.present, e.count)
-	} else {
-		e.values = gatherRows(grow(&e.values, 0), b.Num(f), e.order, e.present, e.count)
+	switch {
+	case f.IsAddr() && e.parents[f].codes != nil: // its codes are in order already
+		return
+	case f.IsAddr():
+		e.addrs = gatherRows(grow(&e.addrs, 0), b.Addr(f), e)
+		return
 	}
+	e.values = gatherRows(grow(&e.values, 0), b.Num(f), e)
+	e.span = rangeOf(e.values)
 }
 
 func (e *encoder) gatherPresent(words []uint64, rows int) {
@@ -210,18 +246,19 @@ func (e *encoder) gatherPresent(words []uint64, rows int) {
 	}
 }
 
-func gatherRows[T any](dst, src []T, order []uint32, present []uint64, count int) []T {
+// gatherRows appends what is present of src, in the order of e.
+func gatherRows[T any](dst, src []T, e *encoder) []T {
 	switch {
-	case count == len(src) && order == nil:
+	case e.count == len(src) && e.order == nil:
 		return append(dst, src...)
-	case count == len(src):
-		return appendRuns(dst, src, order)
+	case e.count == len(src):
+		return appendRuns(dst, src, e.runs)
 	}
-	for w, word := range present {
+	for w, word := range e.present {
 		for ; word != 0; word &= word - 1 {
 			row := w<<6 + bits.TrailingZeros64(word)
-			if order != nil {
-				row = int(order[row])
+			if e.order != nil {
+				row = int(e.order[row])
 			}
 			dst = append(dst, src[row])
 		}
@@ -229,47 +266,20 @@ func gatherRows[T any](dst, src []T, order []uint32, present []uint64, count int
 	return dst
 }
 
-// appendRuns appends src in order. Rows of a datagram stay together, so most of
-// the order is runs.
-func appendRuns[T any](dst, src []T, order []uint32) []T {
-	for i := 0; i < len(order); {
-		first := order[i]
-		j := i + 1
-		for j < len(order) && order[j] == first+uint32(j-i) {
-			j++
-		}
-		dst = append(dst, src[first:first+uint32(j-i)]...)
-		i = j
+// appendRuns appends src in the order of runs.
+func appendRuns[T any](dst, src []T, runs []rowRun) []T {
+	for _, r := range runs {
+		dst = append(dst, src[r.from:r.from+r.n]...)
 	}
 	return dst
 }
 
 // stat sums up the column at hand.
 func (e *encoder) stat(f flow.Field) Stat {
-	s := Stat{Present: e.count}
-	if !f.IsAddr() {
-		r := rangeOf(e.values[:e.count])
-		s.MinNum, s.MaxNum = r.lo, r.hi
-		return s
+	if f.IsAddr() {
+		return Stat{Present: e.count, MinAddr: e.lo, MaxAddr: e.hi}
 	}
-	s.MinAddr, s.MaxAddr = minMaxAddr(e.addrs[:e.count])
-	return s
-}
-
-func minMaxAddr(v []flow.Addr) (lo, hi flow.Addr) {
-	if len(v) == 0 {
-		return lo, hi
-	}
-	lo, hi = v[0], v[0]
-	for _, a := range v[1:] {
-		if a.Less(lo) {
-			lo = a
-		}
-		if hi.Less(a) {
-			hi = a
-		}
-	}
-	return lo, hi
+	return Stat{Present: e.count, MinNum: e.span.lo, MaxNum: e.span.hi}
 }
 
 // column appends the layout, presence and body of the column at hand.
@@ -278,18 +288,20 @@ func (e *encoder) column(dst []byte, f flow.Field, has flow.FieldSet) []byte {
 	case f.IsAddr():
 		dst = e.presence(append(dst, layoutDict), e.rows)
 		values, codes := e.codeAddrs(f)
+		e.lo, e.hi = values[0], values[len(values)-1]
 		e.dictBody = e.addrDict(e.dictBody[:0], values)
-		return e.dictColumn(dst, f, codes)
+		return e.dictColumn(dst, f, codes, len(values))
 	case isPosting(f):
 		dst = e.presence(append(dst, layoutDict), e.rows)
 		codes := grow(&e.codes, e.count)
-		e.dictBody = e.numDict(e.dictBody[:0], e.numCoder.code(e.values[:e.count], codes))
-		return e.dictColumn(dst, f, codes)
+		values := e.numCoder.code(e.values, e.span, codes)
+		e.dictBody = e.numDict(e.dictBody[:0], values)
+		return e.dictColumn(dst, f, codes, len(values))
 	case other != 0:
 		dst = e.presence(append(dst, layoutAgainst), e.rows)
-		return e.against(append(dst, byte(other)), e.values[:e.count], e.clock[other])
+		return e.against(append(dst, byte(other)), e.values, e.clock[other])
 	}
-	return e.valuesOf(e.presence(append(dst, layoutNumbers), e.rows), f, e.values[:e.count])
+	return e.valuesOf(e.presence(append(dst, layoutNumbers), e.rows), f, e.values, e.span)
 }
 
 // codeAddrs returns the dictionary and the codes of the column at hand; those of
@@ -299,32 +311,41 @@ func (e *encoder) codeAddrs(f flow.Field) (values []flow.Addr, codes []uint16) {
 	if e.parents[f].codes == nil {
 		return e.coder.code(e.addrs[:e.count], codes), codes
 	}
-	gatherRows(codes[:0], e.parents[f].codes, nil, e.present, e.count)
+	if e.count == e.rows {
+		return e.parentValues[f], e.parents[f].codes
+	}
+	codes = codes[:0]
+	for w, word := range e.present {
+		for ; word != 0; word &= word - 1 {
+			codes = append(codes, e.parents[f].codes[w<<6+bits.TrailingZeros64(word)])
+		}
+	}
 	return e.parentValues[f], codes
 }
 
-// dictColumn appends the dictionary in e.dictBody and codes.
-func (e *encoder) dictColumn(dst []byte, f flow.Field, codes []uint16) []byte {
+// dictColumn appends the dictionary in e.dictBody, of n values, and codes.
+func (e *encoder) dictColumn(dst []byte, f flow.Field, codes []uint16, n int) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.dictBody)))
 	dst = append(dst, e.dictBody...)
 	wide := grow(&e.wide, len(codes))
 	for i, code := range codes {
 		wide[i] = uint64(code)
 	}
-	return e.valuesOf(dst, f, wide)
+	return e.valuesOf(dst, f, wide, valueRange{0, uint64(n - 1)}) // each occurs
 }
 
-// valuesOf appends numbers of field f, by a parent if that is smaller.
-func (e *encoder) valuesOf(dst []byte, f flow.Field, v []uint64) []byte {
+// valuesOf appends numbers of field f, whose range is r, by a parent if that is
+// smaller.
+func (e *encoder) valuesOf(dst []byte, f flow.Field, v []uint64, r valueRange) []byte {
 	if candidateParents(f) != nil && len(v) >= estimateFrom {
 		e.sample = takeSample(e.sample[:0], v)
-		if plain := e.estimate(e.sample, rangeOf(v)); plain*float64(len(v)) > 32 {
+		if plain := e.estimate(e.sample, r); plain*float64(len(v)) > 32 {
 			if out, ok := e.byParent(dst, f, v, plain); ok {
 				return out
 			}
 		}
 	}
-	return e.numbers(dst, v)
+	return e.numbersIn(dst, v, r)
 }
 
 // against appends the differences of v from another column of times.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 )
 
@@ -57,6 +58,10 @@ func lockError(dir string, err error) error {
 	return fmt.Errorf("%w: %s: stop that process, or let it answer (%v)", ErrInUse, dir, err)
 }
 
+// maxOpenTables is how many times the memtable is written out, about, before what
+// it became is merged.
+const maxOpenTables = 10
+
 // pebbleOptions sets Pebble up for few, large, compressed values that are written
 // once and dropped by range.
 func (s *Store) pebbleOptions() *pebble.Options {
@@ -67,13 +72,20 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Cache:                       s.cache,
 		MemTableSize:                s.opts.MemTableSize,
 		MemTableStopWritesThreshold: 4,
-		Logger:                      pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
-		EventListener:               s.events(),
+		// Sealing takes an hour's tables away within the hour, so that merging them
+		// before is mostly in vain; filters keep reads from paying for their number.
+		L0CompactionThreshold: maxOpenTables,
+		L0StopWritesThreshold: 4 * maxOpenTables,
+		Logger:                pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
+		EventListener:         s.events(),
 	}
 	o.Experimental.SpanPolicyFunc = ownTables
 	for i := range o.Levels {
 		// Values are compressed by column already.
 		o.Levels[i].Compression = func() *block.CompressionProfile { return block.NoCompression }
+		// A table without the key is passed over; else each that spans it would have
+		// the value next to it read, some hundred kilobytes.
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return o
 }

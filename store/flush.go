@@ -1,20 +1,10 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"weir/flow"
 )
-
-// A segment is rows of a part on their way to a tail key.
-type segment struct {
-	part *part
-	from int // first row
-	rows *flow.Batch
-}
 
 // Flush makes every row that was appended, and every state value that was put,
 // before the call durable: it returns once they are on disk.
@@ -65,34 +55,44 @@ func (s *Store) writeTails() (dirty bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	batch := s.db.NewBatch()
-	defer batch.Close()
-	sizes := make([]int, len(segments))
-	var value []byte
-	for i, g := range segments {
-		value = appendTail(value[:0], g.rows)
-		sizes[i] = len(value)
-		err = errors.Join(err, batch.Set(tailKey(g.part.hour.hour, g.part.id, g.from), value, nil))
+	s.tailBuf = s.tailBuf[:0]
+	for i := range segments {
+		from := len(s.tailBuf)
+		s.tailBuf = appendTail(s.tailBuf, &segments[i])
+		segments[i].value = s.tailBuf[from:]
 	}
-	if err == nil && len(segments) > 0 {
-		err = batch.Commit(pebble.NoSync)
-	}
-	if err != nil {
+	if err := s.putTails(segments, len(s.tailBuf)); err != nil {
 		return false, fmt.Errorf("write tail segments: %w", err)
 	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, g := range segments {
-		g.part.flushed = g.from + g.rows.Len()
-		g.part.tails += int64(sizes[i])
+	for _, g := range segments {
+		g.part.flushed = g.from + g.rows
+		g.part.tails += int64(len(g.value))
 	}
 	dirty = s.dirty || len(segments) > 0
 	s.dirty = false
 	return dirty, nil
 }
 
-// takeSegments copies the rows that are in no segment yet.
+// putTails writes segments whose values have size bytes.
+func (s *Store) putTails(segments []segment, size int) error {
+	if len(segments) == 0 {
+		return nil
+	}
+	batch := s.newBatch(size + 64*len(segments))
+	defer batch.Close()
+	for _, g := range segments {
+		if err := batch.Set(tailKey(g.part.hour.hour, g.part.id, g.from), g.value, nil); err != nil {
+			return err
+		}
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// takeSegments returns the rows that are in no segment yet. They are good while
+// publish is held, which keeps their parts.
 func (s *Store) takeSegments() ([]segment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,13 +102,11 @@ func (s *Store) takeSegments() ([]segment, error) {
 	var out []segment
 	for _, hs := range s.hours {
 		for _, p := range hs.parts() {
-			n := p.batch.Len()
-			if p.flushed == n {
-				continue
+			if n := p.batch.Len(); p.flushed < n {
+				g := segmentOf(p.batch, p.flushed, n)
+				g.part = p
+				out = append(out, g)
 			}
-			rows := flow.NewBatch(n - p.flushed)
-			rows.AppendRows(p.batch, p.flushed, n)
-			out = append(out, segment{part: p, from: p.flushed, rows: rows})
 		}
 	}
 	return out, nil

@@ -52,8 +52,10 @@ const maxNesting = 3
 const estimateFrom = 256
 
 // numbers appends v in the way that seems smallest.
-func (e *encoder) numbers(dst []byte, v []uint64) []byte {
-	r := rangeOf(v)
+func (e *encoder) numbers(dst []byte, v []uint64) []byte { return e.numbersIn(dst, v, rangeOf(v)) }
+
+// numbersIn is numbers of values whose range is r.
+func (e *encoder) numbersIn(dst []byte, v []uint64, r valueRange) []byte {
 	if len(v) < estimateFrom || r.lo == r.hi {
 		return e.planes(dst, v, r)
 	}
@@ -119,7 +121,7 @@ func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
 // An estimate looks at all of a short column and at runs spread over a long one.
 const (
 	sampleRuns  = 16
-	sampleRun   = 384 // values in each
+	sampleRun   = 192 // values in each
 	sampleBytes = 4   // runs of bytes, longer: zstd looks for what comes again
 	sampleByte  = 2048
 )
@@ -253,12 +255,15 @@ func (e *encoder) listTop(count []uint32, n int, lo uint64) {
 	const most = 1<<12 - 1 // all that come as often or more are alike
 	tally := grow(&e.tally, most+1)
 	clear(tally)
+	rare := uint32(max(3, n/8192))
 	for _, c := range count {
-		tally[min(c, most)]++
+		if c > rare { // few do: to count the others, too, would take most of the time
+			tally[min(c, most)]++
+		}
 	}
 	// The least count that is taken, such that 255 values suffice.
 	least, taken := uint32(most), 0
-	for ; least > uint32(max(3, n/8192)); least-- {
+	for ; least > rare; least-- {
 		if taken += int(tally[least]); taken > 255 {
 			break
 		}

@@ -95,6 +95,42 @@ func entriesOf(first, second coded, rows int, present []uint64, out, rank *[]uin
 	return entries, n, true
 }
 
+// A grouping is the entries of a parent for the column at hand: the entry of
+// each value, and the first value of each entry.
+type grouping struct {
+	entries, first []uint32
+	known, ok      bool
+}
+
+// forgetEntries begins a block.
+func (e *encoder) forgetEntries() {
+	for id := range e.groups {
+		e.groups[id].known = false
+	}
+}
+
+// group returns the entries of a parent, which are the same for all columns that
+// every row has.
+func (e *encoder) group(id byte) *grouping {
+	g := &e.groups[0] // no parent's: for columns that some rows lack
+	if e.count == e.rows {
+		g = &e.groups[id]
+	}
+	if g.known && e.count == e.rows {
+		return g
+	}
+	first, second := e.parents[parentFields[id][0]], e.parents[parentFields[id][1]]
+	entries, n, ok := entriesOf(first, second, e.rows, e.partial(), &g.entries, &e.rank)
+	g.known, g.ok = true, ok
+	if ok {
+		at := grow(&g.first, n)
+		for i := len(entries) - 1; i >= 0; i-- {
+			at[entries[i]] = uint32(i)
+		}
+	}
+	return g
+}
+
 // byParent appends v as following from a parent, if one of the candidates seems
 // smaller than plain bytes a value.
 func (e *encoder) byParent(dst []byte, f flow.Field, v []uint64, plain float64) ([]byte, bool) {
@@ -103,11 +139,11 @@ func (e *encoder) byParent(dst []byte, f flow.Field, v []uint64, plain float64) 
 		if second.codes == nil || id > parentDst && (first.codes == nil || first.n <= 2) {
 			continue
 		}
-		entries, n, ok := entriesOf(first, second, e.rows, e.partial(), &e.entries, &e.rank)
-		if !ok {
+		g := e.group(id)
+		if !g.ok {
 			continue
 		}
-		if out, ok := e.byEntries(dst, id, v, entries, n, plain); ok {
+		if out, ok := e.byEntries(dst, id, v, g, plain); ok {
 			return out, true
 		}
 	}
@@ -122,10 +158,11 @@ func (e *encoder) partial() []uint64 {
 	return e.present
 }
 
-func (e *encoder) byEntries(dst []byte, id byte, v []uint64, entries []uint32, n int, plain float64) ([]byte, bool) {
+func (e *encoder) byEntries(dst []byte, id byte, v []uint64, g *grouping, plain float64) ([]byte, bool) {
+	n, entries := len(g.first), g.entries[:len(v)]
 	values := grow(&e.entryValues, n)
-	for i := len(v) - 1; i >= 0; i-- {
-		values[entries[i]] = v[i] // the first of an entry stays
+	for entry, i := range g.first {
+		values[entry] = v[i]
 	}
 	places, others := grow(&e.places, 0), grow(&e.exceptions, 0)
 	last := -1
@@ -134,12 +171,13 @@ func (e *encoder) byEntries(dst []byte, id byte, v []uint64, entries []uint32, n
 			places = append(places, uint64(i-last-1))
 			others = append(others, x)
 			last = i
+			if len(others) > len(v)/16 {
+				e.places, e.exceptions = places, others
+				return dst, false
+			}
 		}
 	}
 	e.places, e.exceptions = places, others
-	if len(others) > len(v)/16 {
-		return dst, false
-	}
 	// Each exception costs about its value and two bytes for its place.
 	e.sample = takeSample(e.sample[:0], values)
 	if e.estimate(e.sample, rangeOf(values))*float64(n)+float64(3*len(others)) > plain*float64(len(v)) {

@@ -79,15 +79,31 @@ func (s *snapshot) copyColumn(f flow.Field) *snapColumn {
 	if n&63 != 0 {
 		c.present[len(c.present)-1] &= 1<<(n&63) - 1
 	}
-	var present encoder // for its presence and statistics only
-	present.gatherPresent(c.present, n)
+	var e encoder // for its presence and statistics only
+	e.gatherPresent(c.present, n)
 	if f.IsAddr() {
-		present.addrs = gatherRows(nil, c.addrs, nil, c.present, present.count)
+		e.lo, e.hi = minMaxAddr(gatherRows(nil, c.addrs, &e))
 	} else {
-		present.values = gatherRows(nil, c.nums, nil, c.present, present.count)
+		e.span = rangeOf(gatherRows(nil, c.nums, &e))
 	}
-	c.stat = present.stat(f)
+	c.stat = e.stat(f)
 	return c
+}
+
+func minMaxAddr(v []flow.Addr) (lo, hi flow.Addr) {
+	if len(v) == 0 {
+		return lo, hi
+	}
+	lo, hi = v[0], v[0]
+	for _, a := range v[1:] {
+		if a.Less(lo) {
+			lo = a
+		}
+		if hi.Less(a) {
+			hi = a
+		}
+	}
+	return lo, hi
 }
 
 func (s *snapshot) stat(f flow.Field) (Stat, error) {
@@ -124,7 +140,7 @@ func (s *snapshot) present(f flow.Field, dst []uint64) ([]uint64, error) {
 	return dst, nil
 }
 
-func (s *snapshot) dict(f flow.Field, _ *Dict) (*Dict, error) {
+func (s *snapshot) dict(f flow.Field, _ *Dict, _ bool) (*Dict, error) {
 	if !f.IsAddr() && !isPosting(f) {
 		return nil, nil
 	}
@@ -142,13 +158,16 @@ func newDict(f flow.Field, c *snapColumn) *Dict {
 		of.present = c.present
 	}
 	d := &Dict{postings: isPosting(f), codes: make([]uint16, of.rows)}
+	var e encoder // to gather only
+	e.gatherPresent(c.present, of.rows)
 	if f.IsAddr() {
 		var coder addrCoder
-		d.addrs = coder.code(gatherRows(nil, c.addrs, nil, c.present, of.count), d.codes[:of.count])
+		d.addrs = coder.code(gatherRows(nil, c.addrs, &e), d.codes[:of.count])
 		d.n = len(d.addrs)
 	} else {
 		var coder numCoder
-		d.nums = coder.code(gatherRows(nil, c.nums, nil, c.present, of.count), d.codes[:of.count])
+		nums := gatherRows(nil, c.nums, &e)
+		d.nums = coder.code(nums, rangeOf(nums), d.codes[:of.count])
 		d.n = len(d.nums)
 	}
 	spread(d.codes, &of, uint16(d.n))

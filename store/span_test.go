@@ -84,7 +84,7 @@ func checkTables(t *testing.T, s *Store) {
 }
 
 // tableBytes returns the size of all tables on disk.
-func tableBytes(t *testing.T, s *Store) (total uint64) {
+func tableBytes(t testing.TB, s *Store) (total uint64) {
 	t.Helper()
 	names, err := s.opts.FS.List(s.dir)
 	if err != nil {

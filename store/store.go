@@ -68,7 +68,8 @@ type Store struct {
 	dirty   bool    // something was written without a sync
 	closed  bool
 
-	flushing sync.Mutex // one Flush at a time
+	flushing sync.Mutex // one Flush at a time; guards tailBuf
+	tailBuf  []byte     // memory of the last segments
 	writers  sync.WaitGroup
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -172,10 +173,33 @@ func (s *Store) Close() error {
 	for v := range views {
 		err = errors.Join(err, v.shut())
 	}
+	s.settle()
 	if err := errors.Join(err, s.release()); err != nil {
 		return fmt.Errorf("close %s: %w", s.dir, err)
 	}
 	return nil
+}
+
+// settleFor bounds settle: on a full disk Pebble tries to write for ever.
+const settleFor = 10 * time.Second
+
+// settle has the memtable written out. Tables that a seal put in place count
+// only once the memtable before them is on disk, and until then the disk holds
+// what they replace, too. Nothing is lost without: the log has it.
+func (s *Store) settle() {
+	if s.opts.ReadOnly {
+		return
+	}
+	written, err := s.db.AsyncFlush()
+	if err != nil {
+		s.opts.Logger.Warn("write out what the log has", "err", err)
+		return
+	}
+	select {
+	case <-written:
+	case <-time.After(settleFor):
+		s.opts.Logger.Warn("the log is left to be read at the next start", "reason", "writing takes too long")
+	}
 }
 
 // markClosed lets nothing new begin, waits for what has begun on Pebble, and

@@ -63,13 +63,18 @@ func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err err
 	return out, err
 }
 
-func (s *storedBlock) dict(f flow.Field, old *Dict) (dict *Dict, err error) {
+func (s *storedBlock) dict(f flow.Field, old *Dict, codes bool) (dict *Dict, err error) {
 	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
 		if c.layout != layoutDict {
 			return nil
 		}
 		if old == nil {
 			old = new(Dict)
+		}
+		if !codes {
+			dict = old
+			_, err = d.dictValues(dict, c, f.IsAddr())
+			return err
 		}
 		if err = d.dict(old, c, f.IsAddr(), parents); err != nil {
 			return err

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -25,57 +26,112 @@ import (
 // IPv4 or absent.
 const tailFormat = 1
 
-// appendTail appends all rows of b as a tail segment.
-func appendTail(dst []byte, b *flow.Batch) []byte {
+// A segment is rows of a part on their way to a tail key. The values are the
+// part's own memory: rows that were appended do not change. A word of presence
+// may have rows to come in it, so presence is a copy.
+type segment struct {
+	part    *part
+	from    int // first row
+	rows    int
+	columns []segmentColumn
+	value   []byte // once it is encoded
+}
+
+type segmentColumn struct {
+	field   flow.Field
+	nums    []uint64
+	addrs   []flow.Addr
+	present []byte
+}
+
+// segmentOf returns the rows lo to hi-1 of b.
+func segmentOf(b *flow.Batch, lo, hi int) segment {
+	g := segment{from: lo, rows: hi - lo}
+	for f := range b.Columns().All {
+		c := segmentColumn{field: f, present: bitmapOf(b.Present(f), lo, hi)}
+		switch {
+		case c.present == nil:
+			continue
+		case f.IsAddr():
+			c.addrs = b.Addr(f)[lo:hi]
+		default:
+			c.nums = b.Num(f)[lo:hi]
+		}
+		g.columns = append(g.columns, c)
+	}
+	return g
+}
+
+// bitmapOf returns the bits lo to hi-1 of words, nil if none is set.
+func bitmapOf(words []uint64, lo, hi int) []byte {
+	out := make([]byte, 0, (hi-lo+63)/64*8)
+	var all uint64
+	for i := lo; i < hi; i += 64 {
+		w := words[i>>6] >> (i & 63)
+		if i&63 != 0 && i>>6+1 < len(words) {
+			w |= words[i>>6+1] << (64 - i&63)
+		}
+		if n := hi - i; n < 64 {
+			w &= 1<<n - 1
+		}
+		all |= w
+		out = binary.LittleEndian.AppendUint64(out, w)
+	}
+	if all == 0 {
+		return nil
+	}
+	return out[:(hi-lo+7)/8]
+}
+
+// appendTail appends g as the value of its key.
+func appendTail(dst []byte, g *segment) []byte {
 	base := len(dst)
 	dst = append(append(dst, make([]byte, 8)...), tailFormat)
-	dst = binary.AppendUvarint(dst, uint64(b.Len()))
-	dst = binary.AppendUvarint(dst, uint64(b.Columns().Len()))
-	for f := range b.Columns().All {
-		present := b.Present(f)
-		if f.IsAddr() {
-			dst = appendTailAddrs(append(dst, byte(f)), b.Addr(f), present)
+	dst = binary.AppendUvarint(dst, uint64(g.rows))
+	dst = binary.AppendUvarint(dst, uint64(len(g.columns)))
+	for i := range g.columns {
+		c := &g.columns[i]
+		dst = append(dst, byte(c.field))
+		if c.field.IsAddr() {
+			dst = appendTailAddrs(dst, c)
 		} else {
-			dst = appendTailNums(append(dst, byte(f)), b.Num(f), present)
+			dst = appendTailNums(dst, c)
 		}
 	}
 	binary.BigEndian.PutUint64(dst[base:], xxhash.Sum64(dst[base+8:]))
 	return dst
 }
 
-func appendBitmap(dst []byte, words []uint64, rows int) []byte {
-	base := len(dst)
-	for _, w := range words {
-		dst = binary.LittleEndian.AppendUint64(dst, w)
-	}
-	return dst[:base+(rows+7)/8]
-}
-
-func appendTailNums(dst []byte, v []uint64, present []uint64) []byte {
+func appendTailNums(dst []byte, c *segmentColumn) []byte {
 	var all uint64
-	for _, x := range v {
+	for _, x := range c.nums {
 		all |= x
 	}
 	width := (bits.Len64(all) + 7) / 8
-	dst = appendBitmap(append(dst, byte(width)), present, len(v))
-	for _, x := range v {
-		for k := range width {
-			dst = append(dst, byte(x>>(8*k)))
+	dst = append(append(dst, byte(width)), c.present...)
+	// Eight bytes are written for each; what is over, the next one overwrites.
+	at := len(dst)
+	dst = slices.Grow(dst, len(c.nums)*width+8)[:at+len(c.nums)*width+8]
+	if width > 0 {
+		for _, x := range c.nums {
+			binary.LittleEndian.PutUint64(dst[at:], x)
+			at += width
 		}
 	}
-	return dst
+	return dst[:at]
 }
 
-func appendTailAddrs(dst []byte, v []flow.Addr, present []uint64) []byte {
+func appendTailAddrs(dst []byte, c *segmentColumn) []byte {
 	width := 4
-	for row, a := range v {
-		if !a.Is4() && present[row>>6]>>(row&63)&1 != 0 {
+	for row, a := range c.addrs {
+		if !a.Is4() && c.present[row>>3]>>(row&7)&1 != 0 {
 			width = 16
 			break
 		}
 	}
-	dst = appendBitmap(append(dst, byte(width)), present, len(v))
-	for _, a := range v {
+	dst = append(append(dst, byte(width)), c.present...)
+	dst = slices.Grow(dst, len(c.addrs)*width)
+	for _, a := range c.addrs {
 		if width == 4 {
 			dst = binary.BigEndian.AppendUint32(dst, a.As4())
 		} else {

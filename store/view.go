@@ -132,7 +132,7 @@ func (v *View) get(key, dst []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer v.giveBack(it)
-	if !it.SeekGE(key) || !bytes.Equal(it.Key(), key) {
+	if !it.SeekPrefixGE(key) || !bytes.Equal(it.Key(), key) {
 		if err := it.Error(); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,121 @@
+package collector
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"weir/flow"
+)
+
+// stuckSink takes nothing until it is told to go on.
+type stuckSink struct {
+	*memorySink
+	goOn  chan struct{}
+	stuck atomic.Bool
+}
+
+func (s *stuckSink) Append(b *flow.Batch) error {
+	s.stuck.Store(true)
+	<-s.goOn
+	return s.memorySink.Append(b)
+}
+
+// While the sink does not take records, what arrives is read all the same: the
+// kernel's buffer, which is far too small for it here, loses nothing.
+func TestQueueStandsInForASlowSink(t *testing.T) {
+	sink := &stuckSink{memorySink: newMemorySink(), goOn: make(chan struct{})}
+	c, stop := startCollector(t, Options{
+		Listen: []Listen{{"netflow", "127.0.0.1:0"}}, Sink: sink, Workers: 1, ReceiveBuffer: 64 << 10, BatchRows: 30,
+	})
+	conn, err := net.Dial("udp", c.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const rounds, perRound = 100, 10
+	for i := range rounds {
+		for range perRound {
+			if _, err := conn.Write(datagram5(30)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 0 {
+			waitFor(t, "the sink to be asked", sink.stuck.Load)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	close(sink.goOn)
+	waitFor(t, "all records", func() bool {
+		return uint64(sink.len())+30*c.Stats().KernelDrops == rounds*perRound*30
+	})
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	// A reader that the machine lets wait for long may lose some, not most.
+	if drops := c.Stats().KernelDrops; drops > rounds*perRound/4 {
+		t.Errorf("the kernel dropped %d of %d datagrams", drops, rounds*perRound)
+	}
+}
+
+// A full queue makes the reader wait, which is counted, and the kernel counts
+// what it drops then: every record is accounted for.
+func TestFullQueueIsCounted(t *testing.T) {
+	sink := &stuckSink{memorySink: newMemorySink(), goOn: make(chan struct{})}
+	c, err := New(Options{
+		Listen: []Listen{{"netflow", "127.0.0.1:0"}}, Sink: sink, Workers: 1, ReceiveBuffer: 64 << 10, QueueBytes: 1, BatchRows: 30,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error, 1)
+	go func() { result <- c.Run(ctx) }()
+	conn, err := net.Dial("udp", c.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	sent := 0
+	waitFor(t, "a full queue", func() bool {
+		for range 20 {
+			if _, err := conn.Write(datagram5(30)); err != nil {
+				t.Fatal(err)
+			}
+			sent++
+		}
+		return c.Stats().QueueFull > 0
+	})
+	close(sink.goOn)
+	waitFor(t, "all records", func() bool { return sink.len()/30+int(c.Stats().KernelDrops) == sent })
+	cancel()
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Memory is taken when it is needed, and most of it given back after a burst.
+func TestQueueKeepsLittleMemory(t *testing.T) {
+	q := newQueue(64 * chunkBytes)
+	for range 100 {
+		q.giveBack(q.take())
+	}
+	if got := q.made.Load(); got != 1 {
+		t.Errorf("one chunk at a time: %d were made", got)
+	}
+	var burst []*chunk
+	for range 64 {
+		burst = append(burst, q.take())
+	}
+	for _, c := range burst {
+		q.giveBack(c)
+	}
+	if got := q.made.Load(); got != spareChunks {
+		t.Errorf("after a burst %d chunks are kept, want %d", got, spareChunks)
+	}
+	if got := q.full.Load(); got != 0 {
+		t.Errorf("the reader had to wait %d times for room that there was", got)
+	}
+}
