@@ -12,6 +12,14 @@ type storedBlock struct {
 	coded [flow.FieldCount]coded
 	clock clocks
 	spare clocks // memory for clock, of a block that is no longer used
+	entry [parentCount]entryList
+}
+
+// An entryList is the entries of a parent for columns that every row has: most
+// columns that follow from it.
+type entryList struct {
+	entries []uint32 // memory of an earlier block until n is not 0
+	n       int
 }
 
 // clocks are columns of times, by field.
@@ -96,6 +104,11 @@ func (s *storedBlock) takeMemory(old *storedBlock) {
 			s.spare[f] = old.spare[f]
 		}
 	}
+	for id := range s.entry {
+		if s.entry[id].n == 0 {
+			s.entry[id].entries, old.entry[id].entries = old.entry[id].entries, nil
+		}
+	}
 	old.clock, old.spare = clocks{}, clocks{}
 }
 
@@ -116,6 +129,9 @@ type storedParents struct {
 }
 
 func (p *storedParents) parent(id byte) (entries []uint32, n int, err error) {
+	if kept := &p.s.entry[id]; kept.n > 0 && p.c.present == nil {
+		return kept.entries, kept.n, nil
+	}
 	var of [2]coded
 	of[0].n = 1
 	for i, f := range parentFields[id] {
@@ -126,11 +142,18 @@ func (p *storedParents) parent(id byte) (entries []uint32, n int, err error) {
 			return nil, 0, err
 		}
 	}
-	entries, n, ok := entriesOf(of[0], of[1], p.c.rows, p.c.present, &p.d.entries, &p.d.rank)
-	if !ok {
-		return nil, 0, errValue
+	if p.c.present != nil {
+		entries, n, ok := entriesOf(of[0], of[1], p.c.rows, p.c.present, &p.d.entries, &p.d.rank)
+		if !ok {
+			return nil, 0, errValue
+		}
+		return entries, n, nil
 	}
-	return entries, n, nil
+	kept := &p.s.entry[id]
+	if _, kept.n, _ = entriesOf(of[0], of[1], p.c.rows, nil, &kept.entries, &p.d.rank); kept.n == 0 {
+		return nil, 0, errValue // no rows, or more pairs of codes than are looked at
+	}
+	return kept.entries, kept.n, nil
 }
 
 // codes returns a parent's column as codes. It has no parent itself: that would
