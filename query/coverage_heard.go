@@ -15,6 +15,8 @@ const (
 	quietExpected = 15 * 60 * 1000
 	quietOther    = 60 * 60 * 1000
 	quietShort    = 5 * 60 * 1000 // any exporter may be quiet that long at any time
+
+	establishedAfter = 60 * 1000 // ms from the first datagram to the last
 )
 
 // An expectation is an exporter that should be heard.
@@ -95,7 +97,8 @@ func (j *judge) expectations() []expectation {
 	}
 	for i := range j.day.exporters {
 		e := &j.day.exporters[i]
-		if k := j.req.Known.Find(e.addr); e.addr != (flow.Addr{}) && (k != nil || j.sum.exporter(e.addr) == nil) {
+		k := j.req.Known.Find(e.addr)
+		if e.addr != (flow.Addr{}) && (k != nil || j.sum.exporter(e.addr) == nil && e.digest.established()) {
 			put(expectation{addr: e.addr, last: e.digest.Last}, k)
 		}
 	}
@@ -112,6 +115,11 @@ func (j *judge) expectations() []expectation {
 	})
 	return list
 }
+
+// established reports whether an exporter that the configuration does not know
+// is one that can be missed: it sent records for a while. A stray or forged
+// datagram makes none.
+func (d *Digest) established() bool { return d.Records > 0 && d.Last >= d.First+establishedAfter }
 
 // heard reports whether an exporter was heard in the window itself, which may be
 // shorter than its hours.
