@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"slices"
 
 	"weir/flow/ledger"
@@ -13,10 +14,13 @@ func digestOf(e *ledger.Entry, version uint16) Digest {
 		Datagrams: e.Get(ledger.Datagrams), Bytes: e.Get(ledger.Bytes), Records: e.Get(ledger.Records),
 		Lost: e.LostRecords(version), Gaps: e.Get(ledger.Gaps), Reordered: e.Get(ledger.Reordered),
 		Duplicates: e.Get(ledger.Duplicates), Restarts: e.Get(ledger.Restarts),
-		SetsWithout: e.Get(ledger.SetsWithout), SetsDropped: e.Get(ledger.SetsDropped),
+		SetsWithout: e.Get(ledger.SetsWithout), SetsRecovered: e.Get(ledger.SetsRecovered), SetsDropped: e.Get(ledger.SetsDropped),
+		LostSamples: e.Get(ledger.LostSamples), SampleDrops: e.Get(ledger.SampleDrops),
+		Templates: e.Get(ledger.Templates), TemplateChanges: e.Get(ledger.TemplateChanges), Options: e.Get(ledger.Options),
 		BadDatagrams: e.Get(ledger.BadDatagrams), BadTimes: e.Get(ledger.BadTimes), Changes: e.Get(ledger.SamplingChanges),
 		OutOfScope: e.Get(ledger.OutOfScope), SetAside: e.Get(ledger.SetAside), Refused: e.Get(ledger.Refused),
 		First: Moment(e.First), Last: Moment(e.Last), Silence: e.Silence, Intervals: e.Intervals,
+		Errors: e.Errors,
 	}
 }
 
@@ -31,7 +35,13 @@ func (d *Digest) add(o *Digest) {
 	d.Duplicates += o.Duplicates
 	d.Restarts += o.Restarts
 	d.SetsWithout += o.SetsWithout
+	d.SetsRecovered += o.SetsRecovered
 	d.SetsDropped += o.SetsDropped
+	d.LostSamples += o.LostSamples
+	d.SampleDrops += o.SampleDrops
+	d.Templates += o.Templates
+	d.TemplateChanges += o.TemplateChanges
+	d.Options += o.Options
 	d.BadDatagrams += o.BadDatagrams
 	d.BadTimes += o.BadTimes
 	d.Changes += o.Changes
@@ -48,7 +58,29 @@ func (d *Digest) add(o *Digest) {
 	if clockError(o.SkewMS) > clockError(d.SkewMS) || d.SkewMS == 0 {
 		d.SkewMS = o.SkewMS
 	}
+	switch {
+	case d.SkewMinMS == 0 && d.SkewMaxMS == 0:
+		d.SkewMinMS, d.SkewMaxMS = o.SkewMinMS, o.SkewMaxMS
+	case o.SkewMinMS != 0 || o.SkewMaxMS != 0:
+		d.SkewMinMS, d.SkewMaxMS = min(d.SkewMinMS, o.SkewMinMS), max(d.SkewMaxMS, o.SkewMaxMS)
+	}
+	d.Errors = addErrors(d.Errors, o.Errors)
 	d.Intervals = addIntervals(d.Intervals, o.Intervals)
+}
+
+// addErrors adds errors by reason; neither map is changed.
+func addErrors(a, b map[string]uint64) map[string]uint64 {
+	switch {
+	case len(b) == 0:
+		return a
+	case len(a) == 0:
+		return b
+	}
+	sum := maps.Clone(a)
+	for reason, n := range b {
+		sum[reason] += n
+	}
+	return sum
 }
 
 // addIntervals adds records by sampling interval; a is changed where it has

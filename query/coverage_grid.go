@@ -60,27 +60,36 @@ const (
 // A Digest is what was counted of one exporter, over its domains, protocols and
 // the runs of the collector.
 type Digest struct {
-	Datagrams    uint64 `json:"datagrams,omitempty"`
-	Bytes        uint64 `json:"bytes,omitempty"`
-	Records      uint64 `json:"records,omitempty"`
-	Lost         uint64 `json:"lost,omitempty"` // records that never came, an estimate
-	Gaps         uint64 `json:"gaps,omitempty"`
-	Reordered    uint64 `json:"reordered,omitempty"`
-	Duplicates   uint64 `json:"duplicates,omitempty"`
-	Restarts     uint64 `json:"restarts,omitempty"`
-	SetsWithout  uint64 `json:"sets_without_template,omitempty"`
-	SetsDropped  uint64 `json:"sets_dropped,omitempty"` // of them, given up
-	BadDatagrams uint64 `json:"bad_datagrams,omitempty"`
-	BadTimes     uint64 `json:"bad_times,omitempty"`
-	Changes      uint64 `json:"sampling_changes,omitempty"`
-	OutOfScope   uint64 `json:"out_of_scope,omitempty"`
-	SetAside     uint64 `json:"set_aside,omitempty"`
-	Refused      uint64 `json:"refused,omitempty"`
+	Datagrams       uint64 `json:"datagrams,omitempty"`
+	Bytes           uint64 `json:"bytes,omitempty"`
+	Records         uint64 `json:"records,omitempty"`
+	Lost            uint64 `json:"lost,omitempty"` // records that never came, an estimate
+	Gaps            uint64 `json:"gaps,omitempty"`
+	Reordered       uint64 `json:"reordered,omitempty"`
+	Duplicates      uint64 `json:"duplicates,omitempty"`
+	Restarts        uint64 `json:"restarts,omitempty"`
+	SetsWithout     uint64 `json:"sets_without_template,omitempty"`
+	SetsRecovered   uint64 `json:"sets_recovered,omitempty"` // of them, decoded when it came
+	SetsDropped     uint64 `json:"sets_dropped,omitempty"`   // of them, given up
+	LostSamples     uint64 `json:"lost_samples,omitempty"`   // sFlow: flow samples missing by their own numbers
+	SampleDrops     uint64 `json:"sample_drops,omitempty"`   // sFlow: samples that the agent says it dropped
+	Templates       uint64 `json:"templates,omitempty"`      // received, refreshes included
+	TemplateChanges uint64 `json:"template_changes,omitempty"`
+	Options         uint64 `json:"options,omitempty"` // options records
+	BadDatagrams    uint64 `json:"bad_datagrams,omitempty"`
+	BadTimes        uint64 `json:"bad_times,omitempty"`
+	Changes         uint64 `json:"sampling_changes,omitempty"`
+	OutOfScope      uint64 `json:"out_of_scope,omitempty"`
+	SetAside        uint64 `json:"set_aside,omitempty"`
+	Refused         uint64 `json:"refused,omitempty"`
 
 	First     Moment            `json:"first,omitempty"` // receipt
 	Last      Moment            `json:"last,omitempty"`
 	Silence   ledger.Span       `json:"silence,omitzero"`  // the longest between two datagrams
 	SkewMS    int64             `json:"skew_ms,omitempty"` // receipt less end of the records, median; the worst of a step's hours
+	SkewMinMS int64             `json:"skew_min_ms,omitempty"`
+	SkewMaxMS int64             `json:"skew_max_ms,omitempty"`
+	Errors    map[string]uint64 `json:"errors,omitempty"` // by reason; nil: none
 	Intervals []ledger.Interval `json:"sampling,omitempty"`
 }
 

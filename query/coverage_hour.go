@@ -202,7 +202,7 @@ func (h *hourReader) finish() *ledgerSum {
 	for _, addr := range slices.SortedFunc(maps.Keys(h.rows), flow.Addr.Compare) {
 		r := h.rows[addr]
 		e := exporterSum{addr: addr, digest: r.digest}
-		e.digest.SkewMS = r.skew.Median()
+		e.digest.SkewMS, e.digest.SkewMinMS, e.digest.SkewMaxMS = r.skew.Median(), r.skew.Min, r.skew.Max
 		e.digest.Silence = r.silence()
 		if clockOff(e.digest.SkewMS) {
 			e.off = e.digest.Records
