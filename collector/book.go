@@ -266,7 +266,7 @@ func (b *book) complete(rows map[uint32][]ledger.Row) {
 		}
 		if p.hostDirty {
 			host := p.host
-			host.Sockets, host.Queues = slices.Clone(host.Sockets), slices.Clone(host.Queues)
+			host.Sockets, host.Waits = slices.Clone(host.Sockets), slices.Clone(host.Waits)
 			host.Unstored, host.Senders = slices.Clone(host.Unstored), slices.Clone(host.Senders)
 			rows[hour] = append(rows[hour], ledger.Row{Kind: ledger.KindHost, Run: p.run, Host: &host})
 			p.hostDirty = false

@@ -271,7 +271,8 @@ func (g *gridBuilder) hosts(steps int) {
 		h.Ledgers++
 		h.Imported = h.Imported || slices.ContainsFunc(sum.runs, func(r runSpan) bool { return r.imported })
 		h.Kernel += sum.kernel
-		h.Queues += sum.queues
+		h.Behind += sum.behind
+		h.QueueFull += sum.queueFull
 		h.NotStored += sum.notStored
 		h.Refused += sum.strangers
 		h.Purged += sum.purged
