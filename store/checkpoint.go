@@ -92,7 +92,7 @@ func (s *Store) copyProven(dir string) error {
 // for each of its tables.
 func (s *Store) prove(dir string) error {
 	o := s.pebbleOptions()
-	o.ReadOnly = true
+	o.ReadOnly, o.DisableTableStats = true, true
 	o.Cache = pebble.NewCache(proofCache)
 	defer o.Cache.Unref()
 	db, err := pebble.Open(dir, o)
