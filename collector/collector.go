@@ -47,7 +47,7 @@ type Options struct {
 	QueueBytes    int           // bytes of datagrams of each socket that wait to be decoded; 0: 64 MiB
 	BatchRows     int           // records after which a batch goes to the sink; 0: 2048
 	FlushEvery    time.Duration // time after which a batch goes to the sink; 0: 100 ms
-	SaveEvery     time.Duration // how often changed state is saved; 0: 5 s
+	SaveEvery     time.Duration // how often changed state is saved; 0: 1 s
 }
 
 func (o Options) withDefaults() Options {
@@ -73,7 +73,7 @@ func (o Options) withDefaults() Options {
 		o.FlushEvery = 100 * time.Millisecond
 	}
 	if o.SaveEvery <= 0 {
-		o.SaveEvery = 5 * time.Second
+		o.SaveEvery = time.Second
 	}
 	return o
 }

@@ -149,6 +149,14 @@ func (d *Decoder) pastOf(e *exporter) (events []ledger.Event, waiting int) {
 	return append(events, c.events...), len(c.events)
 }
 
+// describes reports whether the configuration names that very address. One that
+// is only of a prefix in it makes room like a stranger: whole prefixes can be
+// forged.
+func (d *Decoder) describes(addr netip.Addr) bool {
+	k := d.known.Find(flow.AddrFromNetip(addr))
+	return k != nil && slices.ContainsFunc(k.Sources, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == addr })
+}
+
 // namesake returns the address from which the same exporter, as the
 // configuration describes it, was heard before.
 func (d *Decoder) namesake(e *exporter) (netip.Addr, bool) {
@@ -199,7 +207,7 @@ func (d *Decoder) makeHistoryRoom(addr netip.Addr) error {
 	var oldest netip.Addr
 	strangers := 0
 	for a, at := range d.histories {
-		if d.known.Find(flow.AddrFromNetip(a)) != nil {
+		if d.describes(a) {
 			continue
 		}
 		strangers++

@@ -2,9 +2,9 @@ package collector
 
 // Bounds of what a sequence remembers.
 const (
-	windowDatagrams = 256   // how far back a late datagram is told from a restart
+	windowDatagrams = 4096  // how far back a late datagram is told from a restart
 	windowRecords   = 16384 // the same where records are counted
-	maxHoles        = 64    // gaps that a late datagram can still fill
+	maxHoles        = 1024  // gaps that a late datagram can still fill
 )
 
 // When a number that went back, or leapt, is no straggler and no loss.
@@ -119,7 +119,7 @@ func (q *sequence) unusual(number uint32, u units, h *header) verdict {
 		q.open(hole{number - gap, number})
 		q.advance(number, u, h)
 		return verdict{lost: int64(gap), gaps: 1}
-	case q.next-number > q.window || q.later(h):
+	case q.next-number > q.window || q.later(h) || q.anew(number, h):
 		q.begin(number, u, h)
 		return verdict{restarts: 1}
 	}
@@ -238,6 +238,13 @@ func (q *sequence) later(h *header) bool {
 		return h.exportMS > q.export+madeLater
 	}
 	return h.clocked() && h.uptime > q.uptime && h.uptime-q.uptime > madeLater
+}
+
+// anew reports whether a datagram says that counting began again, where nothing
+// but its time tells: it is the first of all by its number, and was sent in a
+// later second than the furthest one, which no straggler is.
+func (q *sequence) anew(number uint32, h *header) bool {
+	return number == 0 && !h.clocked() && h.exportMS > q.export
 }
 
 // plausible returns how many units can have been lost since the furthest

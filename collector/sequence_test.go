@@ -319,7 +319,7 @@ func TestSequenceMemory(t *testing.T) {
 	if lost != 2*99_999 {
 		t.Errorf("got %d lost, want %d", lost, 2*99_999)
 	}
-	if v := q.note(99_999*3-100*3+1, units{1, 1}, &header{version: 10, received: testTime + 100_000, exportMS: testTime}); v.lost != 0 || v.reordered != 1 {
+	if v := q.note(99_999*3-(maxHoles+100)*3+1, units{1, 1}, &header{version: 10, received: testTime + 100_000, exportMS: testTime}); v.lost != 0 || v.reordered != 1 {
 		t.Errorf("a straggler that may have been counted as lost: got %+v", v)
 	}
 }
@@ -381,4 +381,45 @@ func TestUncertainSizes(t *testing.T) {
 
 func (v verdict) String() string {
 	return fmt.Sprintf("lost %d in %d gaps, %d reordered, %d duplicates, %d restarts", v.lost, v.gaps, v.reordered, v.duplicates, v.restarts)
+}
+
+// An IPFIX exporter that starts again counts from 0: not a repetition, if it
+// says that it was sent in a later second.
+func TestEarlyRestartOfIPFIX(t *testing.T) {
+	q := newSequence(true)
+	head := func(export uint64) *header {
+		return &header{version: 10, received: testTime + export, exportMS: testTime + export}
+	}
+	for i := range uint32(20) {
+		q.note(i*10, units{10, 10}, head(0))
+	}
+	if v := q.note(0, units{10, 10}, head(0)); v.duplicates != 1 {
+		t.Errorf("the first datagram again: got %+v", v)
+	}
+	if v := q.note(0, units{10, 10}, head(1000)); v != (verdict{restarts: 1}) {
+		t.Errorf("a second later: got %+v", v)
+	}
+	if v := q.note(10, units{10, 10}, head(1000)); v != (verdict{}) {
+		t.Errorf("the next: got %+v", v)
+	}
+}
+
+// A burst that comes back to front is reordered, and nothing is lost.
+func TestLongBurstReordered(t *testing.T) {
+	const n = 600
+	q := newSequence(false)
+	var total verdict
+	head := &header{version: 9, received: testTime, exportMS: testTime}
+	for i := range uint32(n) {
+		total.add(q.note(i, units{1, 1}, head))
+	}
+	for i := range uint32(n / 2) { // even numbers, then odd ones
+		total.add(q.note(n+2*i, units{1, 1}, head))
+	}
+	for i := range uint32(n / 2) {
+		total.add(q.note(n+2*i+1, units{1, 1}, head))
+	}
+	if total.lost != 0 || total.duplicates != 0 || total.restarts != 0 || total.reordered != n/2-1 {
+		t.Errorf("got %+v", total)
+	}
 }

@@ -6,6 +6,7 @@ import "slices"
 const (
 	maxCommons   = 16
 	trialLength  = 256     // datagrams that decide
+	trialEarly   = 32      // datagrams, and units of trouble, that decide if the common sequence has none at all
 	trialRest    = 4096    // datagrams until the next trial of the same streams
 	parallelFor  = 300_000 // ms since its last datagram that a stream counts as parallel
 	restartCosts = 100     // units of trouble that a restart counts for
@@ -123,7 +124,7 @@ func (e *exporter) judge(s *stream, h *header, size units, d *Decoder) verdict {
 		}
 		c.left, c.own, c.all = trialRest, 0, 0
 		return together
-	case c.left > 0:
+	case c.left > 0 && (c.left > trialLength-trialEarly || c.all > 0 || c.own < trialEarly):
 		return v
 	case c.own >= 16 && 4*c.all <= c.own:
 		c.on, c.left, c.own, c.all = true, trialRest, 0, 0

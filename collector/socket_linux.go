@@ -215,10 +215,13 @@ func (s *socket) noteDrops() {
 	s.noteCount(binary.NativeEndian.Uint32(s.controls[s.count-1][at : at+4]))
 }
 
-// noteCount takes over the kernel's count, which has 32 bits and wraps.
+// noteCount takes over the kernel's count, which has 32 bits and wraps. One that
+// came with a datagram may be older than the one that was asked for before.
 func (s *socket) noteCount(drops uint32) {
-	s.dropped.Add(uint64(drops - s.overflow))
-	s.overflow = drops
+	if more := int32(drops - s.overflow); more > 0 {
+		s.dropped.Add(uint64(more))
+		s.overflow = drops
+	}
 }
 
 // askDrops asks the kernel for its count: no datagram may come to bring it.

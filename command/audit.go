@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -148,7 +149,11 @@ func (l *local) AuditEntries(ctx context.Context, req auditRequest) ([]auditLine
 		}
 		if req.wants(&e) {
 			at[e.Number] = len(lines)
-			lines = append(lines, auditLine{Entry: e, Ended: e.Kind == audit.KindTrim, Hash: hash})
+			lines = append(lines, auditLine{Entry: e, Ended: e.Kind == audit.KindTrim || e.Kind == audit.KindNote, Hash: hash})
+			if req.Limit > 0 && len(lines) >= 2*req.Limit {
+				lines = slices.Clone(lines[len(lines)-req.Limit:])
+				at = places(lines)
+			}
 		}
 		return ctx.Err()
 	})
@@ -156,6 +161,15 @@ func (l *local) AuditEntries(ctx context.Context, req auditRequest) ([]auditLine
 		lines = lines[len(lines)-req.Limit:]
 	}
 	return lines, err
+}
+
+// places returns where the lines of a list are, by their numbers.
+func places(lines []auditLine) map[uint64]int {
+	at := make(map[uint64]int, len(lines))
+	for i := range lines {
+		at[lines[i].Number] = i
+	}
+	return at
 }
 
 // VerifyAudit implements backend.

@@ -122,6 +122,7 @@ type deafStore struct{}
 
 func (deafStore) AppendAudit(func(uint64, []byte) ([]byte, error)) error { return os.ErrPermission }
 func (deafStore) ScanAudit(uint64, func(uint64, []byte) error) error     { return nil }
+func (deafStore) LastAudit() (uint64, []byte, error)                     { return 0, nil, nil }
 func (deafStore) TrimAudit(uint64) error                                 { return nil }
 
 // TestAuditDemands asks with and without what the policy demands.
@@ -144,6 +145,32 @@ func TestAuditDemands(t *testing.T) {
 	}
 	if err := ask(caller{ticket: "C", reason: "R"}); err != nil {
 		t.Errorf("with both: %v", err)
+	}
+}
+
+// TestOthersChangeNothing lets somebody else of the socket's group ask.
+func TestOthersChangeNothing(t *testing.T) {
+	a := newAuditedArchive(t)
+	ctx := withCaller(t.Context(), caller{who: audit.Who{UID: 54321, User: "ana"}, command: "backup"})
+	dir := filepath.Join(t.TempDir(), "copy")
+	if err := a.Backup(ctx, dir); err == nil || !strings.Contains(err.Error(), "user ana may ask and not change") {
+		t.Errorf("backup: got %v", err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the copy was made")
+	}
+	if _, _, err := a.Stats(ctx, query.StatsRequest{}); err != nil {
+		t.Errorf("stats: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "WEIR")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.local.Backup(ctx, file); err == nil {
+		t.Error("a file was taken for a directory")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the file in the way is gone: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -108,11 +109,15 @@ func (a *audited) look(ctx context.Context, s subject, ask func() (rows uint64, 
 	return a.noted(ctx, e, ask)
 }
 
-// act notes what is about to be changed, does it, and notes how that ended.
+// act notes what is about to be changed, does it, and notes how that ended. A
+// group that may ask changes nothing.
 func (a *audited) act(ctx context.Context, detail string, do func() (rows uint64, err error)) error {
 	e, err := a.entry(ctx, audit.KindAct)
 	if err != nil {
 		return err
+	}
+	if who := e.Who; who.UID != os.Geteuid() && who.UID != 0 {
+		return fmt.Errorf("user %s may ask and not change: %s is for the archive's owner, %s", who.User, e.Command, userName(os.Geteuid()))
 	}
 	e.Detail = detail
 	return a.noted(ctx, e, do)

@@ -22,7 +22,7 @@ func newJournal(s *store.Store, std *Std) *journal {
 
 // note writes an entry about something that is about to happen.
 func (j *journal) note(command, detail string) error {
-	_, err := j.log.Add(audit.Entry{Kind: audit.KindAct, Who: j.who, Command: command, Detail: detail})
+	_, err := j.log.Add(audit.Entry{Kind: audit.KindNote, Who: j.who, Command: command, Detail: detail})
 	return err
 }
 

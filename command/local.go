@@ -72,7 +72,9 @@ func (l *local) Buckets(context.Context) ([]store.BucketInfo, error) {
 func (l *local) Backup(_ context.Context, dir string) error {
 	// A checkpoint wants to make its directory itself. An empty one may go;
 	// anything else stays, and the checkpoint says so.
-	_ = os.Remove(dir)
+	if info, err := os.Lstat(dir); err == nil && info.IsDir() {
+		_ = os.Remove(dir)
+	}
 	return l.store.Checkpoint(dir)
 }
 

@@ -44,6 +44,7 @@ type Coverage struct {
 	Heard    int           `json:"exporters_heard"`             // of them, heard in the window
 	Missing  []ExporterGap `json:"exporters_missing,omitempty"` // of them, the others, MaxNamed at most
 	Silent   []ExporterGap `json:"exporters_silent,omitempty"`  // heard in the window, but not at its end, while something was collected; MaxNamed at most
+	Quiet    []Quiet       `json:"exporters_quiet,omitempty"`   // heard after the longest time without a datagram, if that is long; the longest first, MaxNamed at most
 
 	Records   uint64         `json:"records"`                    // received
 	Lost      uint64         `json:"lost"`                       // that were exported and never came, an estimate from sequence numbers
@@ -88,6 +89,15 @@ type ExporterGap struct {
 	Addr string `json:"addr,omitempty"` // "" if the configuration has prefixes for it, and it was never heard
 	Name string `json:"name,omitempty"`
 	Last Moment `json:"last,omitempty"` // when it was, as far as was looked; 0: not found
+}
+
+// A Quiet is the longest time in a window in which an exporter was not heard, and
+// was heard afterwards, while something was collected.
+type Quiet struct {
+	Addr string `json:"addr"`
+	Name string `json:"name,omitempty"`
+	From Moment `json:"from"`
+	To   Moment `json:"to"`
 }
 
 // An ExporterLoss is how much of an exporter's records was lost.

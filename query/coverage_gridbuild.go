@@ -199,8 +199,10 @@ func (g *gridBuilder) makeLines() {
 		}
 	}
 	if len(g.listening) > 0 {
-		for addr := range g.before {
-			if known := g.req.Known.Find(addr); byAddr[addr] == nil && addr != (flow.Addr{}) && g.match.has(addr) && (known == nil || !heard[known]) {
+		for addr, d := range g.before {
+			known := g.req.Known.Find(addr)
+			missed := known != nil && !heard[known] || known == nil && d.established()
+			if missed && byAddr[addr] == nil && addr != (flow.Addr{}) && g.match.has(addr) {
 				byAddr[addr] = add(addr, known)
 			}
 		}

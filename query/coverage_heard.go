@@ -15,6 +15,8 @@ const (
 	quietExpected = 15 * 60 * 1000
 	quietOther    = 60 * 60 * 1000
 	quietShort    = 5 * 60 * 1000 // any exporter may be quiet that long at any time
+
+	establishedAfter = 60 * 1000 // ms from the first datagram to the last
 )
 
 // An expectation is an exporter that should be heard.
@@ -24,6 +26,10 @@ type expectation struct {
 	expected bool // by the configuration
 	heard    bool // in the window
 	last     Moment
+	first    Moment      // in the window
+	before   Moment      // last in the day before the window
+	silence  ledger.Span // the longest between two datagrams
+	several  bool        // heard from several addresses
 }
 
 // exporters says who was heard of those expected.
@@ -60,8 +66,31 @@ func (j *judge) exporters() {
 			j.c.Silent = append(j.c.Silent, gap)
 		}
 		j.c.Heard++
+		j.quiet(&e, up, quiet)
 	}
+	slices.SortStableFunc(j.c.Quiet, func(a, b Quiet) int { return cmp.Compare(b.To-b.From, a.To-a.From) })
+	j.c.Quiet = j.c.Quiet[:min(len(j.c.Quiet), MaxNamed)]
 	j.c.Missing, j.c.Silent = j.c.Missing[:min(len(j.c.Missing), MaxNamed)], j.c.Silent[:min(len(j.c.Silent), MaxNamed)]
+}
+
+// quiet notes the longest time in the window in which an exporter was not heard,
+// before its first datagram or between two.
+func (j *judge) quiet(e *expectation, up []ledger.Span, least uint64) {
+	spans := []ledger.Span{e.silence}
+	if e.expected || e.before != 0 {
+		spans = append(spans, ledger.Span{From: uint64(e.before), To: uint64(e.first)})
+	}
+	var worst ledger.Span
+	length := uint64(0)
+	for _, s := range spans {
+		s.From, s.To = max(s.From, j.from), min(s.To, j.to)
+		if n := overlap(up, s.From, s.To); n >= least && n > length {
+			worst, length = s, n
+		}
+	}
+	if length > 0 {
+		j.c.Quiet = append(j.c.Quiet, Quiet{addrText(e.addr), e.name, Moment(worst.From), Moment(worst.To)})
+	}
 }
 
 // expectations returns the exporters that should be heard: those heard in the
@@ -86,17 +115,31 @@ func (j *judge) expectations() []expectation {
 		if e.last > list[i].last {
 			list[i].addr, list[i].last = e.addr, e.last
 		}
+		if e.heard && list[i].heard { // by several addresses: one's silence says nothing
+			list[i].silence, list[i].before, list[i].first = ledger.Span{}, 0, 0
+			list[i].several = true
+		} else if e.heard && !list[i].several {
+			list[i].silence, list[i].first = e.silence, e.first
+		}
+		if !list[i].several {
+			list[i].before = max(list[i].before, e.before)
+		}
 		list[i].heard = list[i].heard || e.heard
 	}
 	for i := range j.sum.exporters {
 		if e := &j.sum.exporters[i]; e.addr != (flow.Addr{}) {
-			put(expectation{addr: e.addr, heard: j.heard(&e.digest), last: e.digest.Last}, j.req.Known.Find(e.addr))
+			one := expectation{addr: e.addr, heard: j.heard(&e.digest), last: e.digest.Last, first: e.digest.First, silence: e.digest.Silence}
+			if before := j.day.exporter(e.addr); before != nil {
+				one.before = before.digest.Last
+			}
+			put(one, j.req.Known.Find(e.addr))
 		}
 	}
 	for i := range j.day.exporters {
 		e := &j.day.exporters[i]
-		if k := j.req.Known.Find(e.addr); e.addr != (flow.Addr{}) && (k != nil || j.sum.exporter(e.addr) == nil) {
-			put(expectation{addr: e.addr, last: e.digest.Last}, k)
+		k := j.req.Known.Find(e.addr)
+		if e.addr != (flow.Addr{}) && (k != nil || j.sum.exporter(e.addr) == nil && e.digest.established()) {
+			put(expectation{addr: e.addr, last: e.digest.Last, before: e.digest.Last}, k)
 		}
 	}
 	for i := range j.req.Known {
@@ -112,6 +155,11 @@ func (j *judge) expectations() []expectation {
 	})
 	return list
 }
+
+// established reports whether an exporter that the configuration does not know
+// is one that can be missed: it sent records for a while. A stray or forged
+// datagram makes none.
+func (d *Digest) established() bool { return d.Records > 0 && d.Last >= d.First+establishedAfter }
 
 // heard reports whether an exporter was heard in the window itself, which may be
 // shorter than its hours.

@@ -36,8 +36,12 @@ func (c *Coverage) absent() (facts []string) {
 	if c.Past != 0 {
 		facts = append(facts, fmt.Sprintf("records from before %s are past retention", shortTime(c.Past)))
 	}
-	if c.Begin > c.Past && c.Collected {
-		facts = append(facts, fmt.Sprintf("the archive begins at %s", shortTime(c.Begin)))
+	if c.Begin > c.Past {
+		what := "the archive begins"
+		if !c.Collected {
+			what = "the captures begin"
+		}
+		facts = append(facts, fmt.Sprintf("%s at %s", what, shortTime(c.Begin)))
 	}
 	if c.Ledgers > 0 && c.Unrecorded > 0 {
 		facts = append(facts, fmt.Sprintf("of %d of %s nothing is known: they are from before the ledger", c.Unrecorded, things(c.Hours, "hour")))
@@ -48,6 +52,13 @@ func (c *Coverage) absent() (facts []string) {
 	}
 	if len(c.Silent) > 0 {
 		facts = append(facts, "silent at the end: "+gapNames(c.Silent, len(c.Silent)))
+	}
+	for i, q := range c.Quiet {
+		if i == nameMost {
+			facts = append(facts, fmt.Sprintf("%d more were silent for a time", len(c.Quiet)-i))
+			break
+		}
+		facts = append(facts, fmt.Sprintf("%s silent from %s for %s", callExporter(q.Addr, q.Name), shortTime(q.From), spanText(q.To-q.From)))
 	}
 	return facts
 }
@@ -114,6 +125,9 @@ func (c *Coverage) lost() (facts []string) {
 	}
 	if c.Refused > 0 {
 		facts = append(facts, shortCount(c.Refused)+" records out of scope refused")
+	}
+	if c.Strangers > 0 {
+		facts = append(facts, things(c.Strangers, "datagram")+" of unknown senders refused")
 	}
 	if c.SetAside > 0 {
 		facts = append(facts, shortCount(c.SetAside)+" records out of scope in quarantine")

@@ -282,6 +282,8 @@ all 1798-1799 collector crashed 1`,
 			w.hear(1, "192.0.2.1", 0, 1800)[26].Silence = ledger.Span{From: minute(1570), To: minute(1590)}
 		},
 		req: CoverageRequest{Known: ledger.Directory{coverageKnown("core", "192.0.2.1/32", true)}},
+		lines: `
+core (192.0.2.1) silent from 2025-11-24 02:10:00Z for 20m00s`,
 		worst: `
 192.0.2.1 core 1570-1590 exporter silent 35`,
 	},

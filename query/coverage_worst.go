@@ -201,7 +201,13 @@ func (g *gridBuilder) silence(w *worstSpans, l *gridLine) {
 	if l.addr == (flow.Addr{}) && l.total.Datagrams > 0 {
 		return
 	}
-	at := uint64(g.before[l.addr].Last)
+	at := uint64(0)
+	if before := g.before[l.addr]; l.known != nil || before.established() {
+		at = uint64(before.Last)
+	}
+	if l.known == nil && !l.total.established() && at == 0 {
+		return // a stray datagram, of which no more was to be expected
+	}
 	if l.known != nil && l.known.Expected || at != 0 {
 		at = max(at, g.from)
 	}

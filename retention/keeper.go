@@ -34,7 +34,7 @@ type Options struct {
 	Every      time.Duration            // time between two looks; 0: 1 min
 	Now        func() time.Time         // the wall clock; nil: time.Now
 	Monotonic  func() time.Duration     // a clock nobody sets; nil: the runtime's
-	BeforeDrop func(h store.Hour) error // undoes what is derived from the hour; nil: nothing
+	BeforeDrop func(h store.Hour) error // called first; an error keeps the hour; nil: nothing
 	Logger     *slog.Logger             // nil: slog.Default
 }
 
@@ -159,7 +159,7 @@ func (k *Keeper) drop(ctx context.Context, buckets []store.BucketInfo, expired [
 func (k *Keeper) dropOne(h store.Hour) error {
 	if k.o.BeforeDrop != nil {
 		if err := k.o.BeforeDrop(h); err != nil {
-			return fmt.Errorf("drop what is derived from the bucket: %w", err)
+			return fmt.Errorf("before the drop: %w", err)
 		}
 	}
 	return k.o.Store.Drop(h)

@@ -83,39 +83,86 @@ func (s *Store) auditIter(from uint64) (*pebble.Iterator, error) {
 	return s.db.NewIter(&pebble.IterOptions{LowerBound: auditKey(from), UpperBound: []byte{prefixAudit + 1}})
 }
 
-// ScanAudit calls fn for every entry of the audit log from the given number on,
-// in order. The value is good until fn returns; fn must not append. An error of
-// fn ends it and is returned as it is.
-func (s *Store) ScanAudit(from uint64, fn func(number uint64, value []byte) error) error {
+// LastAudit returns the number and the value of the last entry, 0 and nil for an
+// empty log.
+func (s *Store) LastAudit() (number uint64, value []byte, err error) {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
 	s.mu.Lock()
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
-		return ErrClosed
+		return 0, nil, ErrClosed
+	}
+	t := &s.audit
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := s.readAuditTail(t); err != nil {
+		return 0, nil, fmt.Errorf("read audit log: %w", err)
+	}
+	return t.number, bytes.Clone(t.value), nil
+}
+
+// An auditEntry is an entry as it lies in the store.
+type auditEntry struct {
+	number uint64
+	value  []byte
+}
+
+// Bounds of what is read of the audit log while the store is held.
+const (
+	auditPageEntries = 1000
+	auditPageBytes   = 1 << 20
+)
+
+// ScanAudit calls fn for every entry of the audit log from the given number on,
+// in order, without holding up the store. An error of fn ends it and is returned
+// as it is.
+func (s *Store) ScanAudit(from uint64, fn func(number uint64, value []byte) error) error {
+	for {
+		page, err := s.auditPage(from)
+		if err != nil {
+			return fmt.Errorf("read audit log: %w", err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		for _, e := range page {
+			if err := fn(e.number, e.value); err != nil {
+				return err
+			}
+		}
+		from = page[len(page)-1].number + 1
+	}
+}
+
+// auditPage returns some entries from the given number on, none at the end.
+func (s *Store) auditPage(from uint64) (page []auditEntry, err error) {
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
 	}
 	it, err := s.auditIter(from)
 	if err != nil {
-		return fmt.Errorf("read audit log: %w", err)
+		return nil, err
 	}
-	var stop error
-	for ok := it.First(); ok && stop == nil; ok = it.Next() {
-		var value []byte
+	bytesRead := 0
+	for ok := it.First(); ok && len(page) < auditPageEntries && bytesRead < auditPageBytes; ok = it.Next() {
 		if len(it.Key()) != 9 {
-			stop = fmt.Errorf("read audit log: unknown key %x", it.Key())
-		} else if value, err = it.ValueAndErr(); err == nil {
-			stop = fn(binary.BigEndian.Uint64(it.Key()[1:]), value)
+			return nil, errors.Join(fmt.Errorf("unknown key %x", it.Key()), it.Close())
 		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		bytesRead += len(value)
+		page = append(page, auditEntry{binary.BigEndian.Uint64(it.Key()[1:]), bytes.Clone(value)})
 	}
-	err = errors.Join(it.Error(), it.Close())
-	switch {
-	case stop != nil:
-		return stop
-	case err != nil:
-		return fmt.Errorf("read audit log: %w", err)
-	}
-	return nil
+	return page, errors.Join(it.Error(), it.Close())
 }
 
 // TrimAudit deletes the entries before the given number; the last one stays,

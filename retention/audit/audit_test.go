@@ -25,6 +25,8 @@ func (m *memory) AppendAudit(next func(uint64, []byte) ([]byte, error)) error {
 	return err
 }
 
+func (m *memory) LastAudit() (uint64, []byte, error) { return m.last, m.entries[m.last], nil }
+
 func (m *memory) ScanAudit(from uint64, fn func(uint64, []byte) error) error {
 	for _, n := range slices.Sorted(maps.Keys(m.entries)) {
 		if n < from {
@@ -168,6 +170,26 @@ func TestEntriesReadBack(t *testing.T) {
 	if len(got) != 1 || got[0].Rows != 12 || got[0].Of != 1 || got[0].Reason != "because" || got[0].Previous == "" {
 		text, _ := json.Marshal(got)
 		t.Errorf("got %s", text)
+	}
+}
+
+func TestLongTextsAreCut(t *testing.T) {
+	l, _, _ := newLog(t, 0)
+	long := strings.Repeat("ip 192.0.2.1 or ", 10_000)
+	if _, err := l.Add(Entry{Kind: KindAsk, Filter: long, Reason: "short"}); err != nil {
+		t.Fatal(err)
+	}
+	err := l.Entries(0, func(e Entry, _ string) error {
+		if len(e.Filter) > maxText || !strings.HasPrefix(long, e.Filter[:1000]) || !strings.Contains(e.Filter, "(160000 bytes, SHA-256 ") || e.Reason != "short" {
+			t.Errorf("got %d bytes: %s", len(e.Filter), e.Filter)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hash, number, err := l.Head(); err != nil || number != 1 || len(hash) != 64 {
+		t.Errorf("head %q of %d, %v", hash, number, err)
 	}
 }
 

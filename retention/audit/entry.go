@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -23,7 +24,8 @@ import (
 const (
 	KindAsk    = "ask"    // records are about to be read
 	KindAnswer = "answer" // how that ended; Of names the ask
-	KindAct    = "act"    // something was changed, or is about to be
+	KindAct    = "act"    // something is about to be changed; an answer says how that ended
+	KindNote   = "note"   // the collector did something by itself, or is about to; no answer follows
 	KindTrim   = "trim"   // older entries were deleted: Of is the first that is left, Removed the hash of the last that is not
 )
 
@@ -53,6 +55,20 @@ type Entry struct {
 	Reason   string    `json:"reason,omitempty"`
 	Removed  string    `json:"removed,omitempty"`  // of a trim
 	Previous string    `json:"previous,omitempty"` // hash of the entry before, "" for the first
+}
+
+// maxText bounds each text of an entry in bytes: a filter may hold thousands of
+// addresses, and entries are kept for years.
+const maxText = 4 << 10
+
+// shorten cuts long texts; what a cut one was can still be proven by its hash.
+func (e *Entry) shorten() {
+	for _, text := range []*string{&e.Command, &e.Filter, &e.Detail, &e.Failed, &e.Case, &e.Reason, &e.Who.User, &e.Who.Login} {
+		if len(*text) > maxText {
+			sum := sha256.Sum256([]byte(*text))
+			*text = fmt.Sprintf("%s… (%d bytes, SHA-256 %x)", strings.ToValidUTF8((*text)[:maxText-100], ""), len(*text), sum)
+		}
+	}
 }
 
 // hashSize is the length of a hash in front of an entry.

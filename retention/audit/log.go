@@ -8,6 +8,7 @@ import (
 
 // A Store keeps the entries; *store.Store is one.
 type Store interface {
+	LastAudit() (number uint64, value []byte, err error)
 	AppendAudit(next func(number uint64, before []byte) ([]byte, error)) error
 	ScanAudit(from uint64, fn func(number uint64, value []byte) error) error
 	TrimAudit(before uint64) error
@@ -27,6 +28,7 @@ func New(s Store, now func() time.Time) *Log { return &Log{s, now} }
 // disk when Add returns; what it is about must not be done before.
 func (l *Log) Add(e Entry) (number uint64, err error) {
 	e.Time = l.now().UTC().Truncate(time.Millisecond)
+	e.shorten()
 	err = l.store.AppendAudit(func(n uint64, before []byte) ([]byte, error) {
 		e.Number, e.Previous, number = n, "", n
 		if before != nil {
@@ -60,11 +62,10 @@ func (l *Log) Entries(from uint64, fn func(e Entry, hash string) error) error {
 // Head returns the hash and the number of the last entry, "" and 0 for an empty
 // log.
 func (l *Log) Head() (hash string, number uint64, err error) {
-	err = l.store.ScanAudit(0, func(n uint64, value []byte) error {
+	number, value, err := l.store.LastAudit()
+	if err == nil && value != nil {
 		_, hash, _ = decode(value) // also of one that was changed
-		number = n
-		return nil
-	})
+	}
 	return hash, number, err
 }
 
