@@ -141,7 +141,7 @@ func checkGrid(t *testing.T, s *store.Store, req CoverageRequest, want *Coverage
 	t.Helper()
 	var one *Grid
 	for _, step := range []int{1, 5, 24} {
-		g, err := CoverageGrid(context.Background(), s, GridRequest{Window: req.Window, Exporter: req.Exporter, Now: req.Now, Step: step})
+		g, err := NewLedgers(s).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: req.Exporter, Now: req.Now, Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}

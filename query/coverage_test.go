@@ -431,7 +431,7 @@ func TestCoverage(t *testing.T) {
 			if strings.Contains(req.Filter, "router") {
 				exporter = "192.0.2.3"
 			}
-			g, err := CoverageGrid(context.Background(), w.store, GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now})
+			g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now})
 			if err != nil {
 				t.Fatal(err)
 			}
