@@ -36,7 +36,6 @@ const hourMS = 3_600_000
 // tally's lock is never waited for with the book's held.
 type book struct {
 	to     Ledger
-	run    ledger.Run
 	known  ledger.Directory
 	reads  bool          // captures: hours are those of the capture
 	linger time.Duration // for how long after its end an hour is still counted
@@ -47,7 +46,7 @@ type book struct {
 	hours map[uint32]*page
 	dirty []*tally
 	over  map[uint32]ledger.Run // hours that are over, and the run that a later row of theirs needs
-	least ledger.Run            // that run for hours that over has forgotten
+	least ledger.Run            // that run for all other hours: our own, or above what over has forgotten
 	uses  uint64
 }
 
@@ -101,7 +100,7 @@ func newBook(o *DecoderOptions, linger time.Duration) *book {
 		run = ledger.Run(time.Now().UnixMilli())
 	}
 	return &book{
-		to: o.Ledger, run: run, known: o.Known, reads: o.Import, linger: linger,
+		to: o.Ledger, known: o.Known, reads: o.Import, linger: linger,
 		hours: map[uint32]*page{}, over: map[uint32]ledger.Run{}, least: run,
 	}
 }
@@ -266,7 +265,7 @@ func (b *book) complete(rows map[uint32][]ledger.Row) {
 		}
 		if p.hostDirty {
 			host := p.host
-			host.Sockets, host.Queues = slices.Clone(host.Sockets), slices.Clone(host.Queues)
+			host.Sockets, host.Waits = slices.Clone(host.Sockets), slices.Clone(host.Waits)
 			host.Unstored, host.Senders = slices.Clone(host.Unstored), slices.Clone(host.Senders)
 			rows[hour] = append(rows[hour], ledger.Row{Kind: ledger.KindHost, Run: p.run, Host: &host})
 			p.hostDirty = false

@@ -355,17 +355,17 @@ func (c *Collector) save() {
 // Stats returns the counters.
 func (c *Collector) Stats() Stats {
 	st := c.decoder.Stats()
-	for _, s := range c.sockets {
-		n, where := s.dropped.Load(), s.addr.String()
-		st.KernelDrops += n
-		if last := len(st.Sockets) - 1; last >= 0 && st.Sockets[last].Where == where {
-			st.Sockets[last].Count += n
-		} else {
-			st.Sockets = append(st.Sockets, ledger.Drop{Where: where, Count: n})
+	for i, s := range c.sockets {
+		where := s.addr.String()
+		if last := len(st.Sockets) - 1; last < 0 || st.Sockets[last].Where != where {
+			st.Sockets = append(st.Sockets, ledger.Drop{Where: where})
+			st.Waits = append(st.Waits, ledger.Drop{Where: where})
 		}
-	}
-	for _, q := range c.queues {
-		st.QueueFull += q.full.Load()
+		dropped, waits, last := s.dropped.Load(), c.queues[i].full.Load(), len(st.Sockets)-1
+		st.Sockets[last].Count += dropped
+		st.Waits[last].Count += waits
+		st.KernelDrops += dropped
+		st.QueueFull += waits
 	}
 	st.SinkErrors, st.LostRecords = c.sinkErrors.Load(), c.lostRecords.Load()
 	return st

@@ -301,22 +301,3 @@ func (d *Decoder) all() []*exporter {
 	}
 	return all
 }
-
-// Interfaces returns the interface names that an exporter sent in options data,
-// by ifIndex.
-func (d *Decoder) Interfaces(exporter netip.Addr) []Interface {
-	d.mu.RLock()
-	e := d.exporters[normalAddr(exporter)]
-	d.mu.RUnlock()
-	if e == nil {
-		return nil
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	names := make([]Interface, 0, len(e.names))
-	for _, i := range e.names {
-		names = append(names, i)
-	}
-	slices.SortFunc(names, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
-	return names
-}

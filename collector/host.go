@@ -66,21 +66,31 @@ func (b *book) stopped(now uint64) {
 	p.hostDirty = true
 }
 
-// kernelDrops counts datagrams that the kernel dropped at a listening address.
-func (b *book) kernelDrops(now uint64, where string, n uint64) {
-	if n == 0 {
+// listened counts for a listening address the datagrams that the kernel dropped
+// and the times that a reader had to wait for its queue.
+func (b *book) listened(now uint64, where string, dropped, waits uint64) {
+	if dropped == 0 && waits == 0 {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.page(uint32(now / hourMS))
-	at := slices.IndexFunc(p.host.Sockets, func(d ledger.Drop) bool { return d.Where == where })
-	if at < 0 {
-		at = len(p.host.Sockets)
-		p.host.Sockets = append(p.host.Sockets, ledger.Drop{Where: where})
-	}
-	p.host.Sockets[at].Count += n
+	p.host.Sockets = addDrop(p.host.Sockets, where, dropped)
+	p.host.Waits = addDrop(p.host.Waits, where, waits)
 	p.hostDirty = true
+}
+
+// addDrop adds n to what is counted at a place, unless there is nothing to add.
+func addDrop(list []ledger.Drop, where string, n uint64) []ledger.Drop {
+	if n == 0 {
+		return list
+	}
+	at := slices.IndexFunc(list, func(d ledger.Drop) bool { return d.Where == where })
+	if at < 0 {
+		return append(list, ledger.Drop{Where: where, Count: n})
+	}
+	list[at].Count += n
+	return list
 }
 
 // refusals takes over what a policy refused in the hours that are open, those of
@@ -170,10 +180,11 @@ func (c *Collector) writeLedger(last bool) {
 		return
 	}
 	now := uint64(c.o.Now().UnixMilli())
-	for _, s := range c.sockets {
-		dropped := s.dropped.Load()
-		book.kernelDrops(now, s.addr.String(), dropped-s.told)
-		s.told = dropped
+	for i, s := range c.sockets {
+		q := c.queues[i]
+		dropped, waits := s.dropped.Load(), q.full.Load()
+		book.listened(now, s.addr.String(), dropped-s.told, waits-q.told)
+		s.told, q.told = dropped, waits
 	}
 	book.alive(c.lastSign, now)
 	book.refusals(c.decoder.policy)

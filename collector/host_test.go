@@ -220,6 +220,7 @@ func TestHostRows(t *testing.T) {
 	sink.fail = nil
 	flush(7) // at 5 s
 	c.sockets[0].dropped.Add(11)
+	c.queues[0].full.Add(3)
 	pass(5000)
 	c.writeLedger(true)
 
@@ -247,6 +248,9 @@ func TestHostRows(t *testing.T) {
 	}
 	if len(h.Sockets) != 1 || h.Sockets[0] != (ledger.Drop{Where: c.Addrs()[0].String(), Count: 11}) {
 		t.Errorf("second hour: got %+v dropped by the kernel", h.Sockets)
+	}
+	if len(h.Waits) != 1 || h.Waits[0] != (ledger.Drop{Where: c.Addrs()[0].String(), Count: 3}) {
+		t.Errorf("second hour: got %+v waits for a queue", h.Waits)
 	}
 	if got := l.entry(testHour, keyOf(addrN(1, 0), 0, 5)).Get(ledger.Records); got != 12 {
 		t.Errorf("first hour: got %d records counted, want 12, stored or not", got)

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -68,15 +69,36 @@ func TestRestart(t *testing.T) {
 		wantNum(t, before, 0, f, want)
 		wantNum(t, after, 0, f, want)
 	}
-	if names := again.Interfaces(src.Addr()); len(names) != 1 || names[0].Name != "eth0" {
-		t.Errorf("got interfaces %v, want eth0", names)
-	}
 	if got := again.Stats().Total.OptionsRecords; got != 1 {
 		t.Errorf("got %d options records by a saved template, want 1", got)
 	}
 	// From another port, too.
 	after, _ = decodeAll(again, addrN(1, 9999), v9(1, dataUsual))
 	wantRows(t, "from another port", after, 5)
+	// What is written next has the interface of before the restart, and another.
+	if _, errs := decodeAll(again, src, ipfix(3, set(402, wire(uint32(12), "eth1")))); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	clear(state.values)
+	names := savedInterfaces(t, again, src.Addr())
+	if len(names) != 2 || names[0].Name != "eth0" || names[1].Name != "eth1" {
+		t.Errorf("got interfaces %v, want eth0 and eth1", names)
+	}
+}
+
+// savedInterfaces saves the state of a decoder and returns the interfaces of an
+// exporter in it, by index.
+func savedInterfaces(t *testing.T, d *Decoder, exporter netip.Addr) []Interface {
+	t.Helper()
+	if err := d.Save(); err != nil {
+		t.Fatal(err)
+	}
+	named, err := Interfaces(d.state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(named[exporter], func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	return named[exporter]
 }
 
 // State is written when something changed and not otherwise.

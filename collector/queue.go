@@ -8,12 +8,14 @@ import (
 // A queue holds the datagrams of one socket between its reader and its decoder,
 // so that the kernel's buffer, which may be small, need not last for as long as
 // a batch waits for the disk. It is bounded: when it is full the reader waits,
-// and the kernel drops what it has no room for, and counts it.
+// and the kernel drops what it has no room for. Both are counted: what the
+// kernel drops meanwhile is lost because we do not keep up.
 type queue struct {
 	ready chan *chunk   // filled, in order of receipt
 	free  chan *chunk   // emptied, to be used again
 	made  atomic.Int32  // chunks that there are, ready's capacity at most
 	full  atomic.Uint64 // times that the reader had to wait
+	told  uint64        // of them, in the ledger; the keeper's
 }
 
 // A chunk is datagrams that travel together.

@@ -3,11 +3,13 @@ package collector
 import (
 	"context"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // stuckSink takes nothing until it is told to go on.
@@ -64,7 +66,9 @@ func TestQueueStandsInForASlowSink(t *testing.T) {
 // what it drops then: every record is accounted for.
 func TestFullQueueIsCounted(t *testing.T) {
 	sink := &stuckSink{memorySink: newMemorySink(), goOn: make(chan struct{})}
+	book, now := newMemoryLedger(), uint64(testHour)*hourMS
 	c, err := New(Options{
+		Ledger: book, Now: func() time.Time { return time.UnixMilli(int64(now)) },
 		Listen: []Listen{{"netflow", "127.0.0.1:0"}}, Sink: sink, Workers: 1, ReceiveBuffer: 64 << 10, QueueBytes: 1, BatchRows: 30,
 	})
 	if err != nil {
@@ -93,6 +97,14 @@ func TestFullQueueIsCounted(t *testing.T) {
 	cancel()
 	if err := <-result; err != nil {
 		t.Fatal(err)
+	}
+	st, hosts := c.Stats(), book.hosts(testHour)
+	want := []ledger.Drop{{Where: c.Addrs()[0].String(), Count: st.QueueFull}}
+	if len(hosts) != 1 || !slices.Equal(hosts[0].Waits, want) || !slices.Equal(st.Waits, want) {
+		t.Fatalf("waits: got %v and in the ledger %+v, want %v", st.Waits, hosts, want)
+	}
+	if kernel, behind := hosts[0].Dropped(); kernel != st.KernelDrops || behind != kernel {
+		t.Errorf("the ledger has %d drops, %d of them as we did not keep up; want %d", kernel, behind, st.KernelDrops)
 	}
 }
 

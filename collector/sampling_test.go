@@ -162,14 +162,14 @@ func TestOptionsEnterpriseScope(t *testing.T) {
 }
 
 func TestInterfaceNames(t *testing.T) {
-	d := NewDecoder(DecoderOptions{})
+	d := NewDecoder(DecoderOptions{State: newMemoryState()})
 	record := wire(uint32(11), "Te0/0/0\x00", "uplink\x00\x00", uint32(12), "Te0/0/1\x00", "\x00\x00\x00\x00\x00\x00\x00\x00")
 	b, errs := decodeAll(d, addrN(1, 1), v9(0, set(1, wire(400, 4, 8, 2, 4, 82, 8, 83, 8, 0)), set(400, record)))
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	wantRows(t, "options", b, 0)
-	got := d.Interfaces(netip.MustParseAddr("10.0.0.1"))
+	got := savedInterfaces(t, d, netip.MustParseAddr("10.0.0.1"))
 	if len(got) != 2 || got[0] != (Interface{11, "Te0/0/0", "uplink"}) || got[1] != (Interface{12, "Te0/0/1", ""}) {
 		t.Errorf("got %v", got)
 	}

@@ -17,6 +17,12 @@ func coverageFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "coverage", Usage: "say what the answer lacks even if that is nothing; json and csv get it as their last line"}
 }
 
+// kept returns the ledgers, which all questions share.
+func (l *local) kept() *query.Ledgers {
+	l.begin.Do(func() { l.ledgers = query.NewLedgers(l.store) })
+	return l.ledgers
+}
+
 // judge adds to the summary of an answer what the ledger says of its window. An
 // answer is not withheld because it cannot be judged: then it says that.
 func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exporter, filter string) error {
@@ -27,8 +33,7 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	if !known {
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
-	l.begin.Do(func() { l.ledgers = query.NewLedgers(l.store) })
-	c, err := l.ledgers.Coverage(ctx, query.CoverageRequest{
+	c, err := l.kept().Coverage(ctx, query.CoverageRequest{
 		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Options: l.parse(),
 	})
 	if ctx.Err() != nil {

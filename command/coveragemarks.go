@@ -38,7 +38,7 @@ var (
 		mark   coverageMark
 	}{
 		{query.ReasonKernel, coverageMark{'K', 'K', "31", rgb{0x8c, 0x2d, 0x8c}, string(query.ReasonKernel)}},
-		{query.ReasonQueue, coverageMark{'Q', 'Q', "31", rgb{0xb0, 0x60, 0xb0}, string(query.ReasonQueue)}},
+		{query.ReasonBehind, coverageMark{'Q', 'Q', "31", rgb{0xb0, 0x60, 0xb0}, string(query.ReasonBehind)}},
 		{query.ReasonSilent, coverageMark{'S', 'S', "35", rgb{0xcc, 0x79, 0xa7}, string(query.ReasonSilent)}},
 		{query.ReasonTemplate, coverageMark{'T', 'T', "36", rgb{0x56, 0xb4, 0xe9}, string(query.ReasonTemplate)}},
 		{query.ReasonClock, coverageMark{'O', 'O', "36", rgb{0x00, 0x72, 0xb2}, string(query.ReasonClock)}},
@@ -56,9 +56,9 @@ var (
 
 // coverageLegendHelp is the legend as help has it; a test keeps it complete.
 const coverageLegendHelp = `blank where nothing was expected, more ink the more was lost on the way, and else a letter: K
-dropped in the kernel, Q in the collector's queue, S exporter silent, T template missing, O clock off, D collector
-stopped, C crashed, N not started, M no capture imported, U not stored, X damaged, P purged, R past retention, F out of
-scope and refused.`
+dropped in the kernel, Q likewise as the collector did not keep up, S exporter silent, T template missing, O clock off,
+D collector stopped, C crashed, N not started, M no capture imported, U not stored, X damaged, P purged, R past
+retention, F out of scope and refused.`
 
 // legend returns all marks in their order.
 func legend() []coverageMark {
@@ -115,10 +115,10 @@ func hostMark(h *query.HostDigest, step int) (mark coverageMark, part bool) {
 	switch {
 	case unstored > 0 || h.NotStored > 0:
 		return reasonMark(query.ReasonUnstored), unstored < half
+	case h.Behind > h.Kernel-h.Behind:
+		return reasonMark(query.ReasonBehind), false
 	case h.Kernel > 0:
 		return reasonMark(query.ReasonKernel), false
-	case h.Queues > 0:
-		return reasonMark(query.ReasonQueue), false
 	case h.Purged > 0:
 		return reasonMark(query.ReasonPurged), true
 	case h.Ledgers == 0 && len(h.Up) == 0:

@@ -18,7 +18,7 @@ var coverageColumns = []string{
 	"datagrams", "bytes", "records", "lost", "loss", "gaps", "reordered", "duplicates", "restarts",
 	"sets_without_template", "sets_dropped", "bad_datagrams", "bad_times", "sampling", "sampling_changes", "skew_ms",
 	"out_of_scope", "set_aside", "refused", "first", "last",
-	"kernel_drops", "queue_drops", "unstored_records", "refused_datagrams", "purged", "up_ms",
+	"kernel_drops", "queue_full", "unstored_records", "refused_datagrams", "purged", "up_ms",
 }
 
 // collectorColumns is how many of them are the collector's.
@@ -71,7 +71,7 @@ func hostCells(h *query.HostDigest) []string {
 	for _, s := range h.Up {
 		up += s.Length()
 	}
-	return numberCells(h.Kernel, h.Queues, h.NotStored, h.Refused, h.Purged, up)
+	return numberCells(h.Kernel, h.QueueFull, h.NotStored, h.Refused, h.Purged, up)
 }
 
 func digestCells(d *query.Digest) []string {

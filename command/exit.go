@@ -33,7 +33,7 @@ var exitStatuses = []struct {
 	{exitFailure, "failed; the line on standard error says at what"},
 	{exitUsage, "wrong usage: an unknown command or flag, a value or filter that does not parse"},
 	{exitStore, "the data directory cannot be used: missing, in use, not weir's, or of a newer weir"},
-	{exitIncomplete, "answered, but damaged data had to be left out; standard error names it"},
+	{exitIncomplete, "answered, but damaged data had to be left out, or a check found something; standard error names it"},
 	{exitTimeout, "given up after --timeout; what was printed so far is right but not all"},
 	{exitInterrupted, "interrupted by Ctrl-C; what was printed so far is right but not all"},
 }

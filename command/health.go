@@ -28,8 +28,8 @@ func (r *statusReport) problems() []string {
 	}
 	add(r.Collecting && r.quiet() > badQuiet, "no record for %s", formatSpan(r.quiet()))
 	add(r.Loss > badLoss, "%s of the records of the last hour were lost", humanLoss(r.Loss))
-	add(r.Kernel > 0, "the kernel dropped %s in the last hour", humanPlural(r.Kernel, "datagram"))
-	add(r.Queues > 0, "the collector's queues dropped %s in the last hour", humanPlural(r.Queues, "datagram"))
+	add(r.Kernel > 0 && r.Behind == 0, "the kernel dropped %s in the last hour", humanPlural(r.Kernel, "datagram"))
+	add(r.Behind > 0, "the kernel dropped %s in the last hour: the collector did not keep up", humanPlural(r.Kernel, "datagram"))
 	add(r.NotStored > 0, "%s of the last hour could not be stored", humanPlural(r.NotStored, "record"))
 	if d := r.Disk; d.Days != nil {
 		add(*d.Days < badDiskDays, "the disk is full in %s", daysText(*d.Days))

@@ -20,7 +20,7 @@ func (l *local) snapshot(ctx context.Context) *metrics.Snapshot {
 	d := l.daemon
 	st := d.collector.Stats()
 	s := &metrics.Snapshot{Version: version, Revision: strings.Trim(revision(), " ()"), Now: l.now(), Started: d.started,
-		Sockets: st.Sockets, SinkErrors: st.SinkErrors, Refused: st.Refused, UnstoredCounts: st.LostRecords}
+		Sockets: st.Sockets, Waits: st.Waits, SinkErrors: st.SinkErrors, Refused: st.Refused, UnstoredCounts: st.LostRecords}
 	s.Questions, s.Open = d.counts.list()
 	for i := range st.Exporters {
 		s.Exporters = append(s.Exporters, l.exporterMetrics(&st.Exporters[i]))

@@ -136,7 +136,7 @@ func (r *statusReport) lossText() string {
 	for _, part := range []struct {
 		n     uint64
 		about string
-	}{{r.Kernel, "datagrams in the kernel"}, {r.Queues, "datagrams in the collector"}, {r.NotStored, "records that could not be stored"}} {
+	}{{r.Kernel, "datagrams in the kernel"}, {r.QueueFull, "waits for a full queue"}, {r.NotStored, "records that could not be stored"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %s %s", humanCount(part.n), part.about)
 		}

@@ -31,7 +31,8 @@ type statusReport struct {
 	Loss      float64         `json:"loss_last_hour"` // share of the records that never came
 	Lost      uint64          `json:"lost_last_hour"` // records, an estimate
 	Kernel    uint64          `json:"kernel_drops_last_hour"`
-	Queues    uint64          `json:"queue_drops_last_hour"`
+	Behind    uint64          `json:"kernel_drops_behind_last_hour"`
+	QueueFull uint64          `json:"queue_full_last_hour"`
 	NotStored uint64          `json:"unstored_records_last_hour"`
 	Exporters exporterSummary `json:"exporters"`
 
@@ -135,7 +136,8 @@ func (r *statusReport) countHour(g *query.Grid) {
 		}
 	}
 	for _, h := range g.Hosts[from:] {
-		r.Kernel, r.Queues, r.NotStored = r.Kernel+h.Kernel, r.Queues+h.Queues, r.NotStored+h.NotStored
+		r.Kernel, r.NotStored = r.Kernel+h.Kernel, r.NotStored+h.NotStored
+		r.Behind, r.QueueFull = r.Behind+h.Behind, r.QueueFull+h.QueueFull
 	}
 	if r.Lost > 0 {
 		r.Loss = float64(r.Lost) / float64(r.Lost+records)

@@ -19,6 +19,6 @@
 //
 // Everything here is derived from the records and can be rebuilt from them;
 // [Check] proves that the two agree, and [Verify] does so for all that a store
-// holds. The package does not read columns other
-// than dictionaries and does not know filters (package query).
+// holds. The package does not read columns other than dictionaries and does not
+// know filters (package query).
 package index

@@ -130,7 +130,7 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 	} else {
 		total.First = 0
 	}
-	w.total.add(&total)
+	w.total.join(total)
 }
 
 // sumRows adds up the values of the rows of a set, n of them.

@@ -51,7 +51,8 @@ type Coverage struct {
 	Loss      float64        `json:"loss"`                       // Lost as a share of all, 0 to 1
 	WorstLoss *ExporterLoss  `json:"worst_loss,omitempty"`       // the exporter with the highest share
 	Kernel    uint64         `json:"kernel_drops"`               // datagrams
-	Queues    uint64         `json:"queue_drops"`                // datagrams, in the collector
+	Behind    uint64         `json:"kernel_drops_behind"`        // of them, where and when the collector did not keep up
+	QueueFull uint64         `json:"queue_full"`                 // times that a socket was not read because its queue was full
 	Unstored  []Gap          `json:"unstored,omitempty"`         // when nothing could be stored; as Gaps
 	NotStored uint64         `json:"unstored_records,omitempty"` // records counted in these spans, and those that the store refused
 	Templates []ExporterSets `json:"without_template,omitempty"` // data sets given up for want of a template, the most first, MaxNamed at most
@@ -131,7 +132,7 @@ type Reason string
 const (
 	ReasonLost       Reason = "lost on the way"
 	ReasonKernel     Reason = "dropped in the kernel"
-	ReasonQueue      Reason = "dropped in the collector's queue"
+	ReasonBehind     Reason = "dropped in the kernel: the collector did not keep up"
 	ReasonStopped    Reason = "collector stopped"
 	ReasonCrashed    Reason = "collector crashed"
 	ReasonNotStarted Reason = "collector not started"

@@ -86,7 +86,7 @@ func TestCoverageEdges(t *testing.T) {
 		if c.Records != test.records || c.From > c.To {
 			t.Errorf("%+v: got %+v, want %d records", req, c, test.records)
 		}
-		g, err := CoverageGrid(context.Background(), w.store, GridRequest{Window: test.window, Keep: test.keep, Now: now})
+		g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: test.window, Keep: test.keep, Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestCoverageMistakes(t *testing.T) {
 	if _, err := NewLedgers(w.store).Coverage(context.Background(), CoverageRequest{Exporter: "192.0.2.1 or", Now: minute(120)}); err == nil {
 		t.Error("an exporter that is none must be refused")
 	}
-	if _, err := CoverageGrid(context.Background(), w.store, GridRequest{Step: -1, Now: minute(120)}); err == nil {
+	if _, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Step: -1, Now: minute(120)}); err == nil {
 		t.Error("a step below 1 hour must be refused")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -137,7 +137,7 @@ func TestGridLines(t *testing.T) {
 	w.host(2, 4).Sockets = []ledger.Drop{{Where: "[::]:2055", Count: 3}}
 	w.write()
 	known := ledger.Directory{coverageKnown("core", "192.0.2.1/32", true), coverageKnown("west", "198.51.100.0/24", true)}
-	g, err := CoverageGrid(context.Background(), w.store, GridRequest{Known: known, Now: minute(300)})
+	g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Known: known, Now: minute(300)})
 	if err != nil {
 		t.Fatal(err)
 	}

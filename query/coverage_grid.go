@@ -110,8 +110,9 @@ type HostDigest struct {
 	Up        []ledger.Span `json:"up,omitempty"`      // when a collector was up, ascending
 	Down      []Gap         `json:"down,omitempty"`    // when none was, and why
 	Imported  bool          `json:"imported,omitempty"`
-	Kernel    uint64        `json:"kernel_drops,omitempty"` // datagrams
-	Queues    uint64        `json:"queue_drops,omitempty"`  // datagrams
+	Kernel    uint64        `json:"kernel_drops,omitempty"`        // datagrams
+	Behind    uint64        `json:"kernel_drops_behind,omitempty"` // of them, where and when the collector did not keep up
+	QueueFull uint64        `json:"queue_full,omitempty"`          // times that a socket was not read because its queue was full
 	Unstored  []ledger.Span `json:"unstored,omitempty"`
 	NotStored uint64        `json:"unstored_records,omitempty"`
 	Refused   uint64        `json:"refused_datagrams,omitempty"` // of senders that were refused

@@ -10,9 +10,10 @@ import (
 	"weir/store"
 )
 
-// CoverageGrid returns the ledger of a window, hours by exporters, and what is
-// worst about it.
-func CoverageGrid(ctx context.Context, s *store.Store, req GridRequest) (*Grid, error) {
+// Grid returns the ledger of a window, hours by exporters, and what is worst
+// about it. The window's hours are read anew: a grid tells domains and protocols
+// apart, which what is kept does not.
+func (l *Ledgers) Grid(ctx context.Context, req GridRequest) (*Grid, error) {
 	match, err := newExporterMatch(req.Exporter, "", req.Options)
 	if err != nil {
 		return nil, err
@@ -23,7 +24,7 @@ func CoverageGrid(ctx context.Context, s *store.Store, req GridRequest) (*Grid, 
 	step := store.Hour(max(req.Step, 1))
 	j := &judge{
 		req:   CoverageRequest{Window: req.Window, Known: req.Known, Keep: req.Keep, Now: req.Now},
-		match: match, ledgers: s.LedgerHours(), buckets: s.Buckets(),
+		match: match, ledgers: l.store.LedgerHours(), buckets: l.store.Buckets(),
 	}
 	g := &gridBuilder{judge: j, step: step, grid: &Grid{Step: int(step), Hosts: []HostDigest{}, Exporters: []GridExporter{}, Worst: []BadSpan{}}}
 	if len(j.ledgers) == 0 {
@@ -33,7 +34,7 @@ func CoverageGrid(ctx context.Context, s *store.Store, req GridRequest) (*Grid, 
 		return g.grid, nil
 	}
 	g.first, g.last = store.HourOf(j.from), store.HourOf(j.to-1)
-	if err := g.read(ctx, s); err != nil {
+	if err := g.read(ctx, l); err != nil {
 		return nil, err
 	}
 	if err := g.build(ctx); err != nil {
@@ -84,11 +85,11 @@ func (l *gridLine) quiet() uint64 {
 
 // read reads the window's hours, and those around them for what they say of
 // runs and of who is to be expected.
-func (g *gridBuilder) read(ctx context.Context, s *store.Store) error {
+func (g *gridBuilder) read(ctx context.Context, l *Ledgers) error {
 	g.hours = make([]*ledgerSum, g.last-g.first+1)
 	g.before, g.keys = map[flow.Addr]Digest{}, map[flow.Addr]*exporterKeys{}
 	var runs []runSpan
-	err := readLedger(ctx, s, g.first-min(g.first, hoursOfDay), g.last+1, g.note, func(h store.Hour, sum *ledgerSum) {
+	err := readLedger(ctx, l.store, g.first-min(g.first, hoursOfDay), g.last+1, g.note, func(h store.Hour, sum *ledgerSum) {
 		runs = append(runs, sum.runs...)
 		switch {
 		case h < g.first:
@@ -110,7 +111,7 @@ func (g *gridBuilder) read(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	around, err := NewLedgers(s).around(ctx, g.ledgers, g.first, g.last)
+	around, err := l.around(ctx, g.ledgers, g.first, g.last)
 	if err != nil {
 		return err
 	}
@@ -273,7 +274,8 @@ func (g *gridBuilder) hosts(steps int) {
 		h.Ledgers++
 		h.Imported = h.Imported || slices.ContainsFunc(sum.runs, func(r runSpan) bool { return r.imported })
 		h.Kernel += sum.kernel
-		h.Queues += sum.queues
+		h.Behind += sum.behind
+		h.QueueFull += sum.queueFull
 		h.NotStored += sum.notStored
 		h.Refused += sum.strangers
 		h.Purged += sum.purged

@@ -17,7 +17,7 @@ type ledgerSum struct {
 	exporters []exporterSum // ascending by address
 	runs      []runSpan     // ascending by start
 
-	kernel, queues, notStored, strangers, purged uint64
+	kernel, behind, queueFull, notStored, strangers, purged uint64
 
 	unstored []ledger.Span
 	damaged  []string
@@ -54,7 +54,8 @@ func (s *ledgerSum) add(o *ledgerSum, match func(flow.Addr) bool) {
 	s.exporters = mergeExporters(s.exporters, o.exporters, match)
 	s.runs = append(s.runs, o.runs...)
 	s.kernel += o.kernel
-	s.queues += o.queues
+	s.behind += o.behind
+	s.queueFull += o.queueFull
 	s.notStored += o.notStored
 	s.strangers += o.strangers
 	s.purged += o.purged
@@ -157,9 +158,10 @@ func (h *hourReader) put(row ledger.Row) {
 }
 
 func (h *hourReader) host(run ledger.Run, host *ledger.Host) {
-	kernel, queues := host.Dropped()
+	kernel, behind := host.Dropped()
 	h.sum.kernel += kernel
-	h.sum.queues += queues
+	h.sum.behind += behind
+	h.sum.queueFull += host.QueueFull()
 	h.sum.notStored += max(host.Counting, host.Rejected.Count)
 	h.sum.strangers += host.RefusedDatagrams()
 	h.sum.unstored = append(h.sum.unstored, host.Unstored...)

@@ -219,7 +219,7 @@ func (j *judge) losses() {
 	slices.SortStableFunc(c.Templates, func(a, b ExporterSets) int { return cmp.Compare(b.Sets, a.Sets) })
 	slices.SortStableFunc(c.Clocks, func(a, b ExporterClock) int { return cmp.Compare(clockError(b.SkewMS), clockError(a.SkewMS)) })
 	c.Templates, c.Clocks = c.Templates[:min(len(c.Templates), MaxNamed)], c.Clocks[:min(len(c.Clocks), MaxNamed)]
-	c.Kernel, c.Queues, c.NotStored = j.sum.kernel, j.sum.queues, j.sum.notStored
+	c.Kernel, c.Behind, c.QueueFull, c.NotStored = j.sum.kernel, j.sum.behind, j.sum.queueFull, j.sum.notStored
 	c.Purged, c.Strangers = j.sum.purged, j.sum.strangers
 	var unstored []Gap
 	for _, s := range j.sum.unstored {

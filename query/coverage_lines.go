@@ -106,7 +106,7 @@ func (c *Coverage) lost() (facts []string) {
 			facts = append(facts, fmt.Sprintf("nothing could be stored for %s: %s records not kept", spanText(ms), shortCount(c.NotStored)))
 		}
 	}
-	if c.Kernel+c.Queues > 0 {
+	if c.Kernel > 0 {
 		facts = append(facts, c.drops())
 	}
 	if c.Loss >= leastLoss || c.WorstLoss != nil && c.WorstLoss.Loss >= leastWorst {
@@ -144,12 +144,12 @@ func (c *Coverage) lost() (facts []string) {
 // drops says what was dropped on this host.
 func (c *Coverage) drops() string {
 	switch {
-	case c.Queues == 0:
+	case c.Behind == 0:
 		return fmt.Sprintf("%s %s", things(c.Kernel, "datagram"), ReasonKernel)
-	case c.Kernel == 0:
-		return fmt.Sprintf("%s %s", things(c.Queues, "datagram"), ReasonQueue)
+	case c.Behind == c.Kernel:
+		return fmt.Sprintf("%s %s", things(c.Kernel, "datagram"), ReasonBehind)
 	}
-	return fmt.Sprintf("%s %s, %s %s", things(c.Kernel, "datagram"), ReasonKernel, shortCount(c.Queues), ReasonQueue)
+	return fmt.Sprintf("%s %s, %s of them while the collector did not keep up", things(c.Kernel, "datagram"), ReasonKernel, shortCount(c.Behind))
 }
 
 // quality says how what is there is to be read.

@@ -21,7 +21,7 @@ func randomLedgerRow(r *rand.Rand, h store.Hour) ledger.Row {
 		from := h.StartMS() + r.Uint64N(1800_000)
 		return ledger.Row{Kind: ledger.KindHost, Run: run, Host: &ledger.Host{
 			Up: ledger.Span{From: from, To: from + r.Uint64N(1800_000)}, Import: r.IntN(4) == 0, End: []string{"", ledger.EndClean, ledger.EndHour}[r.IntN(3)],
-			Sockets: []ledger.Drop{{Where: "a", Count: r.Uint64N(9)}}, Queues: []ledger.Drop{{Where: "b", Count: r.Uint64N(9)}, {Where: "c", Count: 1}},
+			Sockets: []ledger.Drop{{Where: "a", Count: r.Uint64N(9)}}, Waits: []ledger.Drop{{Where: []string{"a", "b"}[r.IntN(2)], Count: r.Uint64N(9)}, {Where: "d", Count: 1}},
 			Counting: r.Uint64N(9), Rejected: ledger.Drop{Where: "d", Count: r.Uint64N(9)}, Others: ledger.Drop{Count: r.Uint64N(9)},
 		}}
 	case 1:
@@ -46,9 +46,10 @@ func naiveCoverage(t *testing.T, s *store.Store, from, to store.Hour, match func
 	err := s.ScanLedger(from, to, func(_ store.Hour, row ledger.Row) error {
 		switch row.Kind {
 		case ledger.KindHost:
-			kernel, queues := row.Host.Dropped()
+			kernel, behind := row.Host.Dropped()
 			c.Kernel += kernel
-			c.Queues += queues
+			c.Behind += behind
+			c.QueueFull += row.Host.QueueFull()
 			c.NotStored += max(row.Host.Counting, row.Host.Rejected.Count)
 			c.Strangers += row.Host.RefusedDatagrams()
 		case ledger.KindPurge:
@@ -72,7 +73,7 @@ func naiveCoverage(t *testing.T, s *store.Store, from, to store.Hour, match func
 // sums returns what of a coverage naiveCoverage knows.
 func (c Coverage) sums() Coverage {
 	return Coverage{
-		Kernel: c.Kernel, Queues: c.Queues, NotStored: c.NotStored, Strangers: c.Strangers, Purged: c.Purged, Records: c.Records, Lost: c.Lost,
+		Kernel: c.Kernel, Behind: c.Behind, QueueFull: c.QueueFull, NotStored: c.NotStored, Strangers: c.Strangers, Purged: c.Purged, Records: c.Records, Lost: c.Lost,
 		BadTimes: c.BadTimes, OutOfScope: c.OutOfScope, SetAside: c.SetAside, Refused: c.Refused, Intervals: c.Intervals,
 	}
 }
@@ -140,7 +141,7 @@ func checkGrid(t *testing.T, s *store.Store, req CoverageRequest, want *Coverage
 	t.Helper()
 	var one *Grid
 	for _, step := range []int{1, 5, 24} {
-		g, err := CoverageGrid(context.Background(), s, GridRequest{Window: req.Window, Exporter: req.Exporter, Now: req.Now, Step: step})
+		g, err := NewLedgers(s).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: req.Exporter, Now: req.Now, Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}

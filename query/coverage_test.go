@@ -135,7 +135,7 @@ estimated loss 7.7 %: 100 of 1300 records, worst 192.0.2.2 with 14 %`,
 		lines: `
 6 datagrams dropped in the kernel; estimated loss 9.1 %: 60 of 660 records`,
 		worst: `
-all 1560-1620 dropped in the kernel 60 38% (6 datagrams by the kernel, 0 by the collector)`,
+all 1560-1620 dropped in the kernel 60 38% (6 datagrams)`,
 	},
 	{
 		name: "dropped in the kernel, and more lost on the way than that explains",
@@ -148,19 +148,33 @@ all 1560-1620 dropped in the kernel 60 38% (6 datagrams by the kernel, 0 by the 
 1 datagram dropped in the kernel; estimated loss 9.1 %: 60 of 660 records`,
 		worst: `
 192.0.2.1 1560-1620 lost on the way 60 38% (0 gaps in the sequence numbers)
-all 1560-1620 dropped in the kernel 10 9% (1 datagram by the kernel, 0 by the collector)`,
+all 1560-1620 dropped in the kernel 10 9% (1 datagram)`,
 	},
 	{
-		name: "dropped in our queue",
+		name: "dropped in the kernel while we did not read",
 		tell: func(w *ledgerWorld) {
 			w.up(1, 0, 1800, ledger.EndOpen)
-			w.host(1, 26).Queues = []ledger.Drop{{Where: "decode", Count: 20}}
+			w.host(1, 26).Sockets = []ledger.Drop{{Where: "[::]:2055", Count: 20}, {Where: "[::]:6343", Count: 4}}
+			w.host(1, 26).Waits = []ledger.Drop{{Where: "[::]:2055", Count: 3}}
 			w.hear(1, "192.0.2.1", 0, 1800)
 		},
 		lines: `
-20 datagrams dropped in the collector's queue`,
+24 datagrams dropped in the kernel, 20 of them while the collector did not keep up`,
 		worst: `
-all 1560-1620 dropped in the collector's queue 200 67% (0 datagrams by the kernel, 20 by the collector)`,
+all 1560-1620 dropped in the kernel: the collector did not keep up 240 71% (24 datagrams, the queue was full 3 times)`,
+	},
+	{
+		name: "dropped in the kernel, and not read at another time",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 0, 1800, ledger.EndOpen)
+			w.host(1, 26).Sockets = []ledger.Drop{{Where: "[::]:2055", Count: 20}}
+			w.host(1, 27).Waits = []ledger.Drop{{Where: "[::]:2055", Count: 3}}
+			w.hear(1, "192.0.2.1", 0, 1800)
+		},
+		lines: `
+20 datagrams dropped in the kernel`,
+		worst: `
+all 1560-1620 dropped in the kernel 200 67% (20 datagrams)`,
 	},
 	{
 		name: "stopped, which explains the silence",
@@ -417,7 +431,7 @@ func TestCoverage(t *testing.T) {
 			if strings.Contains(req.Filter, "router") {
 				exporter = "192.0.2.3"
 			}
-			g, err := CoverageGrid(context.Background(), w.store, GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now})
+			g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package query
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"weir/flow"
@@ -13,7 +12,7 @@ import (
 // stateRanks are the states of a cell from the least to the worst: of several,
 // the worst is shown, and what explains another stands above it.
 var stateRanks = []Reason{
-	StateNone, StateFine, ReasonScope, ReasonPurged, ReasonNoCapture, ReasonClock, ReasonTemplate, ReasonLost, ReasonQueue, ReasonKernel,
+	StateNone, StateFine, ReasonScope, ReasonPurged, ReasonNoCapture, ReasonClock, ReasonTemplate, ReasonLost, ReasonBehind, ReasonKernel,
 	ReasonSilent, ReasonAsleep, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
 }
 
@@ -86,7 +85,7 @@ func (w *worstSpans) put(s BadSpan, received uint64) {
 		w.open[key] = at
 	}
 	switch last := &w.spans[at]; last.Reason {
-	case ReasonLost, ReasonKernel, ReasonQueue:
+	case ReasonLost, ReasonKernel, ReasonBehind:
 		last.Loss = lossShare(last.Records, w.received[at])
 	}
 }
@@ -103,7 +102,7 @@ func (g *gridBuilder) hour(w *worstSpans, i int, sum *ledgerSum) {
 			datagrams += d.Datagrams
 		}
 	}
-	dropped := perDatagram(sum.kernel+sum.queues, received, datagrams)
+	dropped := perDatagram(sum.kernel, received, datagrams)
 	here := lossReason(sum, lost, dropped)
 	for _, l := range g.lines {
 		if d := l.hours[i]; d != nil {
@@ -112,15 +111,12 @@ func (g *gridBuilder) hour(w *worstSpans, i int, sum *ledgerSum) {
 		}
 	}
 	all := BadSpan{From: from, To: to}
-	if sum.kernel+sum.queues > 0 {
-		all.Reason, all.Records = ReasonKernel, max(lost, dropped)
-		if sum.queues > sum.kernel {
-			all.Reason = ReasonQueue
-		}
+	if sum.kernel > 0 {
+		all.Reason, all.Records = sum.dropReason(), max(lost, dropped)
 		if here == ReasonLost {
 			all.Records = dropped
 		}
-		all.counts = [2]uint64{sum.kernel, sum.queues}
+		all.counts = [2]uint64{sum.kernel, sum.queueFull}
 		w.put(all, received)
 	}
 	for _, s := range clip(sum.unstored, uint64(from), uint64(to)) {
@@ -153,11 +149,16 @@ func perDatagram(dropped, records, datagrams uint64) uint64 {
 // dropped here leaves gaps as well, and explains them where it is at least half
 // of what is missing.
 func lossReason(sum *ledgerSum, lost, dropped uint64) Reason {
-	switch {
-	case sum.kernel+sum.queues == 0 || dropped < lost/2:
+	if sum.kernel == 0 || dropped < lost/2 {
 		return ReasonLost
-	case sum.queues > sum.kernel:
-		return ReasonQueue
+	}
+	return sum.dropReason()
+}
+
+// dropReason returns why the kernel dropped what it did, most of it.
+func (s *ledgerSum) dropReason() Reason {
+	if s.behind > s.kernel-s.behind {
+		return ReasonBehind
 	}
 	return ReasonKernel
 }
@@ -290,8 +291,11 @@ func (s *BadSpan) describe() {
 	switch s.Reason {
 	case ReasonLost:
 		s.Detail = things(s.counts[0], "gap") + " in the sequence numbers"
-	case ReasonKernel, ReasonQueue:
-		s.Detail = fmt.Sprintf("%s by the kernel, %s by the collector", things(s.counts[0], "datagram"), shortCount(s.counts[1]))
+	case ReasonKernel, ReasonBehind:
+		s.Detail = things(s.counts[0], "datagram")
+		if s.counts[1] > 0 {
+			s.Detail += ", the queue was full " + things(s.counts[1], "time")
+		}
 	case ReasonTemplate:
 		s.Detail = things(s.counts[0], "data set") + " given up"
 	case ReasonClock:

@@ -9,8 +9,8 @@
 // two always agree is the package's central promise, and its central test.
 //
 // [Ledgers] says what an answer lacks: it judges a window by what the collector
-// wrote down beside the records ([Coverage]). [CoverageGrid] is the same by hour
-// and exporter.
+// wrote down beside the records ([Coverage]), also by hour and
+// exporter ([Grid]).
 //
 // A condition on a field that a record does not have is false; its negation is
 // true.

@@ -309,7 +309,7 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 	}
 	for i := range t.workers {
 		w := &t.workers[i]
-		r.Total.add(&w.total)
+		r.Total.join(w.total)
 		r.Total.Sampled += w.sampled
 		r.UnknownSampling += w.unknownSampling
 	}
@@ -466,23 +466,4 @@ func (t *top) row(e *ranked, total *Sums) TopRow {
 		}
 	}
 	return r
-}
-
-// add adds the sums of t.
-func (s *Sums) add(t *Sums) {
-	if t.Records == 0 {
-		return
-	}
-	if s.Records == 0 {
-		s.First = t.First
-	}
-	s.Records += t.Records
-	s.Flows += t.Flows
-	s.Bytes += t.Bytes
-	s.Packets += t.Packets
-	s.EstimatedBytes += t.EstimatedBytes
-	s.EstimatedPackets += t.EstimatedPackets
-	s.Variance.add(t.Variance)
-	s.First = min(s.First, t.First)
-	s.Last = max(s.Last, t.Last)
 }

@@ -1,5 +1,6 @@
-// Package store keeps flow records in hourly buckets of one Pebble store. It is
-// the only package that knows Pebble.
+// Package store keeps flow records in hourly buckets of one Pebble store, with
+// the ledger of each hour and, apart from them, the audit log. It is the only
+// package that knows Pebble.
 //
 // # What it promises
 //
@@ -18,11 +19,20 @@
 // replaces the tail segments in one atomic batch. When the hour is over, a
 // [Sealing] rewrites the bucket as sorted tables, verbatim but with an index
 // beside it. [Store.Drop] removes a bucket in milliseconds, whatever its size.
+// [Store.Remove] deletes single rows: it writes the bucket anew without them.
+//
+// # What lies beside the rows
+//
+// A bucket has a ledger, what was counted while its records came in
+// ([Store.PutLedger]), which is there also where no row is, and goes with the
+// bucket. The audit log ([Store.AppendAudit]) belongs to no hour: an entry is on
+// disk before the look that it notes, and no Drop touches it.
 //
 // # What it does not do
 //
 // It knows nothing of what an index entry means (package index), of filters
-// (package query), or of when a bucket has expired (package retention).
+// (package query), of when a bucket has expired (package retention), or of what
+// an entry of the audit log says (package retention/audit).
 package store
 
 import (

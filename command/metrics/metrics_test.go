@@ -54,6 +54,7 @@ func testSnapshot() *Snapshot {
 		Version: "0.1.0", Revision: "58bc361b2bf1", Now: testNow, Started: testNow.Add(-26 * time.Hour),
 		Exporters: []Exporter{border, edge, {Name: "campus-2", Group: "organisation", Known: true, Expected: true}},
 		Sockets:   []ledger.Drop{{Where: "[::]:2055", Count: 17}, {Where: "[::]:6343"}},
+		Waits:     []ledger.Drop{{Where: "[::]:2055", Count: 3}, {Where: "[::]:6343"}},
 		Archive: Archive{
 			Open: 1, Sealed: 2159, Blocks: 119_040, Records: 7_776_000_000, Bytes: 124_416_000_000, DiskFree: 410_000_000_000, DiskSize: 1_000_000_000_000,
 			DiskLeft: 296 * 24 * time.Hour, Oldest: testNow.Add(-90 * 24 * time.Hour), Newest: testNow.Add(-200 * time.Millisecond),

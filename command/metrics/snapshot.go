@@ -18,6 +18,7 @@ type Snapshot struct {
 	Forgotten Exporter   // counters of exporters that had to make room
 
 	Sockets        []ledger.Drop // datagrams that the kernel dropped, by listening address
+	Waits          []ledger.Drop // times that a socket was not read because its queue was full, by listening address
 	Refused        uint64        // datagrams of senders that may not export
 	SinkErrors     uint64        // batches that the store refused
 	UnstoredCounts uint64        // records in them

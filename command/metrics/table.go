@@ -189,14 +189,20 @@ func collectorTable() []metric {
 			func(s *scrape, emit emitter) { emit(1, s.Version, s.Revision) }},
 		{"weir_start_time_seconds", "When the collector started.", nil, true, at(func(s *scrape) time.Time { return s.Started })},
 		{"weir_kernel_dropped_datagrams_total", "Datagrams that the kernel dropped because a receive buffer was full.", []string{"socket"}, false,
-			func(s *scrape, emit emitter) {
-				for _, d := range s.Sockets {
-					emit(float64(d.Count), d.Where)
-				}
-			}},
+			bySocket(func(s *scrape) []ledger.Drop { return s.Sockets })},
+		{"weir_queue_full_total", "Times that a socket was not read because what it gave before waited to be stored.", []string{"socket"}, false,
+			bySocket(func(s *scrape) []ledger.Drop { return s.Waits })},
 		{"weir_refused_datagrams_total", "Datagrams of senders that may not export.", nil, false, one(func(s *scrape) float64 { return float64(s.Refused) })},
 		{"weir_sink_errors_total", "Batches of records that could not be stored.", nil, false, one(func(s *scrape) float64 { return float64(s.SinkErrors) })},
 		{"weir_unstored_records_total", "Records that could not be stored.", nil, false, one(func(s *scrape) float64 { return float64(s.UnstoredCounts) })},
+	}
+}
+
+func bySocket(list func(s *scrape) []ledger.Drop) func(*scrape, emitter) {
+	return func(s *scrape, emit emitter) {
+		for _, d := range list(s) {
+			emit(float64(d.Count), d.Where)
+		}
 	}
 }
 

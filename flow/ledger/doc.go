@@ -9,8 +9,8 @@
 //   - an [Entry] for each exporter, observation domain and protocol ([Key]):
 //     datagrams, records, sequence gaps, templates, sampling, clocks;
 //   - one [Host] for the collecting host: from when to when it was up, what the
-//     kernel and its own queues dropped, who was refused, when nothing could be
-//     stored;
+//     kernel dropped, how often a queue was full, who was refused, when nothing
+//     could be stored;
 //   - a [Purge] for each time that records were deleted on purpose.
 //
 // The package knows how rows are added, written and read. Who counts is package

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"weir/flow"
 )
@@ -31,31 +32,43 @@ type Host struct {
 	Up     Span   `json:"up"`               // in this hour, from the first to the last sign of life
 	End    string `json:"end,omitempty"`    // EndOpen, EndClean or EndHour
 
-	Sockets  []Drop `json:"sockets,omitempty"`  // datagrams that the kernel dropped, by listening address (SO_RXQ_OVFL)
-	Queues   []Drop `json:"queues,omitempty"`   // datagrams that our own queues dropped, by where
-	Rejected Drop   `json:"rejected,omitzero"`  // records that the store refused, and why
-	Unstored []Span `json:"unstored,omitempty"` // when nothing could be stored; the last one may go on
-	Counting uint64 `json:"counting,omitempty"` // records counted but not stored in these spans
-	Senders  []Drop `json:"senders,omitempty"`  // datagrams of refused senders, by address, MaxSenders at most
-	Others   Drop   `json:"others,omitzero"`    // of refused senders beyond those
-	Together uint64 `json:"together,omitempty"` // exporters that were counted under the zero address
+	Sockets  []Drop `json:"sockets,omitempty"`    // datagrams that the kernel dropped, by listening address (SO_RXQ_OVFL)
+	Waits    []Drop `json:"queue_full,omitempty"` // times that a socket was not read because its queue was full, by listening address
+	Rejected Drop   `json:"rejected,omitzero"`    // records that the store refused, and why
+	Unstored []Span `json:"unstored,omitempty"`   // when nothing could be stored; the last one may go on
+	Counting uint64 `json:"counting,omitempty"`   // records counted but not stored in these spans
+	Senders  []Drop `json:"senders,omitempty"`    // datagrams of refused senders, by address, MaxSenders at most
+	Others   Drop   `json:"others,omitzero"`      // of refused senders beyond those
+	Together uint64 `json:"together,omitempty"`   // exporters that were counted under the zero address
 }
 
-// A Drop says where something was lost and how much.
+// A Drop says where something was lost, or went wrong, and how much.
 type Drop struct {
 	Where string `json:"where"`
 	Count uint64 `json:"count"`
 }
 
-// Dropped returns the datagrams that the kernel and our own queues dropped.
-func (h *Host) Dropped() (kernel, queues uint64) {
+// Dropped returns the datagrams that the kernel dropped, and how many of them at
+// an address that was not read for a while because its queue was full: the
+// collector did not keep up.
+func (h *Host) Dropped() (kernel, behind uint64) {
 	for _, d := range h.Sockets {
 		kernel += d.Count
+		if slices.ContainsFunc(h.Waits, func(w Drop) bool { return w.Where == d.Where }) {
+			behind += d.Count
+		}
 	}
-	for _, d := range h.Queues {
-		queues += d.Count
+	return kernel, behind
+}
+
+// QueueFull returns the times that a socket was not read because its queue was
+// full.
+func (h *Host) QueueFull() uint64 {
+	n := uint64(0)
+	for _, d := range h.Waits {
+		n += d.Count
 	}
-	return kernel, queues
+	return n
 }
 
 // RefusedDatagrams returns the datagrams of senders that were refused.
