@@ -17,6 +17,11 @@ var stateRanks = []Reason{
 	ReasonSilent, ReasonAsleep, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
 }
 
+// Reasons returns what can be wrong with a cell, from the least to the worst.
+func Reasons() []Reason {
+	return slices.DeleteFunc(slices.Clone(stateRanks), func(r Reason) bool { return r == StateNone || r == StateFine })
+}
+
 // worseState returns the worse of two states.
 func worseState(a, b Reason) Reason {
 	if slices.Index(stateRanks, b) > slices.Index(stateRanks, a) {
