@@ -36,10 +36,7 @@ func (s *Store) AppendAudit(next func(number uint64, before []byte) ([]byte, err
 func (s *Store) appendAudit(next func(number uint64, before []byte) ([]byte, error)) error {
 	s.publish.RLock() // the store does not close under it
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	t := &s.audit
@@ -89,10 +86,7 @@ func (s *Store) auditIter(from uint64) (*pebble.Iterator, error) {
 func (s *Store) ScanAudit(from uint64, fn func(number uint64, value []byte) error) error {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	it, err := s.auditIter(from)
@@ -126,10 +120,7 @@ func (s *Store) TrimAudit(before uint64) error {
 	}
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	t := &s.audit

@@ -70,10 +70,7 @@ func (s *Store) copyInto(dir string) error {
 func (s *Store) copyDB(dir string) error {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
