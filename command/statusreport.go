@@ -167,7 +167,7 @@ func (l *local) disk(buckets []store.BucketInfo, kept *retentionReport) (d diskR
 	if d.Used, err = l.store.DiskUsage(); err != nil {
 		return d, err
 	}
-	d.Size, d.Free = diskSpace(l.store.Dir())
+	d.Free, d.Size, _ = l.store.FreeSpace() // both 0 where the system does not tell
 	if l.daemon == nil {
 		return d, nil
 	}
