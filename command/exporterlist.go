@@ -357,9 +357,7 @@ func (l *local) addRates(list *exporterList) {
 // end of what was collected is the measure, and one that has just started has
 // yet to hear: nobody is silent for that reason.
 func (r *exporterReport) judge(asOf query.Moment, started bool) {
-	if r.Lost > 0 {
-		r.Loss = float64(r.Lost) / float64(r.Lost+r.Records)
-	}
+	r.Loss = query.LossShare(r.Lost, r.Records)
 	lately := asOf - min(asOf, query.Moment(metrics.UpFor.Milliseconds()))
 	switch {
 	case slices.Equal(r.Addresses, []string{"others"}):

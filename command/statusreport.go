@@ -137,9 +137,7 @@ func (r *statusReport) countHour(g *query.Grid) {
 	for _, h := range g.Hosts[from:] {
 		r.Kernel, r.Queues, r.NotStored = r.Kernel+h.Kernel, r.Queues+h.Queues, r.NotStored+h.NotStored
 	}
-	if r.Lost > 0 {
-		r.Loss = float64(r.Lost) / float64(r.Lost+records)
-	}
+	r.Loss = query.LossShare(r.Lost, records)
 }
 
 // countArchive adds what is stored, and what becomes of the disk.

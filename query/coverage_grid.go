@@ -85,9 +85,10 @@ type Digest struct {
 }
 
 // Loss returns the share of the records that never came, 0 to 1.
-func (d *Digest) Loss() float64 { return lossShare(d.Lost, d.Records) }
+func (d *Digest) Loss() float64 { return LossShare(d.Lost, d.Records) }
 
-func lossShare(lost, records uint64) float64 {
+// LossShare returns lost records as a share of these and those received, 0 to 1.
+func LossShare(lost, records uint64) float64 {
 	if lost == 0 {
 		return 0
 	}

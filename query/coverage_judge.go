@@ -212,7 +212,7 @@ func (j *judge) losses() {
 			c.Clocks = append(c.Clocks, ExporterClock{addr, name, d.SkewMS, e.off})
 		}
 	}
-	c.Loss = lossShare(c.Lost, c.Records)
+	c.Loss = LossShare(c.Lost, c.Records)
 	if worst.Lost > 0 {
 		c.WorstLoss = &worst
 	}

@@ -92,7 +92,7 @@ func (w *worstSpans) put(s BadSpan, received uint64) {
 	}
 	switch last := &w.spans[at]; last.Reason {
 	case ReasonLost, ReasonKernel, ReasonQueue:
-		last.Loss = lossShare(last.Records, w.received[at])
+		last.Loss = LossShare(last.Records, w.received[at])
 	}
 }
 
