@@ -97,7 +97,7 @@ func TestExportersOfACollector(t *testing.T) {
 	out, errs, status = weir(t, dir, "exporters", "border-1")
 	for _, want := range []string{
 		"owner                 Backbone group\n", "expected              yes: its silence is a finding\n", "records/s             20 now, 6.1 over the day\n",
-		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.36%) in 14 gaps; in the last hour 0%\n",
+		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.36%) in 14 gaps; in this hour and the one before 0%\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status %d, %s: %q is missing from\n%s", status, errs, want, out)
@@ -150,5 +150,34 @@ func TestExporterTexts(t *testing.T) {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
 		}
+	}
+}
+
+// TestLossLately has two addresses of one exporter: what counts is this hour and
+// the one before, of both together, and status says the same.
+func TestLossLately(t *testing.T) {
+	cells := func(counts ...[2]uint64) (list []query.Cell) {
+		for _, c := range counts {
+			list = append(list, query.Cell{Digest: query.Digest{Records: c[0], Lost: c[1]}})
+		}
+		return list
+	}
+	grid := &query.Grid{Hosts: make([]query.HostDigest, 3), Exporters: []query.GridExporter{
+		{Addr: "192.0.2.1", Name: "border-1", Cells: cells([2]uint64{100, 900}, [2]uint64{800, 100}, [2]uint64{0, 0})},
+		{Addr: "192.0.2.2", Name: "border-1", Cells: cells([2]uint64{100, 900}, [2]uint64{0, 0}, [2]uint64{100, 0})},
+	}}
+	list := (&local{}).gather(grid)
+	if len(list) != 1 {
+		t.Fatalf("got %d exporters, want one of two addresses", len(list))
+	}
+	list[0].judge(0, false)
+	r := &statusReport{}
+	r.countHour(grid)
+	if list[0].LossHour != 0.1 || r.Loss != 0.1 || r.Lost != 100 {
+		t.Errorf("got %v of the exporter, %v of all, %d records; want 0.1, 0.1, 100", list[0].LossHour, r.Loss, r.Lost)
+	}
+	short := &query.Grid{Exporters: []query.GridExporter{{Cells: cells([2]uint64{3, 1})}}}
+	if records, lost := short.Lately(0); records != 3 || lost != 1 {
+		t.Errorf("of one step: got %d and %d, want 3 and 1", records, lost)
 	}
 }

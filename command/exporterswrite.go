@@ -258,7 +258,7 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 	}
 	lost := ""
 	if r.Lost > 0 {
-		lost = fmt.Sprintf("%s of %s records (%s) in %s; in the last hour %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), humanLoss(r.Loss),
+		lost = fmt.Sprintf("%s of %s records (%s) in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), humanLoss(r.Loss),
 			plural(r.Gaps, "gap"), humanLoss(r.LossHour))
 	} else if r.Records > 0 {
 		lost = "none"

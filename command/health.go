@@ -8,7 +8,7 @@ import (
 
 // What is a problem. docs/operations.md has the list.
 const (
-	badLoss     = 0.01             // share of the records of the last hour
+	badLoss     = 0.01             // share of the records of this hour and the one before
 	badDiskDays = 7                // until the disk is full
 	badDiskFree = 0.05             // share of the file system
 	badQuiet    = 15 * time.Minute // without any record, though a collector runs
@@ -27,10 +27,10 @@ func (r *statusReport) problems() []string {
 		add(true, "%d of %s silent: %s", n, humanPlural(uint64(r.Exporters.Expected), "expected exporter"), someOf(r.Exporters.Silent, 5))
 	}
 	add(r.Collecting && r.quiet() > badQuiet, "no record for %s", formatSpan(r.quiet()))
-	add(r.Loss > badLoss, "%s of the records of the last hour were lost", humanLoss(r.Loss))
-	add(r.Kernel > 0, "the kernel dropped %s in the last hour", humanPlural(r.Kernel, "datagram"))
-	add(r.Queues > 0, "the collector's queues dropped %s in the last hour", humanPlural(r.Queues, "datagram"))
-	add(r.NotStored > 0, "%s of the last hour could not be stored", humanPlural(r.NotStored, "record"))
+	add(r.Loss > badLoss, "%s of the records of this hour and the one before were lost", humanLoss(r.Loss))
+	add(r.Kernel > 0, "the kernel dropped %s in this hour and the one before", humanPlural(r.Kernel, "datagram"))
+	add(r.Queues > 0, "the collector's queues dropped %s in this hour and the one before", humanPlural(r.Queues, "datagram"))
+	add(r.NotStored > 0, "%s of this hour and the one before could not be stored", humanPlural(r.NotStored, "record"))
 	if d := r.Disk; d.Days != nil {
 		add(*d.Days < badDiskDays, "the disk is full in %s", daysText(*d.Days))
 	}

@@ -141,7 +141,7 @@ func (r *statusReport) lossText() string {
 			text += fmt.Sprintf(", %s %s", humanCount(part.n), part.about)
 		}
 	}
-	return text + ", in the last hour"
+	return text + ", in this hour and the one before"
 }
 
 func (r *statusReport) archiveLines(line func(name, format string, args ...any)) {
