@@ -120,22 +120,14 @@ func emptyWorth(c *query.Coverage) string {
 	best, worst := c.Chance(samplePackets)
 	switch {
 	case worst.Interval > 1 && best.Interval == worst.Interval:
-		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability", worst.Interval, samplePackets, percent(worst.Probability))
+		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability", worst.Interval, samplePackets, query.ShareText(worst.Probability))
 	case worst.Interval > 1 && best.Interval == 1:
-		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability; not all exporters sample", worst.Interval, samplePackets, percent(worst.Probability))
+		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability; not all exporters sample", worst.Interval, samplePackets, query.ShareText(worst.Probability))
 	case worst.Interval > 1:
 		return fmt.Sprintf("a flow of %d packets is seen with %s probability at 1:%d, with %s at 1:%d",
-			samplePackets, percent(worst.Probability), worst.Interval, percent(best.Probability), best.Interval)
+			samplePackets, query.ShareText(worst.Probability), worst.Interval, query.ShareText(best.Probability), best.Interval)
 	case c.Whole():
 		return fmt.Sprintf("the window is covered: %s heard, nothing lost that is known", plural(c.Heard, "exporter"))
 	}
 	return ""
-}
-
-// percent writes a probability.
-func percent(p float64) string {
-	if p >= 0.995 {
-		return "nearly 100 %"
-	}
-	return fmt.Sprintf("%.2g %%", 100*p)
 }

@@ -113,10 +113,10 @@ func TestEmptyWorth(t *testing.T) {
 		{&query.Coverage{}, ""},
 		{lossy, ""},
 		{whole(ledger.Interval{N: 1, Records: 5}), "the window is covered: 3 exporters heard, nothing lost that is known"},
-		{whole(ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1 % probability"},
+		{whole(ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1.0 % probability"},
 		{whole(ledger.Interval{N: 2, Records: 5}), "at 1:2 a flow of 10 packets is seen with nearly 100 % probability"},
-		{whole(ledger.Interval{N: 1, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1 % probability; not all exporters sample"},
-		{whole(ledger.Interval{N: 100, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "a flow of 10 packets is seen with 1 % probability at 1:1000, with 9.6 % at 1:100"},
+		{whole(ledger.Interval{N: 1, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1.0 % probability; not all exporters sample"},
+		{whole(ledger.Interval{N: 100, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "a flow of 10 packets is seen with 1.0 % probability at 1:1000, with 9.6 % at 1:100"},
 	} {
 		if got := emptyWorth(test.coverage); got != test.want {
 			t.Errorf("%+v: got %q, want %q", test.coverage, got, test.want)

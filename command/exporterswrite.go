@@ -157,7 +157,7 @@ func (r *exporterReport) cells() []string {
 	}
 	loss := "-"
 	if r.Records+r.Lost > 0 {
-		loss = humanLoss(r.Loss)
+		loss = query.ShareText(r.Loss)
 	}
 	return []string{cmp.Or(printable(r.Name), "-"), cmp.Or(r.Group, "-"), address, shortList(domainsText(r.Domains)), cmp.Or(strings.Join(r.Versions, " "), "-"),
 		strconv.Itoa(r.Templates), humanRate(r.Now), humanRate(&r.Day), loss, cmp.Or(r.samplingText(), "-"), r.skewText(), heardText(r.Heard), r.Status}
@@ -258,8 +258,8 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 	}
 	lost := ""
 	if r.Lost > 0 {
-		lost = fmt.Sprintf("%s of %s records (%s) in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), humanLoss(r.Loss),
-			plural(r.Gaps, "gap"), humanLoss(r.LossHour))
+		lost = fmt.Sprintf("%s of %s records (%s) in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), query.ShareText(r.Loss),
+			plural(r.Gaps, "gap"), query.ShareText(r.LossHour))
 	} else if r.Records > 0 {
 		lost = "none"
 	}
@@ -281,7 +281,7 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 		{"status", fmt.Sprintf("%s, last %s", r.Status, heardText(r.Heard))},
 		{"domains", domainsText(r.Domains)}, {"protocols", strings.Join(r.Versions, ", ")}, {"templates", strconv.Itoa(r.Templates)},
 		{"records/s", fmt.Sprintf("%s now, %s over the day", humanRate(r.Now), humanRate(&r.Day))},
-		{"in the day", fmt.Sprintf("%s, %s, %s bytes, from %s", humanPlural(r.Records, "record"), humanPlural(r.Datagrams, "datagram"), humanCount(r.Bytes), heardText(list.From))},
+		{"in the day", fmt.Sprintf("%s, %s, %s bytes, from %s", query.Things(r.Records, "record"), query.Things(r.Datagrams, "datagram"), humanCount(r.Bytes), heardText(list.From))},
 		{"lost", lost}, {"without template", without}, {"sampling", sampling}, {"skew", skew},
 	}
 	if r.Restarts > 0 {
@@ -291,12 +291,4 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 		lines = append(lines, [2]string{"bad datagrams", humanCount(r.Bad)})
 	}
 	return lines
-}
-
-// humanPlural writes a large number of things: "2.40M records".
-func humanPlural(n uint64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return humanCount(n) + " " + thing + "s"
 }

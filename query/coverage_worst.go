@@ -288,11 +288,11 @@ func (g *gridBuilder) mark(l *gridLine, from, to uint64, state Reason, least uin
 func (s *BadSpan) describe() {
 	switch s.Reason {
 	case ReasonLost:
-		s.Detail = things(s.counts[0], "gap") + " in the sequence numbers"
+		s.Detail = Things(s.counts[0], "gap") + " in the sequence numbers"
 	case ReasonKernel, ReasonQueue:
-		s.Detail = fmt.Sprintf("%s by the kernel, %s by the collector", things(s.counts[0], "datagram"), shortCount(s.counts[1]))
+		s.Detail = fmt.Sprintf("%s by the kernel, %s by the collector", Things(s.counts[0], "datagram"), CountText(s.counts[1]))
 	case ReasonTemplate:
-		s.Detail = things(s.counts[0], "data set") + " given up"
+		s.Detail = Things(s.counts[0], "data set") + " given up"
 	case ReasonClock:
 		skew, way := clockText(s.skew)
 		s.Detail = skew + " " + way
