@@ -362,7 +362,7 @@ func (r *exporterReport) judge(asOf query.Moment, started bool) {
 	r.Loss, r.LossHour = query.LossShare(r.Lost, r.Records), query.LossShare(r.lostLately, r.recordsLately)
 	lately := asOf - min(asOf, query.Moment(metrics.UpFor.Milliseconds()))
 	switch {
-	case slices.Equal(r.Addresses, []string{"others"}):
+	case slices.Equal(r.Addresses, []string{query.OthersName}):
 		r.Status = statusOthers
 	case r.Heard >= lately && r.Heard > 0:
 		r.Status = statusHeard

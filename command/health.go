@@ -5,15 +5,16 @@ import (
 	"strings"
 	"time"
 
+	"weir/command/metrics"
 	"weir/query"
 )
 
 // What is a problem. docs/operations.md has the list.
 const (
-	badLoss     = 0.01             // share of the records of this hour and the one before
-	badDiskDays = 7                // until the disk is full
-	badDiskFree = 0.05             // share of the file system
-	badQuiet    = 15 * time.Minute // without any record, though a collector runs
+	badLoss     = 0.01          // share of the records of this hour and the one before
+	badDiskDays = 7             // until the disk is full
+	badDiskFree = 0.05          // share of the file system
+	badQuiet    = metrics.UpFor // without any record, though a collector runs
 )
 
 // problems says what of a report wants somebody's attention.

@@ -49,7 +49,7 @@ func (g *Grid) Lately(exporter int) (records, lost uint64) {
 
 // A GridExporter is one line of a Grid.
 type GridExporter struct {
-	Addr     string   `json:"addr,omitempty"` // "" of an exporter that is expected and was not heard; "others": beyond the bound, together
+	Addr     string   `json:"addr,omitempty"` // "" of an exporter that is expected and was not heard; OthersName
 	Name     string   `json:"name,omitempty"`
 	Group    string   `json:"group,omitempty"`
 	Expected bool     `json:"expected,omitempty"`

@@ -230,13 +230,14 @@ func (j *judge) losses() {
 	c.Unstored, _ = longest(unstored, MaxGaps)
 }
 
-// othersName stands for the exporters that were counted together.
-const othersName = "others"
+// OthersName stands where exporters have their address for those beyond the
+// bound, which were counted together.
+const OthersName = "others"
 
 // addrText returns an exporter's address.
 func addrText(addr flow.Addr) string {
 	if addr == (flow.Addr{}) {
-		return othersName
+		return OthersName
 	}
 	return addr.String()
 }
