@@ -82,6 +82,7 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	if e.coverage {
 		lines = append([]string{c.Judged()}, lines...)
 	}
+	lines = append(lines, damageLines(c.Damaged)...)
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
 		whole := *c
 		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
@@ -91,6 +92,18 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 		fmt.Fprintf(std.Err, "weir: coverage: %s\n", line)
 	}
 	return nil
+}
+
+// damageMost is how many damaged parts of the ledger are named.
+const damageMost = 3
+
+// damageLines says which parts of the ledger are damaged: without that nobody can
+// do anything about it.
+func damageLines(parts []string) []string {
+	if len(parts) <= damageMost {
+		return parts
+	}
+	return append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
 }
 
 // writeCoverage writes the last line or lines of an answer for programs.
