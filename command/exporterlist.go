@@ -377,8 +377,5 @@ func (r *exporterReport) judge(asOf query.Moment, started bool) {
 
 // label is what people call the exporter.
 func (r *exporterReport) label() string {
-	if r.Name != "" {
-		return printable(r.Name)
-	}
-	return strings.Join(r.Addresses, " ")
+	return exporterLabel(r.Name, strings.Join(r.Addresses, " "))
 }

@@ -30,15 +30,15 @@ func writeExporters(out *streamWriter, std *Std, o exportersOptions, list *expor
 }
 
 // writeRows writes cells as a table or as csv.
-func writeRows(out *streamWriter, format string, color bool, columns []string, rows [][]string) error {
+func writeRows(out *streamWriter, format string, color bool, columns []tableColumn, rows [][]string) error {
 	if format == formatCSV {
-		return newCSV(out).WriteAll(append([][]string{columns}, rows...))
+		names := make([]string, len(columns))
+		for i, c := range columns {
+			names[i] = c.name
+		}
+		return newCSV(out).WriteAll(append([][]string{names}, rows...))
 	}
-	heads := make([]tableColumn, len(columns))
-	for i, name := range columns {
-		heads[i].name = name
-	}
-	t := newTable(out, heads, color)
+	t := newTable(out, columns, color)
 	for _, row := range rows {
 		for i := range row {
 			row[i] = cmp.Or(row[i], "-")
@@ -48,6 +48,15 @@ func writeRows(out *streamWriter, format string, color bool, columns []string, r
 		}
 	}
 	return t.finish()
+}
+
+// columnsOf returns columns of words.
+func columnsOf(names ...string) []tableColumn {
+	columns := make([]tableColumn, len(names))
+	for i, name := range names {
+		columns[i].name = name
+	}
+	return columns
 }
 
 // exportersJSON writes an object for each exporter.
@@ -67,13 +76,13 @@ func exportersJSON(out *streamWriter, o exportersOptions, list *exporterList) er
 }
 
 var (
-	historyColumns   = []string{"at", "exporter", "address", "what", "domain", "detail"}
-	interfaceColumns = []string{"exporter", "address", "index", "name", "description"}
-	exporterColumns  = []string{
+	historyColumns   = columnsOf("at", "exporter", "address", "what", "domain", "detail")
+	interfaceColumns = columnsOf("exporter", "address", "index", "name", "description")
+	exporterColumns  = columnsOf(
 		"name", "group", "addresses", "status", "known", "expected", "domains", "versions", "templates",
 		"records_per_second", "records_per_second_day", "datagrams", "records", "bytes", "lost", "loss", "loss_last_hour", "gaps", "restarts",
 		"sets_without_template", "sets_dropped", "bad_datagrams", "sampling", "skew_ms", "last_heard", "owner", "contact", "permission",
-	}
+	)
 )
 
 func historyRows(list *exporterList) (rows [][]string) {
