@@ -320,7 +320,7 @@ func (w *worker) flush() {
 		return
 	}
 	if err := w.c.o.Sink.Append(w.batch); err != nil {
-		w.c.refused(w.batch, err)
+		w.c.notStored(w.batch, err)
 	} else if w.c.failing.Load() {
 		w.c.accepted()
 	}

@@ -151,8 +151,8 @@ func appendSpan(spans []ledger.Span, s ledger.Span) []ledger.Span {
 	return append(spans, s)
 }
 
-// refused counts a batch that the sink refused.
-func (c *Collector) refused(b *flow.Batch, err error) {
+// notStored counts a batch that the sink refused.
+func (c *Collector) notStored(b *flow.Batch, err error) {
 	c.lostRecords.Add(uint64(b.Len()))
 	if c.sinkErrors.Add(1)%1000 == 1 {
 		c.o.Logger.Error("records lost", "records", b.Len(), "reason", ReasonSink, "error", err)

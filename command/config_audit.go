@@ -17,14 +17,6 @@ type socketPolicy struct {
 // defaultSocketMode lets the owner alone ask.
 const defaultSocketMode fs.FileMode = 0o600
 
-// readMapping reads a mapping of the given keys.
-func readMapping(v *yaml.Node, keys []entryKey) error {
-	if v.Kind != yaml.MappingNode {
-		return lineError(v, usagef("not keys and values"))
-	}
-	return readEntry(v, keys)
-}
-
 // readAudit reads the value of audit:.
 func (c *config) readAudit(v *yaml.Node) error {
 	return readMapping(v, []entryKey{

@@ -47,17 +47,30 @@ func readEntries(list *yaml.Node, begin func() []entryKey, end func() error) err
 	return nil
 }
 
+// readMapping reads a value that is a mapping of the given keys.
+func readMapping(v *yaml.Node, keys []entryKey) error {
+	if v.Kind != yaml.MappingNode {
+		return lineError(v, usagef("not keys and values").withHint("the keys are %s", strings.Join(keyNames(keys), ", ")))
+	}
+	return readEntry(v, keys)
+}
+
+func keyNames(keys []entryKey) []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	return names
+}
+
+// readEntry reads a mapping of the given keys.
 func readEntry(item *yaml.Node, keys []entryKey) error {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(item.Content); i += 2 {
 		key, value := item.Content[i], item.Content[i+1]
 		at := slices.IndexFunc(keys, func(k entryKey) bool { return k.name == key.Value })
 		if at < 0 {
-			var known []string
-			for _, k := range keys {
-				known = append(known, k.name)
-			}
-			return lineError(key, unknownKey(key.Value, known))
+			return lineError(key, unknownKey(key.Value, keyNames(keys)))
 		}
 		if seen[key.Value] {
 			return lineError(key, usagef("%s is given twice in one entry", key.Value))

@@ -28,12 +28,9 @@ type scopeConfig struct {
 
 // readScope reads the value of scope:.
 func (c *config) readScope(v *yaml.Node) error {
-	if v.Kind != yaml.MappingNode {
-		return usagef("not keys and values").withHint("the keys are default, groups, quarantine")
-	}
 	s := &scopeConfig{Groups: map[string]collector.Treatment{}, Keep: defaultQuarantine, lines: map[string]int{}, line: v.Line}
 	c.Scope = s
-	return readEntry(v, []entryKey{
+	return readMapping(v, []entryKey{
 		{"default", func(v *yaml.Node) error { return storeTreatment(&s.Default, v) }},
 		{"groups", s.readGroups},
 		{"quarantine", func(v *yaml.Node) error {
@@ -66,25 +63,25 @@ func storeTreatment(to *collector.Treatment, v *yaml.Node) error {
 	return nil
 }
 
+// readGroups reads a mapping whose keys are the groups.
 func (s *scopeConfig) readGroups(v *yaml.Node) error {
 	if v.Kind != yaml.MappingNode {
 		return usagef("not keys and values").withHint("write a line for each group, such as external: refuse")
 	}
+	var groups []entryKey
 	for i := 0; i+1 < len(v.Content); i += 2 {
-		key, value := v.Content[i], v.Content[i+1]
+		key := v.Content[i]
 		if key.Kind != yaml.ScalarNode || key.Value == "" {
 			return lineError(key, usagef("a group is one word"))
 		}
-		if _, twice := s.lines[key.Value]; twice {
-			return lineError(key, usagef("%s is given twice", key.Value))
-		}
-		var t collector.Treatment
-		if err := storeTreatment(&t, value); err != nil {
-			return lineError(value, within(key.Value, err))
-		}
-		s.Groups[key.Value], s.lines[key.Value] = t, key.Line
+		groups = append(groups, entryKey{key.Value, func(v *yaml.Node) error {
+			var t collector.Treatment
+			err := storeTreatment(&t, v)
+			s.Groups[key.Value], s.lines[key.Value] = t, key.Line
+			return err
+		}})
 	}
-	return nil
+	return readEntry(v, groups)
 }
 
 // check refuses what only the whole file shows to be a mistake: a scope of no

@@ -41,7 +41,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"\tdata: x\n", "weir.yaml: "},
 		{"audit: {require: cse}\n", `weir.yaml:1: audit: require: no "cse"; it is case, reason or both`},
 		{"audit:\n  keep: soon\n", `weir.yaml:2: audit: keep: "soon" is not a span of time`},
-		{"audit: 90d\n", "weir.yaml:1: audit: not keys and values"},
+		{"audit: 90d\n", "weir.yaml:1: audit: not keys and values; the keys are require, keep"},
 		{"socket: {mode: 0777}\n", `weir.yaml:1: socket: mode: "0777" is no mode of a socket`},
 		{"socket:\n  owner: ana\n", `weir.yaml:2: socket: unknown key "owner"`},
 	}

@@ -87,6 +87,7 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	if e.coverage {
 		lines = append([]string{c.Judged()}, lines...)
 	}
+	lines = append(lines, damageLines(c.Damaged)...)
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
 		whole := *c
 		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
@@ -96,6 +97,18 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 		fmt.Fprintf(std.Err, "weir: coverage: %s\n", line)
 	}
 	return nil
+}
+
+// damageMost is how many damaged parts of the ledger are named.
+const damageMost = 3
+
+// damageLines says which parts of the ledger are damaged: without that nobody can
+// do anything about it.
+func damageLines(parts []string) []string {
+	if len(parts) <= damageMost {
+		return parts
+	}
+	return append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
 }
 
 // writeCoverage writes the last line or lines of an answer for programs.
@@ -125,22 +138,14 @@ func emptyWorth(c *query.Coverage) string {
 	best, worst := c.Chance(samplePackets)
 	switch {
 	case worst.Interval > 1 && best.Interval == worst.Interval:
-		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability", worst.Interval, samplePackets, percent(worst.Probability))
+		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability", worst.Interval, samplePackets, query.ShareText(worst.Probability))
 	case worst.Interval > 1 && best.Interval == 1:
-		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability; not all exporters sample", worst.Interval, samplePackets, percent(worst.Probability))
+		return fmt.Sprintf("at 1:%d a flow of %d packets is seen with %s probability; not all exporters sample", worst.Interval, samplePackets, query.ShareText(worst.Probability))
 	case worst.Interval > 1:
 		return fmt.Sprintf("a flow of %d packets is seen with %s probability at 1:%d, with %s at 1:%d",
-			samplePackets, percent(worst.Probability), worst.Interval, percent(best.Probability), best.Interval)
+			samplePackets, query.ShareText(worst.Probability), worst.Interval, query.ShareText(best.Probability), best.Interval)
 	case c.Whole():
 		return fmt.Sprintf("the window is covered: %s heard, nothing lost that is known", plural(c.Heard, "exporter"))
 	}
 	return ""
-}
-
-// percent writes a probability.
-func percent(p float64) string {
-	if p >= 0.995 {
-		return "nearly 100 %"
-	}
-	return fmt.Sprintf("%.2g %%", 100*p)
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
@@ -23,6 +24,25 @@ func TestCoverageScripts(t *testing.T) {
 			t.Cleanup(func() { s.Close() })
 			serveIn(t, &local{store: s, now: func() time.Time { return testNow }}, data)
 		})
+}
+
+// TestDamagedLedger wants to know which parts are damaged, and not of a thousand.
+func TestDamagedLedger(t *testing.T) {
+	for _, tt := range []struct {
+		parts []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{"hour a", "hour b"}, "weir: coverage: 2 parts of the ledger damaged\nweir: coverage: hour a\nweir: coverage: hour b\n"},
+		{[]string{"a", "b", "c", "d", "e"},
+			"weir: coverage: 5 parts of the ledger damaged\nweir: coverage: a\nweir: coverage: b\nweir: coverage: c\nweir: coverage: 2 more; see weir check\n"},
+	} {
+		var errs bytes.Buffer
+		err := noteCoverage(&Std{Err: &errs}, ending{format: formatTable}, query.Summary{RowsMatched: 1, Coverage: &query.Coverage{Damaged: tt.parts}})
+		if got := errs.String(); err != nil || got != tt.want {
+			t.Errorf("%q: got %q and %v, want %q", tt.parts, got, err, tt.want)
+		}
+	}
 }
 
 // makeLedgerArchive makes the archive of TestCoverageScripts.
@@ -113,10 +133,10 @@ func TestEmptyWorth(t *testing.T) {
 		{&query.Coverage{}, ""},
 		{lossy, ""},
 		{whole(ledger.Interval{N: 1, Records: 5}), "the window is covered: 3 exporters heard, nothing lost that is known"},
-		{whole(ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1 % probability"},
+		{whole(ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1.0 % probability"},
 		{whole(ledger.Interval{N: 2, Records: 5}), "at 1:2 a flow of 10 packets is seen with nearly 100 % probability"},
-		{whole(ledger.Interval{N: 1, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1 % probability; not all exporters sample"},
-		{whole(ledger.Interval{N: 100, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "a flow of 10 packets is seen with 1 % probability at 1:1000, with 9.6 % at 1:100"},
+		{whole(ledger.Interval{N: 1, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1.0 % probability; not all exporters sample"},
+		{whole(ledger.Interval{N: 100, Records: 5}, ledger.Interval{N: 1000, Records: 5}), "a flow of 10 packets is seen with 1.0 % probability at 1:1000, with 9.6 % at 1:100"},
 	} {
 		if got := emptyWorth(test.coverage); got != test.want {
 			t.Errorf("%+v: got %q, want %q", test.coverage, got, test.want)

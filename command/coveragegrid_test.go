@@ -159,6 +159,11 @@ func TestMarksAreDistinct(t *testing.T) {
 			t.Errorf("help lacks the letter of %s", r.reason)
 		}
 	}
+	for _, reason := range query.Reasons() {
+		if cell := (query.Cell{State: reason}); cellMark(&cell) == markOther {
+			t.Errorf("%q has no mark", reason)
+		}
+	}
 	for loss, want := range map[uint64]rune{1: '░', 100: '▒', 900: '▓', 99000: '█'} {
 		if cell := (query.Cell{State: query.ReasonLost, Digest: query.Digest{Records: 1000, Lost: loss}}); cellMark(&cell).char != want {
 			t.Errorf("%d of %d lost: got %c, want %c", loss, 1000+loss, cellMark(&cell).char, want)

@@ -44,6 +44,7 @@ var (
 		{query.ReasonClock, coverageMark{'O', 'O', "36", rgb{0x00, 0x72, 0xb2}, string(query.ReasonClock)}},
 		{query.ReasonStopped, coverageMark{'D', 'D', "31", rgb{0x55, 0x55, 0x55}, string(query.ReasonStopped)}},
 		{query.ReasonCrashed, coverageMark{'C', 'C', "31", rgb{0x33, 0x33, 0x33}, string(query.ReasonCrashed)}},
+		{query.ReasonAsleep, coverageMark{'Z', 'Z', "31", rgb{0x66, 0x66, 0x66}, string(query.ReasonAsleep)}},
 		{query.ReasonNotStarted, coverageMark{'N', 'N', "31", rgb{0x77, 0x77, 0x77}, string(query.ReasonNotStarted)}},
 		{query.ReasonNoCapture, coverageMark{'M', 'M', "", rgb{0xaa, 0xaa, 0xaa}, string(query.ReasonNoCapture)}},
 		{query.ReasonUnstored, coverageMark{'U', 'U', "31", rgb{0x9c, 0x2f, 0x00}, string(query.ReasonUnstored)}},
@@ -57,8 +58,8 @@ var (
 // coverageLegendHelp is the legend as help has it; a test keeps it complete.
 const coverageLegendHelp = `blank where nothing was expected, more ink the more was lost on the way, and else a letter: K
 dropped in the kernel, Q likewise as the collector did not keep up, S exporter silent, T template missing, O clock off,
-D collector stopped, C crashed, N not started, M no capture imported, U not stored, X damaged, P purged, R past
-retention, F out of scope and refused.`
+D collector stopped, C crashed, Z asleep, N not started, M no capture imported, U not stored, X damaged, P purged, R
+past retention, F out of scope and refused.`
 
 // legend returns all marks in their order.
 func legend() []coverageMark {

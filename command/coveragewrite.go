@@ -126,24 +126,11 @@ func coverageWorst(out *streamWriter, g *query.Grid, color bool) error {
 			records = humanCount(s.Records)
 		}
 		if s.Loss > 0 {
-			loss = humanLoss(s.Loss)
+			loss = query.ShareText(s.Loss)
 		}
 		if err := t.row([]string{showMS(uint64(s.From)), showMS(uint64(s.To)), exporter, string(s.Reason), records, loss, detail}); err != nil {
 			return err
 		}
 	}
 	return t.finish()
-}
-
-// humanLoss writes a share for people: small ones are not 0.
-func humanLoss(loss float64) string {
-	switch {
-	case loss == 0:
-		return "0%"
-	case loss < 0.0001:
-		return "<0.01%"
-	case loss < 0.1:
-		return fmt.Sprintf("%.2f%%", 100*loss)
-	}
-	return fmt.Sprintf("%.1f%%", 100*loss)
 }

@@ -61,12 +61,3 @@ func TestOutlook(t *testing.T) {
 		}
 	}
 }
-
-func TestDiskSpace(t *testing.T) {
-	if size, free := diskSpace(t.TempDir()); free > size {
-		t.Errorf("%d bytes of %d are free", free, size)
-	}
-	if size, free := diskSpace("/no/such/directory"); size != 0 || free != 0 {
-		t.Errorf("%d, %d of nothing", size, free)
-	}
-}

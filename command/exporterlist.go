@@ -57,9 +57,9 @@ type exporterReport struct {
 	Datagrams   uint64       `json:"datagrams"`              // from here on over the day
 	Records     uint64       `json:"records"`
 	Bytes       uint64       `json:"bytes"`
-	Lost        uint64       `json:"lost"` // records that never came, an estimate
-	Loss        float64      `json:"loss"` // share of them
-	LossHour    float64      `json:"loss_last_hour"`
+	Lost        uint64       `json:"lost"`           // records that never came, an estimate
+	Loss        float64      `json:"loss"`           // share of them
+	LossHour    float64      `json:"loss_last_hour"` // share of them in this hour and the one before
 	Gaps        uint64       `json:"gaps"`
 	Restarts    uint64       `json:"restarts"`
 	SetsWithout uint64       `json:"sets_without_template"`
@@ -73,6 +73,8 @@ type exporterReport struct {
 
 	Interfaces []exporterInterface `json:"interfaces,omitempty"`
 	History    []exporterEvent     `json:"history,omitempty"`
+
+	recordsLately, lostLately uint64 // what LossHour is of
 }
 
 // What the status of an exporter can be.
@@ -182,6 +184,9 @@ func (l *local) gather(grid *query.Grid) []exporterReport {
 			}
 		}
 		list[at].add(e)
+		records, lost := grid.Lately(i)
+		list[at].recordsLately += records
+		list[at].lostLately += lost
 	}
 	slices.SortStableFunc(list, func(a, b exporterReport) int {
 		return cmp.Or(-compareBool(a.Known, b.Known), cmp.Compare(a.Name, b.Name))
@@ -237,9 +242,6 @@ func (r *exporterReport) add(e *query.GridExporter) {
 		both.Sample(i.N, i.Records)
 	}
 	r.Sampling = both.Intervals
-	if n := len(e.Cells); n > 0 {
-		r.LossHour = max(r.LossHour, e.Cells[n-1].Loss())
-	}
 }
 
 func union[T cmp.Ordered](list, more []T) []T {
@@ -357,12 +359,10 @@ func (l *local) addRates(list *exporterList) {
 // end of what was collected is the measure, and one that has just started has
 // yet to hear: nobody is silent for that reason.
 func (r *exporterReport) judge(asOf query.Moment, started bool) {
-	if r.Lost > 0 {
-		r.Loss = float64(r.Lost) / float64(r.Lost+r.Records)
-	}
+	r.Loss, r.LossHour = query.LossShare(r.Lost, r.Records), query.LossShare(r.lostLately, r.recordsLately)
 	lately := asOf - min(asOf, query.Moment(metrics.UpFor.Milliseconds()))
 	switch {
-	case slices.Equal(r.Addresses, []string{"others"}):
+	case slices.Equal(r.Addresses, []string{query.OthersName}):
 		r.Status = statusOthers
 	case r.Heard >= lately && r.Heard > 0:
 		r.Status = statusHeard
@@ -377,8 +377,5 @@ func (r *exporterReport) judge(asOf query.Moment, started bool) {
 
 // label is what people call the exporter.
 func (r *exporterReport) label() string {
-	if r.Name != "" {
-		return printable(r.Name)
-	}
-	return strings.Join(r.Addresses, " ")
+	return exporterLabel(r.Name, strings.Join(r.Addresses, " "))
 }

@@ -87,9 +87,9 @@ func TestExportersOfACollector(t *testing.T) {
 	}
 	const want = `
    name      group         address       domains  version   templates  rec/s now  day   loss  sampling  skew  last heard            status
-   border-1  core          198.51.100.1  7        ipfix             2         20  6.1  0.36%  1:1000      2s  2026-11-22T14:02:05Z  heard
+   border-1  core          198.51.100.1  7        ipfix             2         20  6.1  0.4 %  1:1000      2s  2026-11-22T14:02:05Z  heard
 !  campus-2  organisation  192.0.2.0/28  -        -                 0          -    0      -  -            -  -                     not heard
-   -         -             2001:db8::7   0        netflow9          0          -  0.3     0%  1:1000      2s  2026-11-22T13:59:59Z  heard
+   -         -             2001:db8::7   0        netflow9          0          -  0.3    0 %  1:1000      2s  2026-11-22T13:59:59Z  heard
 `
 	if out != strings.TrimPrefix(want, "\n") {
 		t.Errorf("got\n%s", out)
@@ -97,7 +97,7 @@ func TestExportersOfACollector(t *testing.T) {
 	out, errs, status = weir(t, dir, "exporters", "border-1")
 	for _, want := range []string{
 		"owner                 Backbone group\n", "expected              yes: its silence is a finding\n", "records/s             20 now, 6.1 over the day\n",
-		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.36%) in 14 gaps; in the last hour 0%\n",
+		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.4 %) in 14 gaps; in this hour and the one before 0 %\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status %d, %s: %q is missing from\n%s", status, errs, want, out)
@@ -143,12 +143,41 @@ func TestExportersOfOneName(t *testing.T) {
 func TestExporterTexts(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{shortList("1 2 3"), "1 2 3"}, {shortList("1 2 3 4 5"), "1 2 3 +2"}, {shortList(""), "-"},
-		{humanRate(nil), "-"}, {humanLoss(0), "0%"}, {humanLoss(0.00001), "<0.01%"}, {humanLoss(0.0123), "1.23%"}, {humanLoss(0.5), "50.0%"},
-		{intervalText(0), "unknown"}, {intervalText(1), "1:1"}, {formatSpan(90 * time.Minute), "1 h 30 min"}, {formatSpan(50 * time.Hour), "2 d 2 h"},
+		{humanRate(nil), "-"},
+		{intervalText(0), "unknown"}, {intervalText(1), "1:1"}, {humanSpan(90 * time.Minute), "1h30m"}, {humanSpan(-time.Hour), "0.0s"},
 		{daysText(5000), "more than 1000 days"}, {someOf([]string{"a", "b", "c"}, 2), "a, b and 1 more"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
 		}
+	}
+}
+
+// TestLossLately has two addresses of one exporter: what counts is this hour and
+// the one before, of both together, and status says the same.
+func TestLossLately(t *testing.T) {
+	cells := func(counts ...[2]uint64) (list []query.Cell) {
+		for _, c := range counts {
+			list = append(list, query.Cell{Digest: query.Digest{Records: c[0], Lost: c[1]}})
+		}
+		return list
+	}
+	grid := &query.Grid{Hosts: make([]query.HostDigest, 3), Exporters: []query.GridExporter{
+		{Addr: "192.0.2.1", Name: "border-1", Cells: cells([2]uint64{100, 900}, [2]uint64{800, 100}, [2]uint64{0, 0})},
+		{Addr: "192.0.2.2", Name: "border-1", Cells: cells([2]uint64{100, 900}, [2]uint64{0, 0}, [2]uint64{100, 0})},
+	}}
+	list := (&local{}).gather(grid)
+	if len(list) != 1 {
+		t.Fatalf("got %d exporters, want one of two addresses", len(list))
+	}
+	list[0].judge(0, false)
+	r := &statusReport{}
+	r.countHour(grid)
+	if list[0].LossHour != 0.1 || r.Loss != 0.1 || r.Lost != 100 {
+		t.Errorf("got %v of the exporter, %v of all, %d records; want 0.1, 0.1, 100", list[0].LossHour, r.Loss, r.Lost)
+	}
+	short := &query.Grid{Exporters: []query.GridExporter{{Cells: cells([2]uint64{3, 1})}}}
+	if records, lost := short.Lately(0); records != 3 || lost != 1 {
+		t.Errorf("of one step: got %d and %d, want 3 and 1", records, lost)
 	}
 }

@@ -30,15 +30,15 @@ func writeExporters(out *streamWriter, std *Std, o exportersOptions, list *expor
 }
 
 // writeRows writes cells as a table or as csv.
-func writeRows(out *streamWriter, format string, color bool, columns []string, rows [][]string) error {
+func writeRows(out *streamWriter, format string, color bool, columns []tableColumn, rows [][]string) error {
 	if format == formatCSV {
-		return newCSV(out).WriteAll(append([][]string{columns}, rows...))
+		names := make([]string, len(columns))
+		for i, c := range columns {
+			names[i] = c.name
+		}
+		return newCSV(out).WriteAll(append([][]string{names}, rows...))
 	}
-	heads := make([]tableColumn, len(columns))
-	for i, name := range columns {
-		heads[i].name = name
-	}
-	t := newTable(out, heads, color)
+	t := newTable(out, columns, color)
 	for _, row := range rows {
 		for i := range row {
 			row[i] = cmp.Or(row[i], "-")
@@ -48,6 +48,15 @@ func writeRows(out *streamWriter, format string, color bool, columns []string, r
 		}
 	}
 	return t.finish()
+}
+
+// columnsOf returns columns of words.
+func columnsOf(names ...string) []tableColumn {
+	columns := make([]tableColumn, len(names))
+	for i, name := range names {
+		columns[i].name = name
+	}
+	return columns
 }
 
 // exportersJSON writes an object for each exporter.
@@ -67,13 +76,13 @@ func exportersJSON(out *streamWriter, o exportersOptions, list *exporterList) er
 }
 
 var (
-	historyColumns   = []string{"at", "exporter", "address", "what", "domain", "detail"}
-	interfaceColumns = []string{"exporter", "address", "index", "name", "description"}
-	exporterColumns  = []string{
+	historyColumns   = columnsOf("at", "exporter", "address", "what", "domain", "detail")
+	interfaceColumns = columnsOf("exporter", "address", "index", "name", "description")
+	exporterColumns  = columnsOf(
 		"name", "group", "addresses", "status", "known", "expected", "domains", "versions", "templates",
 		"records_per_second", "records_per_second_day", "datagrams", "records", "bytes", "lost", "loss", "loss_last_hour", "gaps", "restarts",
 		"sets_without_template", "sets_dropped", "bad_datagrams", "sampling", "skew_ms", "last_heard", "owner", "contact", "permission",
-	}
+	)
 )
 
 func historyRows(list *exporterList) (rows [][]string) {
@@ -157,7 +166,7 @@ func (r *exporterReport) cells() []string {
 	}
 	loss := "-"
 	if r.Records+r.Lost > 0 {
-		loss = humanLoss(r.Loss)
+		loss = query.ShareText(r.Loss)
 	}
 	return []string{cmp.Or(printable(r.Name), "-"), cmp.Or(r.Group, "-"), address, shortList(domainsText(r.Domains)), cmp.Or(strings.Join(r.Versions, " "), "-"),
 		strconv.Itoa(r.Templates), humanRate(r.Now), humanRate(&r.Day), loss, cmp.Or(r.samplingText(), "-"), r.skewText(), heardText(r.Heard), r.Status}
@@ -258,8 +267,8 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 	}
 	lost := ""
 	if r.Lost > 0 {
-		lost = fmt.Sprintf("%s of %s records (%s) in %s; in the last hour %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), humanLoss(r.Loss),
-			plural(r.Gaps, "gap"), humanLoss(r.LossHour))
+		lost = fmt.Sprintf("%s of %s records (%s) in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), query.ShareText(r.Loss),
+			plural(r.Gaps, "gap"), query.ShareText(r.LossHour))
 	} else if r.Records > 0 {
 		lost = "none"
 	}
@@ -281,7 +290,7 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 		{"status", fmt.Sprintf("%s, last %s", r.Status, heardText(r.Heard))},
 		{"domains", domainsText(r.Domains)}, {"protocols", strings.Join(r.Versions, ", ")}, {"templates", strconv.Itoa(r.Templates)},
 		{"records/s", fmt.Sprintf("%s now, %s over the day", humanRate(r.Now), humanRate(&r.Day))},
-		{"in the day", fmt.Sprintf("%s, %s, %s bytes, from %s", humanPlural(r.Records, "record"), humanPlural(r.Datagrams, "datagram"), humanCount(r.Bytes), heardText(list.From))},
+		{"in the day", fmt.Sprintf("%s, %s, %s bytes, from %s", query.Things(r.Records, "record"), query.Things(r.Datagrams, "datagram"), humanCount(r.Bytes), heardText(list.From))},
 		{"lost", lost}, {"without template", without}, {"sampling", sampling}, {"skew", skew},
 	}
 	if r.Restarts > 0 {
@@ -291,12 +300,4 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 		lines = append(lines, [2]string{"bad datagrams", humanCount(r.Bad)})
 	}
 	return lines
-}
-
-// humanPlural writes a large number of things: "2.40M records".
-func humanPlural(n uint64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return humanCount(n) + " " + thing + "s"
 }

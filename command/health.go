@@ -4,14 +4,17 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"weir/command/metrics"
+	"weir/query"
 )
 
 // What is a problem. docs/operations.md has the list.
 const (
-	badLoss     = 0.01             // share of the records of the last hour
-	badDiskDays = 7                // until the disk is full
-	badDiskFree = 0.05             // share of the file system
-	badQuiet    = 15 * time.Minute // without any record, though a collector runs
+	badLoss     = 0.01          // share of the records of this hour and the one before
+	badDiskDays = 7             // until the disk is full
+	badDiskFree = 0.05          // share of the file system
+	badQuiet    = metrics.UpFor // without any record, though a collector runs
 )
 
 // problems says what of a report wants somebody's attention.
@@ -24,13 +27,13 @@ func (r *statusReport) problems() []string {
 	}
 	add(!r.Collecting, "no collector runs")
 	if n := len(r.Exporters.Silent); n > 0 && r.Collecting {
-		add(true, "%d of %s silent: %s", n, humanPlural(uint64(r.Exporters.Expected), "expected exporter"), someOf(r.Exporters.Silent, 5))
+		add(true, "%d of %s silent: %s", n, query.Things(uint64(r.Exporters.Expected), "expected exporter"), someOf(r.Exporters.Silent, 5))
 	}
-	add(r.Collecting && r.quiet() > badQuiet, "no record for %s", formatSpan(r.quiet()))
-	add(r.Loss > badLoss, "%s of the records of the last hour were lost", humanLoss(r.Loss))
-	add(r.Kernel > 0 && r.Behind == 0, "the kernel dropped %s in the last hour", humanPlural(r.Kernel, "datagram"))
-	add(r.Behind > 0, "the kernel dropped %s in the last hour: the collector did not keep up", humanPlural(r.Kernel, "datagram"))
-	add(r.NotStored > 0, "%s of the last hour could not be stored", humanPlural(r.NotStored, "record"))
+	add(r.Collecting && r.quiet() > badQuiet, "no record for %s", humanSpan(r.quiet()))
+	add(r.Loss > badLoss, "%s of the records of this hour and the one before were lost", query.ShareText(r.Loss))
+	add(r.Kernel > 0 && r.Behind == 0, "the kernel dropped %s in this hour and the one before", query.Things(r.Kernel, "datagram"))
+	add(r.Behind > 0, "the kernel dropped %s in this hour and the one before: the collector did not keep up", query.Things(r.Kernel, "datagram"))
+	add(r.NotStored > 0, "%s of this hour and the one before could not be stored", query.Things(r.NotStored, "record"))
 	if d := r.Disk; d.Days != nil {
 		add(*d.Days < badDiskDays, "the disk is full in %s", daysText(*d.Days))
 	}
@@ -60,23 +63,10 @@ func someOf(list []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
 }
 
-// formatSpan writes a span for people: its two largest units.
-func formatSpan(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < day:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
-}
-
 // daysText writes days for people.
 func daysText(days float64) string {
 	if days >= 1000 {
 		return "more than 1000 days"
 	}
-	return formatSpan(time.Duration(days * float64(day)))
+	return humanSpan(time.Duration(days * float64(day)))
 }

@@ -26,8 +26,8 @@ type holder interface {
 
 // The paths of what only the quarantine's daemon answers (protocol.go).
 const (
-	pathHeld     = "/held"
-	pathDropHeld = "/held/drop"
+	pathHeld     = "/quarantine"
+	pathDropHeld = "/quarantine/drop"
 )
 
 // A heldReport is what is in quarantine.

@@ -9,28 +9,16 @@ import (
 	"weir/query"
 )
 
-// humanCount writes n for people: up to 9999 as it is, else with three digits
-// and a decimal unit (k = 1000), as nfdump does.
-func humanCount(n uint64) string {
-	const units = "kMGTPE"
-	if n < 10_000 {
-		return strconv.FormatUint(n, 10)
-	}
-	v, u := float64(n)/1000, 0
-	for v >= 999.5 && u < len(units)-1 {
-		v, u = v/1000, u+1
-	}
-	digits := 0
-	switch {
-	case v < 9.995:
-		digits = 2
-	case v < 99.95:
-		digits = 1
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + units[u:u+1]
+// humanCount writes n for people.
+func humanCount(n uint64) string { return query.CountText(n) }
+
+// humanSpan writes a span for people.
+func humanSpan(d time.Duration) string {
+	return query.SpanText(query.Moment(max(d, 0).Milliseconds()))
 }
 
-// plural writes a number of things: "1 hour", "2 hours".
+// plural writes an exact number of things: "1 hour", "2 hours". Where it need
+// not be exact, query.Things is easier to read.
 func plural[N int | int64 | uint64](n N, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -95,14 +95,27 @@ func (im *importer) datagram(d collector.Datagram) error {
 	}
 	im.result.Datagrams++
 	_ = im.decoder.Decode(im.batch, uint64(max(d.Time.UnixMilli(), 0)), d.Src, d.Payload)
-	if im.batch.Len() < importRows {
+	if im.batch.Len() < importRows && im.result.Datagrams%importRows != 0 {
 		return nil
 	}
 	return im.flush()
 }
 
-// flush stores the rows gathered so far.
+// flush stores the rows gathered so far and writes the ledger, also where there
+// are none: what cannot be decoded is counted, by its hours, and a capture of
+// nothing else must not make these counts grow.
 func (im *importer) flush() error {
+	if err := im.append(); err != nil {
+		return err
+	}
+	if err := im.decoder.WriteLedger(); err != nil {
+		return storeFailed{err}
+	}
+	return nil
+}
+
+// append stores the rows gathered so far.
+func (im *importer) append() error {
 	if im.batch.Len() == 0 {
 		return nil
 	}
@@ -118,9 +131,6 @@ func (im *importer) flush() error {
 	}
 	im.result.Records += uint64(im.batch.Len())
 	im.batch.Reset()
-	if err := im.decoder.WriteLedger(); err != nil {
-		return storeFailed{err}
-	}
 	return nil
 }
 

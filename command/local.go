@@ -120,8 +120,8 @@ func readKnown(s *store.Store) (d ledger.Directory, err error) {
 	return d, nil
 }
 
-// watcher returns the keeper, or one to ask while no collector runs.
-func (l *local) watcher() (keeper *retention.Keeper, known bool, err error) {
+// keeperOf returns the keeper, or one to ask while no collector runs.
+func (l *local) keeperOf() (keeper *retention.Keeper, known bool, err error) {
 	if l.keeper != nil {
 		return l.keeper, true, nil
 	}
@@ -135,7 +135,7 @@ func (l *local) watcher() (keeper *retention.Keeper, known bool, err error) {
 
 // Retention implements backend.
 func (l *local) Retention(context.Context) (*retentionReport, error) {
-	keeper, known, err := l.watcher()
+	keeper, known, err := l.keeperOf()
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (l *local) Retention(context.Context) (*retentionReport, error) {
 // ConfirmRetention implements backend. In a collector, what was held back goes
 // at once.
 func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) {
-	keeper, known, err := l.watcher()
+	keeper, known, err := l.keeperOf()
 	if err != nil {
 		return nil, err
 	}

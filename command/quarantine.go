@@ -168,8 +168,17 @@ func runDropHeld(ctx context.Context, std *Std, dir, format string, req dropHeld
 // heldColumns are the columns of the list, and its JSON keys.
 var heldColumns = []tableColumn{{name: "hour"}, {name: "exporter"}, {name: "name"}, {name: "group"}, {name: "records", right: true}, {name: "goes"}}
 
-func (r *heldRow) cells() []string {
-	return []string{r.Hour, r.Exporter, r.Name, r.Group, strconv.FormatUint(r.Records, 10), r.Goes}
+// heldCells returns the rows, with counts for people or for programs.
+func heldCells(rows []heldRow, format string) [][]string {
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		records := strconv.FormatUint(r.Records, 10)
+		if format != formatCSV {
+			records = humanCount(r.Records)
+		}
+		cells[i] = []string{r.Hour, r.Exporter, r.Name, r.Group, records, r.Goes}
+	}
+	return cells
 }
 
 func writeHeld(std *Std, format string, rows []heldRow) error {
@@ -183,48 +192,11 @@ func writeHeld(std *Std, format string, rows []heldRow) error {
 				break
 			}
 		}
-	case formatCSV:
-		err = heldCSV(out, rows)
 	default:
-		err = heldTable(out, rows, std.color())
+		err = writeRows(out, format, std.color(), heldColumns, heldCells(rows, format))
 	}
 	if closeErr := out.Close(); err == nil {
 		err = closeErr
 	}
 	return quietPipe(err)
-}
-
-func heldCSV(out *streamWriter, rows []heldRow) error {
-	w := newCSV(out)
-	var names []string
-	for _, c := range heldColumns {
-		names = append(names, c.name)
-	}
-	if err := w.Write(names); err != nil {
-		return err
-	}
-	for i := range rows {
-		if err := w.Write(rows[i].cells()); err != nil {
-			return err
-		}
-	}
-	w.Flush()
-	return w.Error()
-}
-
-func heldTable(out *streamWriter, rows []heldRow, color bool) error {
-	t := newTable(out, heldColumns, color)
-	for i := range rows {
-		cells := rows[i].cells()
-		cells[4] = humanCount(rows[i].Records)
-		for at := range cells {
-			if cells[at] == "" {
-				cells[at] = "-"
-			}
-		}
-		if err := t.row(cells); err != nil {
-			return err
-		}
-	}
-	return t.finish()
 }

@@ -151,7 +151,7 @@ func confirmQuarantine(data string, now func() time.Time) error {
 	if err != nil {
 		return fmt.Errorf("open the quarantine: %w", err)
 	}
-	keeper, _, err := (&local{store: s, now: now}).watcher()
+	keeper, _, err := (&local{store: s, now: now}).keeperOf()
 	if err == nil {
 		err = keeper.Confirm()
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weir/query"
 )
 
 // statusFormats are the values of weir status --output.
@@ -88,7 +90,7 @@ func (r *statusReport) text() string {
 	line("lost", "%s", r.lossText())
 	r.archiveLines(line)
 	if r.Collecting {
-		line("questions", "%d open; %s and %d failed since the start", r.Open, humanPlural(r.Answered, "answer"), r.Failed)
+		line("questions", "%d open; %s and %d failed since the start", r.Open, query.Things(r.Answered, "answer"), r.Failed)
 	}
 	for i, damage := range r.Damage {
 		line(map[bool]string{true: "damage"}[i == 0], "%s", damage)
@@ -101,7 +103,7 @@ func (r *statusReport) collectorLines(line func(name, format string, args ...any
 		line("collector", "not running")
 		return
 	}
-	line("collector", "up since %s (%s), process %d", showTime(*r.Since), formatSpan(r.Now.Sub(*r.Since)), r.PID)
+	line("collector", "up since %s (%s), process %d", showTime(*r.Since), humanSpan(r.Now.Sub(*r.Since)), r.PID)
 	rate := "not known yet"
 	if r.Rate != nil {
 		rate = humanRate(r.Rate) + " over the last minute"
@@ -129,7 +131,7 @@ func (r *statusReport) exportersText() string {
 }
 
 func (r *statusReport) lossText() string {
-	text := humanLoss(r.Loss) + " of the records"
+	text := query.ShareText(r.Loss) + " of the records"
 	if r.Lost > 0 {
 		text += fmt.Sprintf(" (about %s)", humanCount(r.Lost))
 	}
@@ -141,14 +143,14 @@ func (r *statusReport) lossText() string {
 			text += fmt.Sprintf(", %s %s", humanCount(part.n), part.about)
 		}
 	}
-	return text + ", in the last hour"
+	return text + ", in this hour and the one before"
 }
 
 func (r *statusReport) archiveLines(line func(name, format string, args ...any)) {
 	if r.Records == 0 {
 		line("archive", "no records")
 	} else {
-		line("archive", "%s in %s; the newest of %s, the oldest of %s", humanPlural(uint64(r.Records), "record"), plural(r.Hours, "hour"),
+		line("archive", "%s in %s; the newest of %s, the oldest of %s", query.Things(uint64(r.Records), "record"), plural(r.Hours, "hour"),
 			showMS(uint64(r.Newest)), showMS(uint64(r.Oldest)))
 	}
 	line("disk", "%s", r.Disk.text())

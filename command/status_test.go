@@ -58,10 +58,10 @@ func TestStatus(t *testing.T) {
 	}
 	for _, want := range []string{
 		`(?m)^attention   1 of 2 expected exporters silent: campus-2$`,
-		`(?m)^collector   up since 2026-11-22T13:03:05Z \(1 h 0 min\), process \d+$`,
+		`(?m)^collector   up since 2026-11-22T13:03:05Z \(1h00m\), process \d+$`,
 		`(?m)^metrics     http://127\.0\.0\.1:9110/metrics$`,
 		`(?m)^exporters   2 heard lately, 2 in the day; silent of 2 expected: campus-2$`,
-		`(?m)^lost        0% of the records, in the last hour$`,
+		`(?m)^lost        0 % of the records, in this hour and the one before$`,
 		`(?m)^archive     100 records in 3 hours; the newest of 2026-11-22T14:03:05Z, the oldest of 2026-11-22T12:24:05Z$`,
 		`(?m)^disk        \d.*B used`,
 		`(?m)^kept        90d; hour 2026-11-22T12 is dropped next, at 2027-02-20T13:00:00Z$`,
@@ -113,17 +113,17 @@ func TestProblems(t *testing.T) {
 		t.Errorf("a good one has problems: %q", list)
 	}
 	for want, spoil := range map[string]func(r *statusReport){
-		"no collector runs":                                                                  func(r *statusReport) { r.Collecting = false },
-		"2 of 3 expected exporters silent: a, b":                                             func(r *statusReport) { r.Exporters = exporterSummary{Expected: 3, Silent: []string{"a", "b"}} },
-		"no record for 1 h 0 min":                                                            func(r *statusReport) { r.Newest = 0 },
-		"5.00% of the records of the last hour were lost":                                    func(r *statusReport) { r.Loss = 0.05 },
-		"the kernel dropped 1 datagram in the last hour":                                     func(r *statusReport) { r.Kernel = 1 },
-		"the kernel dropped 12.0k datagrams in the last hour: the collector did not keep up": func(r *statusReport) { r.Kernel, r.Behind = 12000, 9000 },
-		"7 records of the last hour could not be stored":                                     func(r *statusReport) { r.NotStored = 7 },
-		"the disk is full in 2 d 0 h":                                                        func(r *statusReport) { r.Disk.Days = &days },
-		"only 49B of the disk are free":                                                      func(r *statusReport) { r.Disk.Free = 49 },
-		"retention is held: the clock":                                                       func(r *statusReport) { r.Kept.Held, r.Kept.Reason = true, "the clock" },
-		"2 parts of the archive are damaged":                                                 func(r *statusReport) { r.Damage = []string{"x", "y"} },
+		"no collector runs":                      func(r *statusReport) { r.Collecting = false },
+		"2 of 3 expected exporters silent: a, b": func(r *statusReport) { r.Exporters = exporterSummary{Expected: 3, Silent: []string{"a", "b"}} },
+		"no record for 1h00m":                    func(r *statusReport) { r.Newest = 0 },
+		"5.0 % of the records of this hour and the one before were lost":                                    func(r *statusReport) { r.Loss = 0.05 },
+		"the kernel dropped 1 datagram in this hour and the one before":                                     func(r *statusReport) { r.Kernel = 1 },
+		"the kernel dropped 12.0k datagrams in this hour and the one before: the collector did not keep up": func(r *statusReport) { r.Kernel, r.Behind = 12000, 9000 },
+		"7 records of this hour and the one before could not be stored":                                     func(r *statusReport) { r.NotStored = 7 },
+		"the disk is full in 2d00h":          func(r *statusReport) { r.Disk.Days = &days },
+		"only 49B of the disk are free":      func(r *statusReport) { r.Disk.Free = 49 },
+		"retention is held: the clock":       func(r *statusReport) { r.Kept.Held, r.Kept.Reason = true, "the clock" },
+		"2 parts of the archive are damaged": func(r *statusReport) { r.Damage = []string{"x", "y"} },
 	} {
 		r := good()
 		spoil(r)
@@ -141,7 +141,7 @@ func TestDiskText(t *testing.T) {
 	}{
 		{diskReport{Used: 2e9}, "2.00GB used"},
 		{diskReport{Used: 2e9, Size: 1e12, Free: 5e11}, "2.00GB used, 500GB free of 1.00TB"},
-		{diskReport{Used: 2e9, Size: 1e12, Free: 5e11, PerDay: 4e10, Days: &days}, "2.00GB used, 500GB free of 1.00TB; 40.0GB a day: full in 12 d 12 h"},
+		{diskReport{Used: 2e9, Size: 1e12, Free: 5e11, PerDay: 4e10, Days: &days}, "2.00GB used, 500GB free of 1.00TB; 40.0GB a day: full in 12d12h"},
 		{diskReport{Used: 2e9, Size: 1e12, Free: 5e11, PerDay: 1e9, Settled: true}, "2.00GB used, 500GB free of 1.00TB; 1.00GB a day: retention frees as much as comes in"},
 		{diskReport{Used: 2e9, Size: 1e12, Free: 5e11, PerDay: 1e9, Growth: 8e10}, "2.00GB used, 500GB free of 1.00TB; 1.00GB a day: it grows by 80.0GB until retention frees as much as comes in"},
 	} {

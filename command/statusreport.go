@@ -28,7 +28,7 @@ type statusReport struct {
 	Metrics    string     `json:"metrics,omitempty"`  // where they can be scraped
 
 	AsOf      query.Moment    `json:"as_of"`          // the end of what loss and exporters are judged by
-	Loss      float64         `json:"loss_last_hour"` // share of the records that never came
+	Loss      float64         `json:"loss_last_hour"` // share of the records that never came, in this hour and the one before, as in what follows
 	Lost      uint64          `json:"lost_last_hour"` // records, an estimate
 	Kernel    uint64          `json:"kernel_drops_last_hour"`
 	Behind    uint64          `json:"kernel_drops_behind_last_hour"`
@@ -123,25 +123,19 @@ func (r *statusReport) countExporters(list *exporterList) {
 	r.Damage = append(r.Damage, list.Damaged...)
 }
 
-// countHour adds up the last hour of a grid, and the part of the next that has
-// begun: what is wrong now is in one of them.
+// countHour adds up this hour and the one before: what is wrong now is in one of
+// them.
 func (r *statusReport) countHour(g *query.Grid) {
-	from := max(len(g.Hosts)-2, 0)
 	records := uint64(0)
 	for i := range g.Exporters {
-		for j := from; j < len(g.Exporters[i].Cells); j++ {
-			c := &g.Exporters[i].Cells[j]
-			records += c.Records
-			r.Lost += c.Lost
-		}
+		came, lost := g.Lately(i)
+		records, r.Lost = records+came, r.Lost+lost
 	}
-	for _, h := range g.Hosts[from:] {
+	for _, h := range g.Hosts[max(len(g.Hosts)-query.LateSteps, 0):] {
 		r.Kernel, r.NotStored = r.Kernel+h.Kernel, r.NotStored+h.NotStored
 		r.Behind, r.QueueFull = r.Behind+h.Behind, r.QueueFull+h.QueueFull
 	}
-	if r.Lost > 0 {
-		r.Loss = float64(r.Lost) / float64(r.Lost+records)
-	}
+	r.Loss = query.LossShare(r.Lost, records)
 }
 
 // countArchive adds what is stored, and what becomes of the disk.
@@ -169,7 +163,7 @@ func (l *local) disk(buckets []store.BucketInfo, kept *retentionReport) (d diskR
 	if d.Used, err = l.store.DiskUsage(); err != nil {
 		return d, err
 	}
-	d.Size, d.Free = diskSpace(l.store.Dir())
+	d.Free, d.Size, _ = l.store.FreeSpace() // both 0 where the system does not tell
 	if l.daemon == nil {
 		return d, nil
 	}

@@ -33,9 +33,23 @@ type Grid struct {
 	Damaged   []string       `json:"damaged,omitempty"`
 }
 
+// LateSteps is how many steps at the end of a Grid say what is lost now: the last
+// one has only begun, so that the one before belongs to it.
+const LateSteps = 2
+
+// Lately returns how many records came of an exporter in the last LateSteps, and
+// how many were lost.
+func (g *Grid) Lately(exporter int) (records, lost uint64) {
+	cells := g.Exporters[exporter].Cells
+	for _, c := range cells[max(len(cells)-LateSteps, 0):] {
+		records, lost = records+c.Records, lost+c.Lost
+	}
+	return records, lost
+}
+
 // A GridExporter is one line of a Grid.
 type GridExporter struct {
-	Addr     string   `json:"addr,omitempty"` // "" of an exporter that is expected and was not heard; "others": beyond the bound, together
+	Addr     string   `json:"addr,omitempty"` // "" of an exporter that is expected and was not heard; OthersName
 	Name     string   `json:"name,omitempty"`
 	Group    string   `json:"group,omitempty"`
 	Expected bool     `json:"expected,omitempty"`
@@ -94,9 +108,10 @@ type Digest struct {
 }
 
 // Loss returns the share of the records that never came, 0 to 1.
-func (d *Digest) Loss() float64 { return lossShare(d.Lost, d.Records) }
+func (d *Digest) Loss() float64 { return LossShare(d.Lost, d.Records) }
 
-func lossShare(lost, records uint64) float64 {
+// LossShare returns lost records as a share of these and those received, 0 to 1.
+func LossShare(lost, records uint64) float64 {
 	if lost == 0 {
 		return 0
 	}

@@ -212,7 +212,7 @@ func (j *judge) losses() {
 			c.Clocks = append(c.Clocks, ExporterClock{addr, name, d.SkewMS, e.off})
 		}
 	}
-	c.Loss = lossShare(c.Lost, c.Records)
+	c.Loss = LossShare(c.Lost, c.Records)
 	if worst.Lost > 0 {
 		c.WorstLoss = &worst
 	}
@@ -230,13 +230,14 @@ func (j *judge) losses() {
 	c.Unstored, _ = longest(unstored, MaxGaps)
 }
 
-// othersName stands for the exporters that were counted together.
-const othersName = "others"
+// OthersName stands where exporters have their address for those beyond the
+// bound, which were counted together.
+const OthersName = "others"
 
 // addrText returns an exporter's address.
 func addrText(addr flow.Addr) string {
 	if addr == (flow.Addr{}) {
-		return othersName
+		return OthersName
 	}
 	return addr.String()
 }

@@ -44,11 +44,11 @@ func (c *Coverage) absent() (facts []string) {
 		facts = append(facts, fmt.Sprintf("%s at %s", what, shortTime(c.Begin)))
 	}
 	if c.Ledgers > 0 && c.Unrecorded > 0 {
-		facts = append(facts, fmt.Sprintf("of %d of %s nothing is known: they are from before the ledger", c.Unrecorded, things(c.Hours, "hour")))
+		facts = append(facts, fmt.Sprintf("of %d of %s nothing is known: they are from before the ledger", c.Unrecorded, Things(c.Hours, "hour")))
 	}
 	facts = append(facts, c.downtime()...)
 	if len(c.Missing) > 0 {
-		facts = append(facts, fmt.Sprintf("%d of %s heard; missing: %s", c.Heard, things(c.Expected, "exporter"), gapNames(c.Missing, c.Expected-c.Heard)))
+		facts = append(facts, fmt.Sprintf("%d of %s heard; missing: %s", c.Heard, Things(c.Expected, "exporter"), gapNames(c.Missing, c.Expected-c.Heard)))
 	}
 	if len(c.Silent) > 0 {
 		facts = append(facts, "silent at the end: "+gapNames(c.Silent, len(c.Silent)))
@@ -58,7 +58,7 @@ func (c *Coverage) absent() (facts []string) {
 			facts = append(facts, fmt.Sprintf("%d more were silent for a time", len(c.Quiet)-i))
 			break
 		}
-		facts = append(facts, fmt.Sprintf("%s silent from %s for %s", callExporter(q.Addr, q.Name), shortTime(q.From), spanText(q.To-q.From)))
+		facts = append(facts, fmt.Sprintf("%s silent from %s for %s", callExporter(q.Addr, q.Name), shortTime(q.From), SpanText(q.To-q.From)))
 	}
 	return facts
 }
@@ -79,13 +79,13 @@ func (c *Coverage) downtime() []string {
 	if window := c.To - c.From; times == 0 || down < longDown && down < window/leastDown {
 		return nil
 	}
-	fact := fmt.Sprintf("no collector ran for %s of %s", spanText(down), spanText(c.To-c.From))
+	fact := fmt.Sprintf("no collector ran for %s of %s", SpanText(down), SpanText(c.To-c.From))
 	why := map[Reason]string{ReasonStopped: "it was stopped", ReasonCrashed: "it crashed", ReasonNotStarted: "it was not started", ReasonAsleep: "it stood still, as if its host slept"}[worst.Reason]
 	if worst.From <= c.From && worst.To >= c.To {
 		return []string{"no collector ran in this window: " + why}
 	}
 	if times > 1 {
-		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), spanText(worst.To-worst.From), why)}
+		return []string{fmt.Sprintf("%s, %d times, the longest from %s for %s: %s", fact, times, shortTime(worst.From), SpanText(worst.To-worst.From), why)}
 	}
 	return []string{fmt.Sprintf("%s, from %s: %s", fact, shortTime(worst.From), why)}
 }
@@ -99,20 +99,20 @@ func (c *Coverage) lost() (facts []string) {
 		}
 		switch {
 		case ms == 0:
-			facts = append(facts, shortCount(c.NotStored)+" records could not be stored")
+			facts = append(facts, CountText(c.NotStored)+" records could not be stored")
 		case c.NotStored == 0:
-			facts = append(facts, "nothing could be stored for "+spanText(ms))
+			facts = append(facts, "nothing could be stored for "+SpanText(ms))
 		default:
-			facts = append(facts, fmt.Sprintf("nothing could be stored for %s: %s records not kept", spanText(ms), shortCount(c.NotStored)))
+			facts = append(facts, fmt.Sprintf("nothing could be stored for %s: %s records not kept", SpanText(ms), CountText(c.NotStored)))
 		}
 	}
 	if c.Kernel > 0 {
 		facts = append(facts, c.drops())
 	}
 	if c.Loss >= leastLoss || c.WorstLoss != nil && c.WorstLoss.Loss >= leastWorst {
-		fact := fmt.Sprintf("estimated loss %s: %s of %s records", shareText(c.Loss), shortCount(c.Lost), shortCount(c.Lost+c.Records))
+		fact := fmt.Sprintf("estimated loss %s: %s of %s records", ShareText(c.Loss), CountText(c.Lost), CountText(c.Lost+c.Records))
 		if w := c.WorstLoss; w != nil && c.Expected > 1 {
-			fact += fmt.Sprintf(", worst %s with %s", callExporter(w.Addr, w.Name), shareText(w.Loss))
+			fact += fmt.Sprintf(", worst %s with %s", callExporter(w.Addr, w.Name), ShareText(w.Loss))
 		}
 		facts = append(facts, fact)
 	}
@@ -121,22 +121,22 @@ func (c *Coverage) lost() (facts []string) {
 			facts = append(facts, fmt.Sprintf("%d more exporters without a template", len(c.Templates)-i))
 			break
 		}
-		facts = append(facts, fmt.Sprintf("%s of %s given up for want of a template", things(t.Sets, "data set"), callExporter(t.Addr, t.Name)))
+		facts = append(facts, fmt.Sprintf("%s of %s given up for want of a template", Things(t.Sets, "data set"), callExporter(t.Addr, t.Name)))
 	}
 	if c.Refused > 0 {
-		facts = append(facts, shortCount(c.Refused)+" records out of scope refused")
+		facts = append(facts, CountText(c.Refused)+" records out of scope refused")
 	}
 	if c.Strangers > 0 {
-		facts = append(facts, things(c.Strangers, "datagram")+" of unknown senders refused")
+		facts = append(facts, Things(c.Strangers, "datagram")+" of unknown senders refused")
 	}
 	if c.SetAside > 0 {
-		facts = append(facts, shortCount(c.SetAside)+" records out of scope in quarantine")
+		facts = append(facts, CountText(c.SetAside)+" records out of scope in quarantine")
 	}
 	if c.Purged > 0 {
-		facts = append(facts, shortCount(c.Purged)+" records purged on purpose")
+		facts = append(facts, CountText(c.Purged)+" records purged on purpose")
 	}
 	if n := len(c.Damaged); n > 0 {
-		facts = append(facts, fmt.Sprintf("%s damaged", things(n, "part")))
+		facts = append(facts, Things(n, "part")+" of the ledger damaged")
 	}
 	return facts
 }
@@ -145,11 +145,11 @@ func (c *Coverage) lost() (facts []string) {
 func (c *Coverage) drops() string {
 	switch {
 	case c.Behind == 0:
-		return fmt.Sprintf("%s %s", things(c.Kernel, "datagram"), ReasonKernel)
+		return fmt.Sprintf("%s %s", Things(c.Kernel, "datagram"), ReasonKernel)
 	case c.Behind == c.Kernel:
-		return fmt.Sprintf("%s %s", things(c.Kernel, "datagram"), ReasonBehind)
+		return fmt.Sprintf("%s %s", Things(c.Kernel, "datagram"), ReasonBehind)
 	}
-	return fmt.Sprintf("%s %s, %s of them while the collector did not keep up", things(c.Kernel, "datagram"), ReasonKernel, shortCount(c.Behind))
+	return fmt.Sprintf("%s %s, %s of them while the collector did not keep up", Things(c.Kernel, "datagram"), ReasonKernel, CountText(c.Behind))
 }
 
 // quality says how what is there is to be read.
@@ -174,9 +174,9 @@ func (c *Coverage) quality() (facts []string) {
 // clockText says how far a clock is off, and whether ahead or behind.
 func clockText(skew int64) (text, way string) {
 	if skew < 0 {
-		return spanText(Moment(-skew)), "ahead"
+		return SpanText(Moment(-skew)), "ahead"
 	}
-	return spanText(Moment(skew)), "behind"
+	return SpanText(Moment(skew)), "behind"
 }
 
 // samplingText says at which intervals the records of the window were sampled,
@@ -193,7 +193,7 @@ func (c *Coverage) samplingText() string {
 		}
 		word := fmt.Sprintf("1:%d", i.N)
 		if i.Records < total {
-			word += fmt.Sprintf(" (%s of records)", shareText(float64(i.Records)/float64(total)))
+			word += fmt.Sprintf(" (%s of records)", ShareText(float64(i.Records)/float64(total)))
 		}
 		words = append(words, word)
 	}
@@ -235,58 +235,6 @@ func shortTime(m Moment) string {
 	return time.UnixMilli(int64(m)).UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// spanText writes a length of time in its two largest units.
-func spanText(ms Moment) string {
-	s := (ms + 500) / 1000
-	switch {
-	case ms < 10_000:
-		return fmt.Sprintf("%d.%ds", ms/1000, ms%1000/100)
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case s < 48*3600:
-		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
-	}
-	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
-}
-
-// shareText writes a share from 0 to 1 in per cent.
-func shareText(share float64) string {
-	switch p := 100 * share; {
-	case p >= 10:
-		return fmt.Sprintf("%.0f %%", p)
-	case p >= 0.1 || p == 0:
-		return fmt.Sprintf("%.1f %%", p)
-	}
-	return "less than 0.1 %"
-}
-
-// things writes a number of things.
-func things[N int | uint64](n N, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return shortCount(uint64(n)) + " " + thing + "s"
-}
-
-// shortCount writes a number, large ones rounded.
-func shortCount(n uint64) string {
-	for _, u := range []struct {
-		unit uint64
-		name string
-	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
-		if n >= u.unit {
-			unit := u.unit
-			if u.name == "k" {
-				unit = 1000
-			}
-			return fmt.Sprintf("%.3g%s", float64(n)/float64(unit), u.name)
-		}
-	}
-	return fmt.Sprint(n)
-}
-
 // Judged says in a line what was judged, also where Lines has nothing to say.
 func (c *Coverage) Judged() string {
 	if c.Ledgers == 0 && len(c.Gaps) == 0 {
@@ -294,10 +242,10 @@ func (c *Coverage) Judged() string {
 	}
 	loss := "no loss known"
 	if c.Lost > 0 {
-		loss = "estimated loss " + shareText(c.Loss)
+		loss = "estimated loss " + ShareText(c.Loss)
 	}
 	return fmt.Sprintf("%s to %s: %d of %s with a ledger, %d of %s heard, %s",
-		shortTime(c.From), shortTime(c.To), c.Ledgers, things(c.Hours, "hour"), c.Heard, things(c.Expected, "exporter"), loss)
+		shortTime(c.From), shortTime(c.To), c.Ledgers, Things(c.Hours, "hour"), c.Heard, Things(c.Expected, "exporter"), loss)
 }
 
 // Whole reports whether a collector's ledger covers all of the window and knows

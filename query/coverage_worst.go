@@ -16,6 +16,11 @@ var stateRanks = []Reason{
 	ReasonSilent, ReasonAsleep, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
 }
 
+// Reasons returns what can be wrong with a cell, from the least to the worst.
+func Reasons() []Reason {
+	return slices.DeleteFunc(slices.Clone(stateRanks), func(r Reason) bool { return r == StateNone || r == StateFine })
+}
+
 // worseState returns the worse of two states.
 func worseState(a, b Reason) Reason {
 	if slices.Index(stateRanks, b) > slices.Index(stateRanks, a) {
@@ -86,7 +91,7 @@ func (w *worstSpans) put(s BadSpan, received uint64) {
 	}
 	switch last := &w.spans[at]; last.Reason {
 	case ReasonLost, ReasonKernel, ReasonBehind:
-		last.Loss = lossShare(last.Records, w.received[at])
+		last.Loss = LossShare(last.Records, w.received[at])
 	}
 }
 
@@ -290,14 +295,14 @@ func (g *gridBuilder) mark(l *gridLine, from, to uint64, state Reason, least uin
 func (s *BadSpan) describe() {
 	switch s.Reason {
 	case ReasonLost:
-		s.Detail = things(s.counts[0], "gap") + " in the sequence numbers"
+		s.Detail = Things(s.counts[0], "gap") + " in the sequence numbers"
 	case ReasonKernel, ReasonBehind:
-		s.Detail = things(s.counts[0], "datagram")
+		s.Detail = Things(s.counts[0], "datagram")
 		if s.counts[1] > 0 {
-			s.Detail += ", the queue was full " + things(s.counts[1], "time")
+			s.Detail += ", the queue was full " + Things(s.counts[1], "time")
 		}
 	case ReasonTemplate:
-		s.Detail = things(s.counts[0], "data set") + " given up"
+		s.Detail = Things(s.counts[0], "data set") + " given up"
 	case ReasonClock:
 		skew, way := clockText(s.skew)
 		s.Detail = skew + " " + way

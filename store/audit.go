@@ -36,10 +36,7 @@ func (s *Store) AppendAudit(next func(number uint64, before []byte) ([]byte, err
 func (s *Store) appendAudit(next func(number uint64, before []byte) ([]byte, error)) error {
 	s.publish.RLock() // the store does not close under it
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	t := &s.audit
@@ -88,10 +85,7 @@ func (s *Store) auditIter(from uint64) (*pebble.Iterator, error) {
 func (s *Store) LastAudit() (number uint64, value []byte, err error) {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return 0, nil, ErrClosed
 	}
 	t := &s.audit
@@ -140,10 +134,7 @@ func (s *Store) ScanAudit(from uint64, fn func(number uint64, value []byte) erro
 func (s *Store) auditPage(from uint64) (page []auditEntry, err error) {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return nil, ErrClosed
 	}
 	it, err := s.auditIter(from)
@@ -173,10 +164,7 @@ func (s *Store) TrimAudit(before uint64) error {
 	}
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	t := &s.audit

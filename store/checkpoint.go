@@ -112,10 +112,7 @@ const proofCache = 1 << 20
 func (s *Store) copyDB(dir string) error {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {

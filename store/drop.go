@@ -18,10 +18,7 @@ func (s *Store) Drop(h Hour) error {
 	}
 	s.publish.Lock()
 	defer s.publish.Unlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	// Everything of the bucket, tails included, lies in one range of keys, so one

@@ -25,10 +25,7 @@ func (s *Store) PutLedger(h uint32, rows []ledger.Row) error {
 	hour := Hour(h)
 	s.publish.RLock() // no seal or drop of the bucket meanwhile, and no close
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	if err := s.writeLedger(hour, rows); err != nil {
@@ -64,14 +61,20 @@ func (s *Store) writeLedger(h Hour, rows []ledger.Row) error {
 // ScanLedger calls fn for every row of the ledgers of the hours from to to, both
 // inclusive, ascending. An error of fn ends it and is returned as it is. Rows
 // that are damaged are left out; once all others were seen, the error is a
-// DamageError for each bucket that has some.
+// DamageError for each bucket that has some. Close waits for fn, which must not
+// call it, and lets no further bucket begin: the error is then ErrClosed.
 func (s *Store) ScanLedger(from, to Hour, fn func(h Hour, row ledger.Row) error) error {
 	it, hours, err := s.ledgerIter(from, to)
 	if err != nil {
 		return err
 	}
+	defer s.scans.Done()
 	var bad error
 	for _, h := range hours {
+		if s.isClosed() {
+			_ = it.Close()
+			return ErrClosed
+		}
 		damage, err := scanLedgerOf(it, h, fn)
 		if err != nil {
 			_ = it.Close() // fn's error goes before what else there may be
@@ -108,7 +111,8 @@ func (s *Store) LedgerHours() []LedgerHour {
 }
 
 // ledgerIter returns an iterator over the buckets from to to, and which of them
-// have a ledger. The iterator keeps them readable, whatever is dropped.
+// have a ledger. The iterator keeps them readable, whatever is dropped, and it is
+// one of Store.scans, which the caller ends once the iterator is closed.
 func (s *Store) ledgerIter(from, to Hour) (*pebble.Iterator, []Hour, error) {
 	start, end := bucketSpan(from, max(from, to))
 	s.publish.RLock()
@@ -129,6 +133,7 @@ func (s *Store) ledgerIter(from, to Hour) (*pebble.Iterator, []Hour, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read ledger: %w", err)
 	}
+	s.scans.Add(1)
 	return it, hours, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -136,6 +137,41 @@ func TestLedgerDamage(t *testing.T) {
 	stop := errors.New("stop")
 	if err := s.ScanLedger(testHour, testHour+1, func(Hour, ledger.Row) error { return stop }); err != stop {
 		t.Errorf("got %v, want the error of fn", err)
+	}
+}
+
+// TestCloseUnderLedgerScan closes the store while its ledgers are read.
+func TestCloseUnderLedgerScan(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{FlushEvery: -1})
+	for h := range Hour(3) {
+		putLedger(t, s, testHour+h, ledgerRow(1, 1, 5), ledgerRow(1, 2, 5))
+	}
+	closed := make(chan error, 1)
+	var seen []Hour
+	err := s.ScanLedger(testHour, testHour+2, func(h Hour, _ ledger.Row) error {
+		seen = append(seen, h)
+		if len(seen) > 1 {
+			return nil
+		}
+		go func() { closed <- s.Close() }()
+		for !s.isClosed() {
+			time.Sleep(time.Millisecond)
+		}
+		select {
+		case err := <-closed:
+			t.Errorf("closed under the scan: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		return nil
+	})
+	if want := []Hour{testHour, testHour}; !errors.Is(err, ErrClosed) || !slices.Equal(seen, want) {
+		t.Errorf("saw rows of %v and %v, want those of the hour begun and ErrClosed", seen, err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if err := s.ScanLedger(testHour, testHour, nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("scan of a closed store: %v", err)
 	}
 }
 

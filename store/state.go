@@ -25,10 +25,7 @@ func (s *Store) changeState(key string, change func() error) error {
 	}
 	s.publish.RLock() // the store does not close under it
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	if err := change(); err != nil {
@@ -44,10 +41,7 @@ func (s *Store) changeState(key string, change func() error) error {
 func (s *Store) GetState(key string) ([]byte, error) {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return nil, ErrClosed
 	}
 	value, closer, err := s.db.Get(stateKey(key))
@@ -85,10 +79,7 @@ type stateEntry struct {
 func (s *Store) stateEntries(prefix string) ([]stateEntry, error) {
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return nil, ErrClosed
 	}
 	start := stateKey(prefix)

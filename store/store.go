@@ -81,6 +81,7 @@ type Store struct {
 	flushing sync.Mutex // one Flush at a time; guards tailBuf
 	tailBuf  []byte     // memory of the last segments
 	writers  sync.WaitGroup
+	scans    sync.WaitGroup // of ledgers; begun under mu while the store is open
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	damage   damageLog
@@ -180,6 +181,7 @@ func (s *Store) Close() error {
 
 	views := s.markClosed()
 	s.writers.Wait()
+	s.scans.Wait()
 	for v := range views {
 		err = errors.Join(err, v.shut())
 	}
@@ -226,6 +228,12 @@ func (s *Store) markClosed() map[*View]struct{} {
 	views := s.views
 	s.views = map[*View]struct{}{}
 	return views
+}
+
+func (s *Store) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // Dir returns the directory of the store.

@@ -5,10 +5,7 @@ package store
 func (s *Store) DiskUsage() (uint64, error) {
 	s.publish.RLock() // the store does not close under it
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return 0, ErrClosed
 	}
 	return s.db.Metrics().DiskSpaceUsage(), nil

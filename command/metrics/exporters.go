@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"weir/flow/ledger"
 )
 
 // MaxExporters bounds the exporters that have a label of their own.
@@ -77,7 +79,7 @@ func (l *labels) name(all map[string]*Exporter) {
 // add adds what another address of the same exporter, or another exporter,
 // counted.
 func (e *Exporter) add(o *Exporter) {
-	if o.Counts[0] > e.Counts[0] { // datagrams: what cannot be summed is that of the busier
+	if o.Counts[ledger.Datagrams] > e.Counts[ledger.Datagrams] { // what cannot be summed is that of the busier
 		e.Sampling, e.SkewMedian, e.HasSkew = o.Sampling, o.SkewMedian, o.HasSkew
 	}
 	for i := range e.Counts {

@@ -331,3 +331,41 @@ func TestServe(t *testing.T) {
 		t.Error("the port is still open")
 	}
 }
+
+// TestServeWaits ends the server while a snapshot is being taken.
+func TestServeWaits(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	taking, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	take := func() *Snapshot {
+		close(taking)
+		<-release
+		return testSnapshot()
+	}
+	go func() { done <- Serve(ctx, l, take, slog.New(slog.DiscardHandler)) }()
+	go func() {
+		if resp, err := http.Get("http://" + l.Addr().String() + Path); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-taking
+	cancel()
+	select {
+	case err := <-done:
+		t.Errorf("ended while a snapshot was being taken: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	g := &gate{take: take}
+	g.close()
+	if s := g.snapshot(); !s.Started.IsZero() { // take would panic
+		t.Error("a closed gate takes snapshots")
+	}
+	gather(t, newRegistry(g.snapshot)) // an empty snapshot can be told
+}

@@ -38,10 +38,13 @@ func handlerOf(r prometheus.Gatherer, log *slog.Logger) http.Handler {
 	return mux
 }
 
-// Serve answers scrapes on l until ctx is done, and closes l.
+// Serve answers scrapes on l until ctx is done, and closes l. Once it has
+// returned, take is neither running nor called again: what it reads can be closed.
 func Serve(ctx context.Context, l net.Listener, take func() *Snapshot, log *slog.Logger) error {
+	g := &gate{take: take}
+	defer g.close()
 	h := &http.Server{
-		Handler:           Handler(take, log),
+		Handler:           Handler(g.snapshot, log),
 		ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: 3 * patience, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -53,6 +56,32 @@ func Serve(ctx context.Context, l net.Listener, take func() *Snapshot, log *slog
 		return nil
 	}
 	return fmt.Errorf("serve metrics: %w", err)
+}
+
+// A gate takes snapshots until it closes. It stands before take and not before
+// the handler, because a scrape that takes too long is answered while take goes
+// on.
+type gate struct {
+	take   func() *Snapshot
+	mu     sync.RWMutex // held to take, and exclusively to close
+	closed bool
+}
+
+// snapshot returns a snapshot, an empty one after close.
+func (g *gate) snapshot() *Snapshot {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.closed {
+		return &Snapshot{}
+	}
+	return g.take()
+}
+
+// close waits for the snapshots that are being taken.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
 }
 
 // A boundedListener closes at once what comes beyond its bound.

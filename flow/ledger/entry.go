@@ -205,15 +205,6 @@ func (e *Entry) LostRecords(version uint16) uint64 {
 	return 0
 }
 
-// Loss returns the share of the records that never arrived, from 0 to 1.
-func (e *Entry) Loss(version uint16) float64 {
-	lost := float64(e.LostRecords(version))
-	if lost == 0 {
-		return 0
-	}
-	return lost / (lost + float64(e.Counts[Records]))
-}
-
 // A Span is a stretch of time in ms since the Unix epoch.
 type Span struct {
 	From uint64 `json:"from"`
