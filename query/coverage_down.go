@@ -55,10 +55,6 @@ func (t *timeline) live() bool {
 	return slices.ContainsFunc(t.runs, func(r runSpan) bool { return !r.imported })
 }
 
-func (t *timeline) imports() bool {
-	return slices.ContainsFunc(t.runs, func(r runSpan) bool { return r.imported })
-}
-
 // up returns the spans between from and to that are covered, ascending and
 // apart.
 func (t *timeline) up(from, to uint64) []ledger.Span {
