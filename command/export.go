@@ -194,7 +194,9 @@ func runExport(ctx context.Context, std *Std, o exportOptions) error {
 	}
 	wait.end()
 	if err != nil {
-		return p.abandon(err)
+		// Beside err, of which little is shown where Ctrl-C ends a command.
+		fmt.Fprintf(std.Err, "weir: %s\n", p.abandon())
+		return err
 	}
 	if err := e.report(std, sum); err != nil {
 		return quietPipe(err)

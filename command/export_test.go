@@ -2,10 +2,11 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"weir/flow"
+	"weir/query"
 )
 
 // exportArchive returns an archive with a capture in it.
@@ -156,11 +158,45 @@ func TestExportRefused(t *testing.T) {
 	if out, _, status := weir(t, "", "verify", dir); status != exitIncomplete || !strings.Contains(out, "interrupted") {
 		t.Errorf("verify of what is not finished: status %d, %s", status, out)
 	}
-	if err := p.abandon(fs.ErrClosed); !strings.Contains(err.Error(), "not finished") {
-		t.Errorf("got %v", err)
+	if said := p.abandon(); !strings.Contains(said, "not finished") {
+		t.Errorf("got %s", said)
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("an abandoned export left its directory")
+	}
+}
+
+// An export that is interrupted says so and leaves nothing.
+func TestExportInterrupted(t *testing.T) {
+	for _, test := range []struct {
+		err    error
+		status int
+	}{{context.Canceled, exitInterrupted}, {errors.New("no luck"), exitFailure}} {
+		b := &fakeBackend{flows: func(_ context.Context, _ query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
+			r := new(flow.Record)
+			r.SetNum(flow.Bytes, 1)
+			if err := emit(r); err != nil {
+				return query.Summary{}, err
+			}
+			return query.Summary{}, test.err
+		}}
+		_, data := serve(t, b)
+		for _, made := range []bool{false, true} {
+			dir := filepath.Join(t.TempDir(), "package")
+			if made {
+				if err := os.Mkdir(dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, errs, status := weir(t, data, "export", "any", "-o", dir)
+			if status != test.status || out != "" || !strings.Contains(errs, "not finished") {
+				t.Errorf("%v: status %d, %s%s", test.err, status, out, errs)
+			}
+			list, err := os.ReadDir(dir)
+			if len(list) > 0 || made != (err == nil) {
+				t.Errorf("%v: %v, %v are left", test.err, list, err)
+			}
+		}
 	}
 }
 

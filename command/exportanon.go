@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -256,7 +257,7 @@ func (a *anonymiser) coverage(c *query.Coverage) *query.Coverage {
 		worst.Addr, worst.Name = hide(worst.Addr), ""
 		hidden.WorstLoss = &worst
 	}
-	hidden.Templates, hidden.Clocks, hidden.Damaged = nil, nil, nil
+	hidden.Templates, hidden.Clocks = nil, nil
 	for _, t := range c.Templates {
 		hidden.Templates = append(hidden.Templates, query.ExporterSets{Addr: hide(t.Addr), Sets: t.Sets})
 	}
@@ -264,10 +265,14 @@ func (a *anonymiser) coverage(c *query.Coverage) *query.Coverage {
 		t.Addr, t.Name = hide(t.Addr), ""
 		hidden.Clocks = append(hidden.Clocks, t)
 	}
-	for range c.Damaged {
-		hidden.Damaged = append(hidden.Damaged, "a part of the ledger") // its name may have an exporter in it
-	}
+	hidden.Damaged = hideParts(c.Damaged, "a part of the ledger")
 	return &hidden
+}
+
+// hideParts returns as many parts as there are, without their names: they may
+// have addresses in them.
+func hideParts(parts []string, name string) []string {
+	return slices.Repeat([]string{name}, len(parts))
 }
 
 // A manifestAnon says what was hidden and how, and never the key.

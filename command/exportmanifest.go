@@ -92,6 +92,7 @@ func (e *export) manifest(s query.Summary) *manifest {
 			m.Asked.Withheld = m.Asked.Filter+m.Asked.Exporter != ""
 			m.Asked.Filter, m.Asked.Exporter = "", ""
 			coverage = e.hide.coverage(coverage)
+			m.Damaged = hideParts(s.Damaged, "a part of the archive")
 		}
 		m.Anonymisation = e.hide.about()
 	}

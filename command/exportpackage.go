@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // The files of a package beside its data.
@@ -159,15 +160,16 @@ func (p *exportPackage) seal(m *manifest) (string, error) {
 }
 
 // abandon removes what was written, so that nobody takes it for a package and
-// the export can be started again, and adds to err what became of it.
-func (p *exportPackage) abandon(err error) error {
-	for _, name := range p.names {
-		if rmErr := os.Remove(name); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
-			return fmt.Errorf("%w; the export is not finished: what is in %s is no package and has no manifest (%v)", err, p.dir, rmErr)
+// the export can be started again, and says what became of it. The manifest goes
+// first: without it the rest is no package, if the removal fails or is cut short.
+func (p *exportPackage) abandon() string {
+	for _, name := range slices.Backward(p.names) {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Sprintf("the export is not finished: what is in %s is no package (%v)", p.dir, err)
 		}
 	}
 	if p.made {
 		_ = os.Remove(p.dir) // not if somebody else put something there
 	}
-	return fmt.Errorf("%w; the export is not finished: what was written to %s is removed", err, p.dir)
+	return fmt.Sprintf("the export is not finished: what was written to %s is removed", p.dir)
 }
