@@ -27,6 +27,9 @@ const (
 	sideBoth   = "both"
 )
 
+// exportSides are the values of --side.
+var exportSides = []string{sideOurs, sideTheirs, sideBoth}
+
 // anonOptions say what an export hides.
 type anonOptions struct {
 	method string // "": addresses stay
@@ -62,7 +65,7 @@ func anonFlags(c *cli.Context, columns []column) (o anonOptions, err error) {
 	if o.side = sideBoth; c.IsSet("side") {
 		o.side = c.String("side")
 	}
-	if err := oneOf("--side", o.side, []string{sideOurs, sideTheirs, sideBoth}); err != nil {
+	if err := oneOf("--side", o.side, exportSides); err != nil {
 		return o, err
 	}
 	return o, o.parse(c)

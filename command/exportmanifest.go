@@ -159,4 +159,4 @@ func writeReadme(w io.Writer, m *manifest) error {
 }
 
 // roundText writes the span that times are rounded to.
-func roundText(ms uint64) string { return (time.Duration(ms) * time.Millisecond).String() }
+func roundText(ms uint64) string { return formatDuration(time.Duration(ms) * time.Millisecond) }
