@@ -20,6 +20,7 @@ import (
 // it, or the archive itself opened by this process.
 type backend interface {
 	questions
+	anonKeys
 	Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
 	Tail(ctx context.Context, req query.TailRequest, emit func(*flow.Record) error, missed func(n uint64)) error
 	Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error)

@@ -31,6 +31,7 @@ type local struct {
 	aside  *quarantine      // of the collector; nil: it has none, or none runs
 	tails  *tails           // what comes in; nil: no collector runs
 	runs   sync.Mutex       // one import at a time takes a number
+	keys   sync.Mutex       // one export at a time makes a key
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them

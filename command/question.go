@@ -177,6 +177,12 @@ func questionWords(name, flag string) []string {
 		return []string{"1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"}
 	case "stats output":
 		return append(slices.Clone(outputFormats), formatNfdump)
+	case "export format":
+		return exportFormats
+	case "export side":
+		return exportSides
+	case "export anonymise":
+		return []string{anonCryptoPAn, anonTruncate + "/24,/56"}
 	case "stats per":
 		return []string{"hour"}
 	}

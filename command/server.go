@@ -104,6 +104,7 @@ func (s *server) handler() http.Handler {
 		return toWire(result, summary), nil
 	})
 	handleQuestions(mux, s)
+	handleAnonKeys(mux, s)
 	handle(mux, s, pathExplain, func(ctx context.Context, req query.ExplainRequest) (any, error) {
 		return s.backend.Explain(ctx, req)
 	})

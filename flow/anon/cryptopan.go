@@ -5,7 +5,9 @@
 // whoever has the key can undo it. [Truncate] leaves the network and drops the
 // host for good.
 //
-// The package knows addresses only. Which fields of a record are treated, and
+// [Numbers] does the same for interfaces and MAC addresses.
+//
+// The package knows single values only. Which fields of a record are treated, and
 // under which key, is the caller's business.
 package anon
 
