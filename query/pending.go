@@ -5,7 +5,8 @@ import "unsafe"
 // A pending is groups of one worker that wait to be added to a table, by shard.
 // To add one group to a large table is to wait for memory several times; to add
 // many that belong to one shard is to wait for all of them at once, and for a
-// part of memory that stays in the cache meanwhile.
+// part of memory that stays in the cache meanwhile. What does not fit moves to
+// runs.
 //
 // It serves tables whose keys are one word and which keep nothing rare (see
 // plain). An entry is laid out as a row of a shard is: key, records, bytes and
