@@ -50,6 +50,9 @@ func (n *addrNumbers) packAll(dst []uint64, d *store.Dict, g *grouper) {
 	missing := 0
 	n.mu.RLock()
 	for code, a := range d.Addrs() {
+		if code%prefetchRows == 0 {
+			n.prefetch(d.Addrs()[code:min(code+prefetchRows, d.Len())], g)
+		}
 		if a = g.cut(a); a.Is4() {
 			dst[code] = uint64(a.As4())
 		} else if i, ok := n.find(a); ok {
@@ -66,6 +69,30 @@ func (n *addrNumbers) packAll(dst []uint64, d *store.Dict, g *grouper) {
 			missing--
 		}
 	}
+}
+
+// prefetch reads the memory that finding addresses is going to need, as that of a
+// groupTable does. What it returns keeps the reads from being optimised away. mu
+// is held.
+//
+//go:noinline
+func (n *addrNumbers) prefetch(addrs []flow.Addr, g *grouper) (touched uint64) {
+	if len(n.slots) < 4096 { // in the cache anyway
+		return 0
+	}
+	var slots [prefetchRows]uint32
+	others := slots[:0]
+	for _, a := range addrs {
+		if a = g.cut(a); !a.Is4() {
+			others = append(others, n.slots[n.hash(a)&uint64(len(n.slots)-1)])
+		}
+	}
+	for _, v := range others {
+		if v != 0 {
+			touched += n.addrs[v-1].Lo
+		}
+	}
+	return touched
 }
 
 func (n *addrNumbers) hash(a flow.Addr) uint64 {

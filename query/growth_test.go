@@ -119,7 +119,7 @@ func BenchmarkGroups(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if err := p.finish(0); err != nil {
+				if err := collectAll(table, &p); err != nil {
 					b.Fatal(err)
 				}
 				bytes = table.bytes.Load()

@@ -5,7 +5,8 @@ import "unsafe"
 // A pending is groups of one worker that wait to be added to a table, by shard.
 // To add one group to a large table is to wait for memory several times; to add
 // many that belong to one shard is to wait for all of them at once, and for a
-// part of memory that stays in the cache meanwhile.
+// part of memory that stays in the cache meanwhile. What does not fit moves to
+// runs.
 //
 // It serves tables whose keys are one word and which keep nothing rare (see
 // plain). An entry is laid out as a row of a shard is: key, records, bytes and
@@ -20,6 +21,8 @@ type pending struct {
 	rows  []uint64 // of shard i from i*most*plainWidth on
 	n     [shardCount]int
 	small []acc // by key; nil: keys may be large
+	runs  runs
+	slots *[2 * mostPending]uint16 // for fold: place+1 by hash, 0: free
 }
 
 const (
@@ -35,7 +38,7 @@ const smallBits = 17
 
 // newPending returns a pending for the keys of a layout.
 func (t *groupTable) newPending(l *layout) pending {
-	p := pending{table: t}
+	p := pending{table: t, runs: runs{most: min(mostRuns, t.max/4) / int64(workers())}}
 	const bytes = int64(unsafe.Sizeof(acc{})) << smallBits
 	if used := l.bits(); t.plain() && used <= smallBits && bytes <= t.max/16 {
 		p.small = make([]acc, 1<<used)
@@ -74,13 +77,15 @@ func (p *pending) wait(key, records, bytes, packets uint64) error {
 }
 
 // full makes room for another entry of a shard: in more memory if that is there
-// to be had, by adding the shard's entries to the table if not.
+// to be had, by adding the shard's entries up if not. If that does not help,
+// they move to the runs.
 func (p *pending) full(s int) error {
 	if p.most == mostPending {
-		return p.drain(s)
-	}
-	if err := p.drainAll(s); err != nil {
-		return err
+		p.fold(s)
+		if p.n[s] <= mostPending/2 {
+			return nil
+		}
+		return p.spill(s)
 	}
 	most := leastPending // then 128, 1024: each leaves the memory before it behind
 	if p.most > 0 {
@@ -88,17 +93,21 @@ func (p *pending) full(s int) error {
 	}
 	more := int64(most-p.most) * shardCount * plainWidth * 8
 	if p.most > 0 && p.table.bytes.Load()+more > p.table.max/4 {
-		return nil
+		return p.drainAll(s)
 	}
 	if err := p.table.account(&p.table.shards[s], more); err != nil {
 		return err
 	}
-	p.most, p.rows = most, make([]uint64, shardCount*most*plainWidth)
+	rows := make([]uint64, shardCount*most*plainWidth)
+	for i := range shardCount {
+		copy(rows[i*most*plainWidth:], p.waiting(i))
+	}
+	p.most, p.rows = most, rows
 	return nil
 }
 
-// finish adds all that there is to the table.
-func (p *pending) finish(begin int) error {
+// settle puts the groups of small keys where the others wait.
+func (p *pending) settle() error {
 	for key, a := range p.small {
 		if a.records == 0 {
 			continue
@@ -108,11 +117,17 @@ func (p *pending) finish(begin int) error {
 		}
 	}
 	p.small = nil
-	return p.drainAll(begin)
+	return nil
 }
 
-// drainAll adds all that waits to the table, beginning at a shard of the
-// caller's choice so that workers meet less often.
+// waiting returns the entries of a shard.
+func (p *pending) waiting(i int) []uint64 {
+	at := i * p.most * plainWidth
+	return p.rows[at : at+p.n[i]*plainWidth]
+}
+
+// drainAll adds all that waits to the table, runs apart, beginning at a shard of
+// the caller's choice so that workers meet less often.
 func (p *pending) drainAll(begin int) error {
 	for i := range shardCount {
 		if err := p.drain((begin + i) % shardCount); err != nil {
@@ -124,18 +139,22 @@ func (p *pending) drainAll(begin int) error {
 
 // drain adds what waits for a shard to it.
 func (p *pending) drain(i int) error {
-	at := i * p.most * plainWidth
-	rows := p.rows[at : at+p.n[i]*plainWidth]
+	rows := p.waiting(i)
+	p.n[i] = 0
+	return p.table.addRows(i, rows)
+}
+
+// addRows adds any number of entries to a shard.
+func (t *groupTable) addRows(i int, rows []uint64) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	p.n[i] = 0
-	s := &p.table.shards[i]
+	s := &t.shards[i]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(rows) > 0 {
 		n := min(prefetchRows*plainWidth, len(rows))
-		if err := p.table.addPlain(s, rows[:n]); err != nil {
+		if err := t.addPlain(s, rows[:n]); err != nil {
 			return err
 		}
 		rows = rows[n:]

@@ -25,12 +25,19 @@ func TestGroupTableSums(t *testing.T) {
 		fields []string
 		keys   int // different ones, about
 		rare   bool
+		blocks int   // of a thousand records, by each worker
+		runs   int64 // bytes that runs of a worker may take
 	}{
-		{"small keys", []string{"dst_port"}, 70_000, false},
-		{"small keys, some sampled", []string{"dst_port"}, 300, true},
-		{"one word", []string{"src_addr", "src_port"}, 200_000, false},
-		{"one word, some sampled", []string{"src_addr", "src_port"}, 20_000, true},
-		{"several words", []string{"src_addr", "dst_addr", "start"}, 20_000, true},
+		{"small keys", []string{"dst_port"}, 70_000, false, 60, 1 << 20},
+		{"small keys, some sampled", []string{"dst_port"}, 300, true, 60, 1 << 20},
+		{"one word", []string{"src_addr", "src_port"}, 200_000, false, 60, 1 << 20},
+		{"one word, runs", []string{"src_addr", "src_port"}, 500_000, false, 500, 64 << 20},
+		{"one word, runs that are drained", []string{"src_addr", "src_port"}, 500_000, false, 500, 1 << 20},
+		{"one word, runs that are too small", []string{"src_addr", "src_port"}, 500_000, false, 400, 1000},
+		{"one word, runs, some sampled", []string{"src_addr", "src_port"}, 500_000, true, 500, 2 << 20},
+		{"one word, folded", []string{"src_addr", "src_port"}, 20_000, false, 500, 64 << 20},
+		{"one word, some sampled", []string{"src_addr", "src_port"}, 20_000, true, 60, 1 << 20},
+		{"several words", []string{"src_addr", "dst_addr", "start"}, 20_000, true, 60, 1 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			groupers, err := parseGroupers(c.fields, nil, nil)
@@ -39,16 +46,21 @@ func TestGroupTableSums(t *testing.T) {
 			}
 			l := newLayout(groupers)
 			table := newGroupTable(l, false, 0, DefaultTopBytes)
-			want := make([]map[[8]uint64]groupSum, 2)
+			want, waiting := make([]map[[8]uint64]groupSum, 2), make([]*pending, 2)
 			var wg sync.WaitGroup
 			for worker := range want {
 				want[worker] = map[[8]uint64]groupSum{}
 				wg.Go(func() {
 					rng := rand.New(rand.NewPCG(uint64(worker), 7))
-					fillTable(t, rng, table, l, worker, c.keys, c.rare, want[worker])
+					p := table.newPending(l)
+					p.runs.most, waiting[worker] = c.runs, &p
+					fillTable(t, rng, &p, l, worker, c.blocks, c.keys, c.rare, want[worker])
 				})
 			}
 			wg.Wait()
+			if err := collectAll(table, waiting...); err != nil {
+				t.Fatal(err)
+			}
 			for key, from := range want[1] {
 				sum := want[0][key]
 				want[0][key] = groupSum{sum.records + from.records, sum.bytes + from.bytes, sum.packets + from.packets,
@@ -60,10 +72,21 @@ func TestGroupTableSums(t *testing.T) {
 	}
 }
 
-// fillTable adds 60,000 records of random keys and counts them in sums.
-func fillTable(t *testing.T, rng *rand.Rand, table *groupTable, l *layout, worker, keys int, rare bool, sums map[[8]uint64]groupSum) {
-	wait, p := table.newPending(l), new(partial)
-	for blocks := 60; blocks > 0; blocks-- {
+// collectAll completes all shards of a table.
+func collectAll(table *groupTable, waiting ...*pending) error {
+	for i := range shardCount {
+		if err := table.collect(i, waiting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillTable adds blocks of a thousand records of random keys and counts them in
+// sums.
+func fillTable(t *testing.T, rng *rand.Rand, wait *pending, l *layout, worker, blocks, keys int, rare bool, sums map[[8]uint64]groupSum) {
+	table, p := wait.table, new(partial)
+	for ; blocks > 0; blocks-- {
 		sampled := rare && rng.IntN(3) == 0
 		n := 1000
 		p.n, p.keys, p.hashes = n, make([]uint64, n*l.words), make([]uint64, n)
@@ -76,6 +99,9 @@ func fillTable(t *testing.T, rng *rand.Rand, table *groupTable, l *layout, worke
 			key := p.keys[i*l.words : (i+1)*l.words]
 			randomKey(rng, l, key, keys)
 			s := groupSum{records: uint64(rng.IntN(3)) + 1, bytes: rng.Uint64N(1e6), packets: rng.Uint64N(100)}
+			if n := rng.IntN(1000); n < 3 { // more than 32 bits
+				s.bytes, s.packets = s.bytes<<(10*n), s.packets<<(28-10*n)
+			}
 			s.flows, s.estBytes, s.estPackets = s.records, s.bytes, s.packets
 			p.records[i], p.bytes[i], p.packets[i] = s.records, s.bytes, s.packets
 			if sampled {
@@ -101,7 +127,7 @@ func fillTable(t *testing.T, rng *rand.Rand, table *groupTable, l *layout, worke
 			}
 		}
 	}
-	if err := wait.finish(worker); err != nil {
+	if err := wait.settle(); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,6 +22,8 @@ type shard struct {
 	distinct  []uint64 // different values, by group
 	seen      pairSet
 
+	spare [][]uint64 // chunks that are taken before any is made
+
 	touched uint64 // keeps what prefetch reads from being optimised away
 }
 
@@ -231,6 +233,10 @@ func (t *groupTable) roomFor(s *shard, g int) error {
 	case chunk > 0 && chunk == len(s.chunks):
 		if g >= groupMask {
 			return &TooManyGroupsError{Groups: s.n * shardCount, Bytes: t.max}
+		}
+		if len(s.spare) > 0 {
+			s.chunks, s.spare = append(s.chunks, s.spare[0]), s.spare[1:]
+			return nil
 		}
 		if err := t.account(s, int64(chunkRows*width)*8); err != nil {
 			return err

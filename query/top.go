@@ -1,7 +1,6 @@
 package query
 
 import (
-	"container/heap"
 	"context"
 	"runtime"
 	"slices"
@@ -36,7 +35,7 @@ func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions
 		return nil, t.summary, err
 	}
 	start := time.Now()
-	result, err := t.finishGroups(ctx)
+	result, err := t.result(ctx)
 	t.noteMixed(result)
 	t.summary.Timing.Merge = time.Since(start)
 	t.summary.Elapsed += t.summary.Timing.Merge
@@ -50,7 +49,11 @@ const largeTable = 32 << 20
 // until something else needs that much, which may be never, the collector would
 // not do it by itself, and the groups of the next question come on top.
 func (t *top) release() {
-	large := t.table.bytes.Load() > largeTable
+	taken := t.table.bytes.Load()
+	for i := range t.workers {
+		taken += t.workers[i].pending.runs.ever
+	}
+	large := taken > largeTable
 	t.table, t.workers = nil, nil
 	if large {
 		runtime.GC()
@@ -257,50 +260,6 @@ func (t *top) addGroups(v *visit, w *topWorker, c *counters, rows *rowSet) error
 	return t.addByRow(v, w, c, rows)
 }
 
-// A ranked is a group and what it is ranked by.
-type ranked struct {
-	value  uint64
-	shard  *shard
-	group  int
-	sorter *top
-}
-
-// before reports whether a stands before b in the answer.
-func (a *ranked) before(b *ranked) bool {
-	if a.value != b.value {
-		return (a.value > b.value) != a.sorter.ascending
-	}
-	t := a.sorter
-	return t.layout.compare(t.table.key(a.shard, a.group), t.table.key(b.shard, b.group)) < 0
-}
-
-// A rankHeap keeps the groups that come first, the last of them on top.
-type rankHeap []ranked
-
-// Len, Less, Swap, Push and Pop are for container/heap.
-func (h rankHeap) Len() int           { return len(h) }
-func (h rankHeap) Less(i, j int) bool { return h[j].before(&h[i]) }
-func (h rankHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *rankHeap) Push(x any)        { *h = append(*h, x.(ranked)) }
-func (h *rankHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
-}
-
-// finishGroups adds what waits to be added and ranks the groups.
-func (t *top) finishGroups(ctx context.Context) (*TopResult, error) {
-	n := len(t.workers)
-	err := inOrder(ctx, n, n,
-		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.finish(t.firstShard(i)) },
-		func(int, struct{}) error { return nil })
-	if err != nil {
-		return nil, err
-	}
-	return t.result(ctx)
-}
-
 // result ranks the groups.
 func (t *top) result(ctx context.Context) (*TopResult, error) {
 	r := &TopResult{Fields: t.request.Fields, By: t.by, Distinct: t.request.Distinct, Rows: []TopRow{}}
@@ -323,69 +282,6 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 	t.summary.Emitted = uint64(len(r.Rows))
 	t.summary.Limited = len(r.Rows) < r.Groups
 	return r, nil
-}
-
-// best returns the groups of the answer in their order, and counts all groups
-// in r. Several goroutines each rank a part of the shards.
-func (t *top) best(ctx context.Context, r *TopResult) (best rankHeap, err error) {
-	n := len(t.workers)
-	err = inOrder(ctx, n, n,
-		func(i int) (rankHeap, error) { return t.bestOf(ctx, t.table.shards[t.firstShard(i):t.firstShard(i+1)]) },
-		func(_ int, part rankHeap) error {
-			best = append(best, part...)
-			return nil
-		})
-	if err != nil {
-		return nil, err
-	}
-	for i := range t.table.shards {
-		r.Groups += t.table.shards[i].n
-	}
-	slices.SortFunc(best, func(a, b ranked) int {
-		if a.before(&b) {
-			return -1
-		}
-		return 1
-	})
-	if limit := t.request.Limit; limit > 0 && len(best) > limit {
-		best = best[:limit]
-	}
-	return best, nil
-}
-
-// bestOf returns those groups of some shards that come first, in any order.
-func (t *top) bestOf(ctx context.Context, shards []shard) (best rankHeap, err error) {
-	limit := t.request.Limit
-	if limit == 0 {
-		n := 0
-		for i := range shards {
-			n += shards[i].n
-		}
-		best = make(rankHeap, 0, n)
-	}
-	for i := range shards {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s := &shards[i]
-		for g := range s.n {
-			value := t.rank(s, g)
-			if limit > 0 && len(best) == limit && (value < best[0].value) != t.ascending && value != best[0].value {
-				continue // nearly all
-			}
-			e := ranked{value, s, g, t}
-			switch {
-			case limit == 0:
-				best = append(best, e)
-			case len(best) < limit:
-				heap.Push(&best, e)
-			case e.before(&best[0]):
-				best[0] = e
-				heap.Fix(&best, 0)
-			}
-		}
-	}
-	return best, nil
 }
 
 // groupSums returns the sums of a group.
