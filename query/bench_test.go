@@ -86,6 +86,7 @@ func BenchmarkTop(b *testing.B) {
 		{"src_addr,src_port", "src_addr,src_port", ""},
 		{"addr", "addr", ""},
 		{"filtered", "dst_port", "proto tcp and flags S and not flags AFRPU and packets < 4"},
+		{"scan", "", "src port > 50000 and flags F and packets > 20"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			req := TopRequest{Filter: c.filter, Limit: 10}
@@ -141,16 +142,23 @@ func BenchmarkFlows(b *testing.B) {
 	}
 }
 
-// BenchmarkHours sums all records of an archive by the hour.
+// BenchmarkSteps sums all records of an archive by the hour and by the minute.
 //
-//	go test ./query -run '^$' -bench 'Hours$' -records 10000000 -archive /tmp/weir-bench -count 5
-func BenchmarkHours(b *testing.B) {
+//	go test ./query -run '^$' -bench 'Steps$' -records 10000000 -archive /tmp/weir-bench -count 5
+func BenchmarkSteps(b *testing.B) {
 	s := benchStore(b)
-	before := processorTime(b)
-	for b.Loop() {
-		if _, _, err := Series(context.Background(), s, SeriesRequest{Step: 3600_000}); err != nil {
-			b.Fatal(err)
-		}
+	for _, c := range []struct {
+		name string
+		ms   uint64
+	}{{"hours", 3600_000}, {"minutes", 60_000}} {
+		b.Run(c.name, func(b *testing.B) {
+			before := processorTime(b)
+			for b.Loop() {
+				if _, _, err := Series(context.Background(), s, SeriesRequest{Step: c.ms}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1e6, "cpu-ms/op")
+		})
 	}
-	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1e6, "cpu-ms/op")
 }

@@ -19,6 +19,9 @@ type columns struct {
 	present [flow.FieldCount][]uint64
 	dicts   [flow.FieldCount]*store.Dict
 	spare   [flow.FieldCount]*store.Dict // of the last block that had one, for its memory
+
+	packs     [flow.FieldCount]*store.Packed
+	sparePack [flow.FieldCount]*store.Packed
 }
 
 const (
@@ -26,6 +29,7 @@ const (
 	haveAddr
 	havePresent
 	haveDict
+	havePacked
 )
 
 // open makes blk the current block.
@@ -36,6 +40,7 @@ func (c *columns) open(blk *store.Block) {
 	c.blk, c.rows = blk, blk.Rows()
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}
+	c.packs = [flow.FieldCount]*store.Packed{}
 }
 
 // first marks a kind of a field as decoded and reports whether it was not.
@@ -50,9 +55,49 @@ func (c *columns) num(f flow.Field) ([]uint64, error) {
 	if !c.first(f, haveNum) {
 		return c.nums[f], nil
 	}
+	if p := c.packs[f]; p != nil && !p.HasDict() {
+		c.nums[f] = p.Fill(c.nums[f])
+		return c.nums[f], nil
+	}
 	var err error
 	c.nums[f], err = c.blk.Num(f, c.nums[f])
 	return c.nums[f], err
+}
+
+// numOf returns the values of a numeric field, good for the rows of a set only,
+// of which there are n. To put few together takes less than all.
+func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
+	if c.have[f]&haveNum != 0 || n > c.rows/fewOf {
+		return c.num(f)
+	}
+	p, err := c.packed(f)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || p.HasDict() {
+		return c.num(f)
+	}
+	c.nums[f] = p.Gather(c.nums[f], set[:])
+	return c.nums[f], nil
+}
+
+// fewOf is the part of a block's rows up to which they count as few.
+const fewOf = 16
+
+// packed returns a numeric column that is not put together to values, or nil if
+// the block does not have it so.
+func (c *columns) packed(f flow.Field) (*store.Packed, error) {
+	if c.first(f, havePacked) {
+		p, err := c.blk.PackedIn(f, c.sparePack[f])
+		if err != nil {
+			return nil, err
+		}
+		c.packs[f] = p
+		if p != nil {
+			c.sparePack[f] = p
+		}
+	}
+	return c.packs[f], nil
 }
 
 // addr returns the values of an address field.

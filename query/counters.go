@@ -9,7 +9,7 @@ import (
 
 // counters are the columns of a visit that are summed.
 type counters struct {
-	bytes, packets []uint64 // 0 where absent
+	bytes, packets []uint64 // 0 where absent; good for the rows that matched
 	flows          []uint64 // nil: every record stands for one
 	hasFlows       []uint64
 	interval       []uint64 // sampling intervals, nil: factor for all
@@ -20,11 +20,11 @@ type counters struct {
 // newCounters reads the columns that are summed, with the times of rows if they
 // are asked for.
 func newCounters(v *visit, spans bool) (*counters, error) {
-	bytes, err := v.num(flow.Bytes)
+	bytes, err := v.numOf(flow.Bytes, v.rows, v.matched)
 	if err != nil {
 		return nil, err
 	}
-	packets, err := v.num(flow.Packets)
+	packets, err := v.numOf(flow.Packets, v.rows, v.matched)
 	if err != nil {
 		return nil, err
 	}

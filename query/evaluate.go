@@ -1,6 +1,7 @@
 package query
 
 import (
+	"math"
 	"math/bits"
 
 	"weir/flow"
@@ -123,12 +124,7 @@ func (e *evaluator) restrict(n node, set *rowSet) error {
 	}
 	switch n := n.(type) {
 	case *andNode:
-		for _, kid := range n.kids {
-			if err := e.restrict(kid, set); err != nil || empty(set) {
-				return err
-			}
-		}
-		return nil
+		return e.restrictAnd(n, set)
 	case *orNode:
 		return e.restrictOr(n, set)
 	case *notNode:
@@ -144,6 +140,44 @@ func (e *evaluator) restrict(n node, set *rowSet) error {
 		return nil
 	}
 	return e.leaf(n, set)
+}
+
+// restrictAnd looks at the smallest columns first: they take the least to read,
+// and may leave no row for which the others must be.
+func (e *evaluator) restrictAnd(n *andNode, set *rowSet) error {
+	var done uint64 // kids that were looked at, of the first 64
+	for range min(len(n.kids), 64) {
+		next, least := -1, math.MaxInt
+		for i, kid := range n.kids[:min(len(n.kids), 64)] {
+			if done>>i&1 == 0 {
+				if size := e.size(kid); size < least {
+					next, least = i, size
+				}
+			}
+		}
+		done |= 1 << next
+		if err := e.restrict(n.kids[next], set); err != nil || empty(set) {
+			return err
+		}
+	}
+	for _, kid := range n.kids[min(len(n.kids), 64):] {
+		if err := e.restrict(kid, set); err != nil || empty(set) {
+			return err
+		}
+	}
+	return nil
+}
+
+// size returns how many bytes of columns must be decoded to look at n.
+func (e *evaluator) size(n node) (bytes int) {
+	var fields flow.FieldSet
+	n.fields(&fields)
+	for f := range fields.All {
+		if e.have[f]&^havePresent == 0 {
+			bytes += e.blk.Stat(f).Size
+		}
+	}
+	return bytes
 }
 
 // restrictOr looks, for each kid, only at rows that no kid before it matched.
@@ -199,70 +233,6 @@ func (e *evaluator) having(f flow.Field, set *rowSet) error {
 	}
 	clear(set[len(present):])
 	return nil
-}
-
-func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
-	if err := e.having(n.field, set); err != nil || empty(set) {
-		return err
-	}
-	if s := e.blk.Stat(n.field); s.MinNum == s.MaxNum {
-		return nil // the one value is in: the header would have told otherwise
-	}
-	d, codes, err := e.dict(n.field)
-	if err != nil {
-		return err
-	}
-	if d != nil {
-		e.keepCodes(d.Len(), func(i int) bool { return inNums(n.ranges, n.of(d.Num(i))) })
-		e.restrictCodes(codes, set)
-		return nil
-	}
-	values, err := e.num(n.field)
-	if err != nil {
-		return err
-	}
-	if len(n.ranges) == 1 {
-		restrictRange(values, n, set)
-		return nil
-	}
-	restrictRows(set, func(row int) bool { return inNums(n.ranges, n.of(values[row])) })
-	return nil
-}
-
-// fewRows is how many rows of a word are looked at one by one rather than
-// without regard for which are in the set.
-const fewRows = 8
-
-// restrictRange is numLeaf for the common case of one range.
-func restrictRange(values []uint64, n *numNode, set *rowSet) {
-	mask := n.mask
-	if mask == 0 {
-		mask = ^uint64(0)
-	}
-	shift, lo, width := n.shift&63, n.ranges[0].lo, n.ranges[0].hi-n.ranges[0].lo
-	for i := range set {
-		w := set[i]
-		if w == 0 {
-			continue
-		}
-		base := i << 6
-		if bits.OnesCount64(w) <= fewRows {
-			for rest := w; rest != 0; rest &= rest - 1 {
-				if v := values[base+bits.TrailingZeros64(rest)]; v>>shift&mask-lo > width {
-					w &^= rest & -rest
-				}
-			}
-			set[i] = w
-			continue
-		}
-		run := values[base:min(base+64, len(values))]
-		out := uint64(0)
-		for j, v := range run { // without a branch: what matches is anybody's guess
-			_, outside := bits.Sub64(width, v>>shift&mask-lo, 0)
-			out |= (outside ^ 1) << (j & 63)
-		}
-		set[i] = w & out
-	}
 }
 
 // restrictRows removes the rows for which keep is false.

@@ -220,6 +220,11 @@ func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte,
 			_, err = blk.Addr(f, nil)
 		} else {
 			_, err = blk.Num(f, nil)
+			check(err)
+			var p *Packed
+			if p, err = blk.PackedIn(f, nil); p != nil {
+				usePacked(p, blk.Rows())
+			}
 		}
 		check(err)
 		_, err = blk.Present(f, nil)
@@ -230,4 +235,15 @@ func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte,
 			d.Rows(d.Len() - 1)
 		}
 	}
+}
+
+// usePacked calls all there is to a packed column, for its panics.
+func usePacked(p *Packed, rows int) {
+	set := make([]uint64, BlockRows/64)
+	fillBits(set[:(rows+63)/64], rows)
+	if !p.HasDict() {
+		p.Gather(nil, set)
+		p.Fill(nil)
+	}
+	p.Restrict(func([]uint64) uint64 { return ^uint64(0) }, set)
 }

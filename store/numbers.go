@@ -20,6 +20,9 @@ import (
 //	differences +---+-----------------------+
 //	            | 2 | differences (numbers) |
 //	            +---+-----------------------+
+//	from        +---+----------------+-----------------------+
+//	            | 4 | first (uvarint)| differences (numbers) |
+//	            +---+----------------+-----------------------+
 //	by parent   +---+------------+-------------------+------------------+
 //	            | 3 | parent (1) | entries (uvarint) | values (numbers) |
 //	            +---+------------+-------------------+------------------+
@@ -33,7 +36,9 @@ import (
 // place in the list of frequent ones, or count for "the next of the others".
 //
 // Differences are value less the value before (0 before the first), zigzag:
-// twice it, or -1-twice it when negative, so that small is small either way.
+// twice it, or -1-twice it when negative, so that small is small either way. From
+// is the same, but that the first difference is 0: times are far from 0, and one
+// such difference would make planes of bytes for all. It is what is written now.
 //
 // By parent is for what follows from another column, such as an AS number from
 // an address: one value for each entry (see parents.go) in use, and the places
@@ -43,6 +48,7 @@ const (
 	modeFrequent    = 1
 	modeDifferences = 2
 	modeByParent    = 3
+	modeFrom        = 4
 )
 
 // maxNesting bounds numbers within numbers, whatever the bytes say.
@@ -71,7 +77,8 @@ func (e *encoder) numbersIn(dst []byte, v []uint64, r valueRange) []byte {
 		diff = zigzag(grow(&e.zigzag, len(v)), v)
 		r = rangeOf(diff)
 		plain = e.estimate(takeSample(sample[:0], diff), r)
-		return e.frequentOrPlanes(append(dst, modeDifferences), diff, r, plain)
+		dst = binary.AppendUvarint(append(dst, modeFrom), v[0])
+		return e.frequentOrPlanes(dst, diff, r, plain)
 	}
 	return e.frequentOrPlanes(dst, v, r, plain)
 }
@@ -106,9 +113,9 @@ func rangeOf(v []uint64) valueRange {
 // width returns the number of planes.
 func (r valueRange) width() int { return (bits.Len64(r.hi-r.lo) + 7) / 8 }
 
-// zigzag fills dst with the differences of v.
+// zigzag fills dst with the differences of v, which is not empty, from its first.
 func zigzag(dst, v []uint64) []uint64 {
-	last := uint64(0)
+	last := v[0]
 	for i, x := range v {
 		dst[i] = zigzagOf(x - last)
 		last = x
@@ -324,15 +331,13 @@ func (d *decoder) numbers(dst []uint64, src []byte, parents parentSource, nestin
 	case modeFrequent:
 		return d.frequent(dst, src[1:])
 	case modeDifferences:
-		if src, err = d.numbers(dst, src[1:], nil, nesting+1); err != nil {
+		return d.differences(dst, 0, src[1:], nesting)
+	case modeFrom:
+		first, src, err := takeUvarint(src[1:])
+		if err != nil {
 			return nil, err
 		}
-		last := uint64(0)
-		for i, z := range dst {
-			last += z>>1 ^ -(z & 1)
-			dst[i] = last
-		}
-		return src, nil
+		return d.differences(dst, first, src, nesting)
 	case modeByParent:
 		if parents == nil {
 			return nil, errValue
@@ -340,6 +345,18 @@ func (d *decoder) numbers(dst []uint64, src []byte, parents parentSource, nestin
 		return d.byParent(dst, src[1:], parents, nesting)
 	}
 	return nil, errCodec
+}
+
+// differences reads differences, the first of them from last.
+func (d *decoder) differences(dst []uint64, last uint64, src []byte, nesting int) (rest []byte, err error) {
+	if src, err = d.numbers(dst, src, nil, nesting+1); err != nil {
+		return nil, err
+	}
+	for i, z := range dst {
+		last += z>>1 ^ -(z & 1)
+		dst[i] = last
+	}
+	return src, nil
 }
 
 func (d *decoder) planes(dst []uint64, src []byte) (rest []byte, err error) {

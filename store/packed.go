@@ -1,0 +1,256 @@
+package store
+
+import (
+	"math/bits"
+
+	"weir/flow"
+)
+
+// A Packed is a column of numbers whose streams are decoded but not put together
+// to values. To tell which rows are wanted, or to add up a few, takes a fraction
+// of putting all of them together. It belongs to one goroutine.
+type Packed struct {
+	rows, count int
+	present     []uint64 // nil when every row has the field
+	value       []byte   // as it is stored; streams may lie in it
+	dict        *Dict    // the numbers are codes of its values; nil: they are the values
+
+	plain     planes // of all values, unless they are written by the frequent ones
+	frequent  bool
+	top       [256]uint64
+	topCount  int
+	symbols   []byte
+	symbolBuf []byte
+	other     []uint64 // of each value whether it is one of others
+	before    []int    // how many of others come before each word of other
+	others    planes
+
+	own  Dict     // memory for dict
+	keep []uint64 // scratch of Restrict: one bit a code
+	want []uint64 // scratch of Restrict: one bit a value
+}
+
+// planes are a frame of reference, not put together.
+type planes struct {
+	n, width int
+	base     uint64
+	plane    [8][]byte
+	buf      [8][]byte // memory for plane
+}
+
+// take reads planes of n values.
+func (p *planes) take(d *decoder, n int, src []byte) (rest []byte, err error) {
+	if len(src) == 0 || src[0] != modePlanes {
+		return nil, errShort
+	}
+	if p.base, src, err = takeUvarint(src[1:]); err != nil {
+		return nil, err
+	}
+	if len(src) == 0 {
+		return nil, errShort
+	}
+	if p.n, p.width, src = n, int(src[0]), src[1:]; p.width > 8 {
+		return nil, errValue
+	}
+	for k := range p.width {
+		if p.plane[k], src, err = d.stream(src, n, &p.buf[k]); err != nil {
+			return nil, err
+		}
+	}
+	return src, nil
+}
+
+// at returns value i.
+func (p *planes) at(i int) uint64 {
+	v := uint64(0)
+	for k := range p.width {
+		v |= uint64(p.plane[k][i]) << (8 * k)
+	}
+	return p.base + v
+}
+
+// join puts values from to from+len(dst)-1 together.
+func (p *planes) join(dst []uint64, from int) {
+	var part [8][]byte
+	for k := range p.width {
+		part[k] = p.plane[k][from:]
+	}
+	joinPlanes(dst, p.base, &part, p.width)
+}
+
+// PackedIn returns the column of a numeric field so, in the memory of one that
+// is no longer used, which may be nil; nil if the block does not store it in a
+// way that this serves.
+func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
+	s, stored := b.src.(*storedBlock)
+	if !stored || !b.columns.Has(f) || f.IsAddr() {
+		return nil, nil
+	}
+	if old == nil {
+		old = new(Packed)
+	}
+	ok, err := s.packed(f, old)
+	if err != nil {
+		return nil, b.damage(f, err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	return old, nil
+}
+
+func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
+	value, err := s.read(f, p.value)
+	if err != nil {
+		return false, err
+	}
+	p.value = value
+	d := s.codecs.decoder()
+	defer s.codecs.putDecoder(d)
+	c, err := d.column(value, int(s.head.rows))
+	if err != nil {
+		return false, err
+	}
+	if c.count != s.head.stats[f].Present {
+		return false, errValue
+	}
+	p.rows, p.count, p.present, p.dict = c.rows, c.count, c.present, nil
+	body := c.body
+	switch c.layout {
+	case layoutNumbers:
+	case layoutDict:
+		p.dict = &p.own
+		if body, err = d.dictValues(p.dict, &c, false); err != nil {
+			return false, err
+		}
+	default:
+		return false, nil
+	}
+	if ok, body, err = p.take(d, body); !ok || err != nil {
+		return false, err
+	}
+	if len(body) != 0 {
+		return false, errTrailing
+	}
+	return true, nil
+}
+
+// take reads numbers, and reports whether they are written as planes or by the
+// frequent ones.
+func (p *Packed) take(d *decoder, src []byte) (ok bool, rest []byte, err error) {
+	if len(src) == 0 {
+		return false, nil, errShort
+	}
+	switch p.frequent = src[0] == modeFrequent; {
+	case p.frequent:
+		rest, err = p.takeFrequent(d, src[1:])
+	case src[0] == modePlanes:
+		rest, err = p.plain.take(d, p.count, src)
+	default:
+		return false, nil, nil
+	}
+	return true, rest, err
+}
+
+func (p *Packed) takeFrequent(d *decoder, src []byte) (rest []byte, err error) {
+	if len(src) < 2 || src[1] != modePlanes {
+		return nil, errShort
+	}
+	p.topCount = int(src[0])
+	if src, err = d.planes(p.top[:p.topCount], src[2:]); err != nil {
+		return nil, err
+	}
+	if p.symbols, src, err = d.stream(src, p.count, &p.symbolBuf); err != nil {
+		return nil, err
+	}
+	n, src, err := takeCount(src, p.count)
+	if err != nil {
+		return nil, err
+	}
+	if !p.findOthers(n) {
+		return nil, errValue
+	}
+	return p.others.take(d, n, src)
+}
+
+// findOthers notes which values are not frequent ones, and reports whether they
+// are n and no symbol is over the count.
+func (p *Packed) findOthers(n int) bool {
+	var table byteTable
+	table[p.topCount] = 1
+	for i := p.topCount + 1; i < len(table); i++ {
+		table[i] = overBit
+	}
+	p.other, p.before = sized(p.other, (p.count+63)/64), sized(p.before, (p.count+63)/64)
+	found, bad := 0, uint64(0)
+	for i := range p.other {
+		word, over := table.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
+		bad |= over
+		p.other[i], p.before[i] = word, found
+		found += bits.OnesCount64(word)
+	}
+	return bad == 0 && found == n
+}
+
+// at returns number i of the count.
+func (p *Packed) at(i int) uint64 {
+	switch word := i >> 6; {
+	case !p.frequent:
+		return p.plain.at(i)
+	case p.other[word]>>(i&63)&1 != 0:
+		return p.others.at(p.before[word] + bits.OnesCount64(p.other[word]&(1<<(i&63)-1)))
+	}
+	return p.top[p.symbols[i]]
+}
+
+// Gather puts the values of the rows in set into their places in dst, 0 where
+// absent, and leaves the other places as they are. It reuses dst.
+func (p *Packed) Gather(dst []uint64, set []uint64) []uint64 {
+	dst = sized(dst, p.rows)
+	rank := 0 // of the word's first row among those that have the field
+	for i := range (p.rows + 63) / 64 {
+		present := ^uint64(0)
+		if p.present != nil {
+			present = p.present[i]
+		}
+		for w := set[i]; w != 0; w &= w - 1 {
+			bit := w & -w
+			v := uint64(0)
+			if present&bit != 0 {
+				v = p.at(rank + bits.OnesCount64(present&(bit-1)))
+			}
+			dst[i<<6+bits.TrailingZeros64(bit)] = v
+		}
+		rank += bits.OnesCount64(present)
+	}
+	return dst
+}
+
+// HasDict reports whether the column is stored as a dictionary: then only
+// Restrict may be called.
+func (p *Packed) HasDict() bool { return p.dict != nil }
+
+// Fill puts the values together, one a row, 0 where absent. It reuses dst.
+func (p *Packed) Fill(dst []uint64) []uint64 {
+	dst = sized(dst, p.rows)
+	c := column{rows: p.rows, count: p.count, present: p.present}
+	if !p.frequent {
+		p.plain.join(dst[:p.count], 0)
+		spread(dst, &c, 0)
+		return dst
+	}
+	var others [64]uint64
+	for i, w := range p.other {
+		run := p.symbols[i<<6 : min(i<<6+64, p.count)]
+		to := dst[i<<6:][:len(run)]
+		for j, symbol := range run {
+			to[j] = p.top[symbol]
+		}
+		p.others.join(others[:bits.OnesCount64(w)], p.before[i])
+		for j := 0; w != 0; j, w = j+1, w&(w-1) {
+			to[bits.TrailingZeros64(w)] = others[j]
+		}
+	}
+	spread(dst, &c, 0)
+	return dst
+}
