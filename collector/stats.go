@@ -20,6 +20,7 @@ type Stats struct {
 	KernelDrops uint64        // datagrams that the kernel dropped because a receive buffer was full
 	Sockets     []ledger.Drop // of them, by listening address
 	QueueFull   uint64        // times that a socket was not read because what it gave before waited to be decoded
+	Connections int           // that are open now
 	SinkErrors  uint64        // batches that the sink refused
 	LostRecords uint64        // records in them
 	Refused     uint64        // datagrams of senders that the Policy refused

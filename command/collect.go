@@ -290,13 +290,27 @@ func checkFree(ctx context.Context, o collectOptions) error {
 // user share it too, and each would get some of the exporters.
 func checkPorts(listen []collector.Listen) error {
 	for _, l := range listen {
-		c, err := net.ListenPacket("udp", l.Addr)
-		if err != nil {
+		if err := tryPort(l); err != nil {
 			return listenError(fmt.Errorf("listen on %s: %w", l, err))
 		}
-		c.Close() // nothing was sent through it
 	}
 	return nil
+}
+
+// tryPort binds an address and lets it go; nothing is sent through it.
+func tryPort(l collector.Listen) error {
+	if l.IsStream() {
+		c, err := net.Listen("tcp", l.Addr)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	c, err := net.ListenPacket("udp", l.Addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // listenError says what to do about a port that cannot be had.
@@ -343,11 +357,11 @@ func keptFor(keep time.Duration) string {
 
 // listenText describes a socket for people.
 func listenText(scheme string, addr net.Addr) string {
-	text := scheme + "://" + addr.String()
+	text, network := scheme+"://"+addr.String(), strings.ToUpper(collector.Listen{Scheme: scheme}.Network())
 	if strings.HasPrefix(addr.String(), "[::]:") {
-		return text + " (UDP, IPv4 and IPv6)"
+		return text + " (" + network + ", IPv4 and IPv6)"
 	}
-	return text + " (UDP)"
+	return text + " (" + network + ")"
 }
 
 // reportEvery logs one line of what arrived in each period, and of what came
