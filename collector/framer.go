@@ -3,7 +3,7 @@ package collector
 import "encoding/binary"
 
 // A framer cuts what a connection sends into IPFIX messages, by the length that
-// each has in its header (RFC 7011, section 10.4.3). Its buffer grows with what
+// each has in its header (RFC 7011, section 10.4). Its buffer grows with what
 // has come, not with what was announced, and to one message of the greatest
 // length at most.
 //
