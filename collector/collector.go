@@ -2,11 +2,11 @@ package collector
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"math"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +30,7 @@ type StateStore interface {
 
 // Options configure a Collector. Listen and Sink are required.
 type Options struct {
-	Listen []Listen   // where to listen; either scheme takes every version
+	Listen []Listen   // where to listen; on UDP, either scheme takes every version
 	Sink   Sink       // takes the records
 	State  StateStore // keeps templates and sampling tables; nil: forget them
 
@@ -41,6 +41,9 @@ type Options struct {
 	Logger *slog.Logger     // nil: none
 	Limits Limits           // zero fields: DefaultLimits
 	Policy *Policy          // whose datagrams are taken, and what with their records; nil: all, as they come
+
+	TLS         *tls.Config      // of addresses for TLS, which need it
+	Connections ConnectionLimits // zero fields: DefaultConnectionLimits
 
 	Workers       int           // sockets and goroutines for each address; 0: 2
 	ReceiveBuffer int           // bytes of kernel buffer for each socket, as far as the system permits; 0: 32 MiB
@@ -84,7 +87,9 @@ type Collector struct {
 	o       Options
 	decoder *Decoder
 	sockets []*socket
-	queues  []*queue   // one for each socket
+	queues  []*queue // one for each socket
+	streams []*streamListener
+	conns   *connections
 	addrs   []net.Addr // one for each Listen
 
 	sinkErrors, lostRecords atomic.Uint64
@@ -104,11 +109,15 @@ func New(o Options) (*Collector, error) {
 	if len(o.Listen) == 0 {
 		return nil, fmt.Errorf("collector without an address to listen on")
 	}
-	c := &Collector{o: o}
+	c := &Collector{o: o, conns: newConnections(o.Connections)}
 	for _, l := range o.Listen {
-		if err := c.bind(l); err != nil {
+		bind := c.bind
+		if l.IsStream() {
+			bind = c.bindStream
+		}
+		if err := bind(l); err != nil {
 			c.Close()
-			return nil, err
+			return nil, fmt.Errorf("listen on %s: %w", l, err)
 		}
 	}
 	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy, Ledger: o.Ledger, Known: o.Known}
@@ -128,12 +137,12 @@ func New(o Options) (*Collector, error) {
 func (c *Collector) bind(l Listen) error {
 	addr := l.Addr
 	if err := probe(addr); err != nil {
-		return fmt.Errorf("listen on %s: %w", l, err)
+		return err
 	}
 	for i := range c.o.Workers {
 		s, err := openSocket(addr, c.o.ReceiveBuffer, c.o.Workers > 1)
 		if err != nil {
-			return fmt.Errorf("listen on %s: %w", l, err)
+			return err
 		}
 		c.sockets = append(c.sockets, s)
 		c.queues = append(c.queues, newQueue(c.o.QueueBytes))
@@ -175,6 +184,9 @@ func (c *Collector) Close() {
 	for _, s := range c.sockets {
 		s.close()
 	}
+	for _, s := range c.streams {
+		s.l.Close()
+	}
 }
 
 // drainFor is for how long Run reads on after its context is done, at most, if
@@ -182,7 +194,7 @@ func (c *Collector) Close() {
 const drainFor = 2 * time.Second
 
 // Run receives until ctx is done, then reads what the kernel's buffers still
-// hold, hands all of it to the sink, saves the state and returns nil. An error
+// hold and connections bring without a pause, hands all of it to the sink, saves the state and returns nil. An error
 // means that a socket broke.
 func (c *Collector) Run(ctx context.Context) error {
 	defer c.Close()
@@ -195,6 +207,14 @@ func (c *Collector) Run(ctx context.Context) error {
 		workers.Go(func() {
 			defer close(q.ready)
 			if err := c.receive(ctx, s, q); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	for _, s := range c.streams {
+		workers.Go(func() { c.work(s.queue) })
+		workers.Go(func() {
+			if err := s.receive(ctx); err != nil {
 				cancel(err)
 			}
 		})
@@ -262,7 +282,7 @@ func (r *reader) queueUp(n int) {
 	received := uint64(r.c.o.Now().UnixMilli())
 	for i := range n {
 		src, payload := r.socket.message(i)
-		r.chunk.add(src, received, payload)
+		r.chunk.add(queued{src: src, received: received}, payload)
 		if r.chunk.isFull() {
 			r.handOver()
 		}
@@ -295,9 +315,13 @@ func (c *Collector) work(q *queue) {
 // decode decodes a chunk and flushes the batch whenever it is full or old. With
 // an empty chunk it only does the latter.
 func (w *worker) decode(chunk *chunk) {
-	chunk.each(func(src netip.AddrPort, received uint64, payload []byte) {
+	chunk.each(func(m *queued, payload []byte) {
+		if m.ended {
+			w.c.decoder.disconnected(m.src, m.conn)
+			return
+		}
 		// The decoder counts and logs errors; here, nobody is left to tell.
-		_ = w.c.decoder.Decode(w.batch, received, src, payload)
+		_ = w.c.decoder.message(w.batch, m.received, m.src, m.conn, payload)
 		if w.batch.Len() >= w.c.o.BatchRows {
 			w.flush()
 		}
@@ -367,6 +391,10 @@ func (c *Collector) Stats() Stats {
 		st.KernelDrops += dropped
 		st.QueueFull += waits
 	}
+	for _, s := range c.streams {
+		st.QueueFull += s.queue.full.Load()
+	}
+	st.Connections = c.conns.open()
 	st.SinkErrors, st.LostRecords = c.sinkErrors.Load(), c.lostRecords.Load()
 	return st
 }

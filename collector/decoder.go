@@ -85,6 +85,12 @@ func NewDecoder(o DecoderOptions) *Decoder {
 //
 // payload is not kept and may be reused.
 func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, payload []byte) error {
+	return d.message(b, received, src, 0, payload)
+}
+
+// message is Decode for a datagram, or for a message of a connection if conn is
+// not 0.
+func (d *Decoder) message(b *flow.Batch, received uint64, src netip.AddrPort, conn uint64, payload []byte) error {
 	addr := normalAddr(src.Addr())
 	if !d.policy.admits(addr, received) {
 		return nil
@@ -99,7 +105,8 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 		e.chronicle.first = received
 	}
 	before := b.Len()
-	err := d.datagram(b, e, received, src.Port(), payload)
+	e.head = header{received: received, exporter: e.key, conn: conn}
+	err := d.datagram(b, e, src.Port(), payload)
 	if err != nil {
 		e.stats.BadDatagrams++
 		d.log.complain(addr, err)
@@ -112,13 +119,18 @@ func (d *Decoder) Decode(b *flow.Batch, received uint64, src netip.AddrPort, pay
 	return err
 }
 
-func (d *Decoder) datagram(b *flow.Batch, e *exporter, received uint64, port uint16, payload []byte) error {
-	e.head = header{received: received, exporter: e.key}
+func (d *Decoder) datagram(b *flow.Batch, e *exporter, port uint16, payload []byte) error {
 	e.account.size = units{}
 	h := &e.head
 	defer e.work.release()
 	if len(payload) < 4 {
 		return e.refuse(ReasonTruncated, "%d bytes", len(payload))
+	}
+	if h.conn != 0 {
+		if err := checkFrame(payload); err != nil {
+			e.noteError(err)
+			return err
+		}
 	}
 	h.version = binary.BigEndian.Uint16(payload)
 	switch h.version {
@@ -147,7 +159,7 @@ func (d *Decoder) fixed(b *flow.Batch, e *exporter, h *header, port uint16, payl
 		return e.refuse(ReasonTruncated, "header of v%d in %d bytes", h.version, len(payload))
 	}
 	f.readHeader(h, payload)
-	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
+	s := e.stream(streamKey{h.domain, port, h.version, h.conn}, h.received, &d.limits, d)
 	e.enter(s, h, d)
 	err := e.fixed(b, f, h, payload)
 	if s.sampling != 0 && h.sampling != 0 && s.sampling != h.sampling {
@@ -172,7 +184,7 @@ func (d *Decoder) templated(b *flow.Batch, e *exporter, h *header, port uint16, 
 			return err
 		}
 	}
-	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
+	s := e.stream(streamKey{h.domain, port, h.version, h.conn}, h.received, &d.limits, d)
 	e.enter(s, h, d)
 	if len(e.pending) > 0 {
 		e.expire(h.received, d)

@@ -1,8 +1,8 @@
 // Package collector turns export datagrams (NetFlow v1, v5, v7, v9, IPFIX and
 // sFlow v5) into flow records.
 //
-// A [Collector] owns UDP sockets: New binds them, Run reads until its context
-// is done, hands batches of records to a [Sink] and returns when everything it
+// A [Collector] owns UDP sockets, and listeners for IPFIX over TCP and TLS: New
+// binds them, Run reads until its context is done, hands batches of records to a [Sink] and returns when everything it
 // read is there. A [Decoder] is the same code path without sockets, for imports
 // and tests. [ReadCapture] takes the datagrams out of a capture file.
 //

@@ -30,6 +30,11 @@ const (
 	ReasonSampleFormat                   // an sFlow sample or record of an unknown format, skipped
 	ReasonExporterLimit                  // an exporter forgotten to make room for another
 	ReasonSink                           // records that the sink refused
+	ReasonWithdrawal                     // a template withdrawn: honoured over TCP, ignored over UDP
+	ReasonList                           // lists in records (RFC 6313), skipped
+	ReasonFraming                        // a connection closed because what it sent is no IPFIX message
+	ReasonConnection                     // a connection refused by a limit, or closed because its peer stalled
+	ReasonTLS                            // a connection whose peer did not prove who it is, or speaks no TLS
 	reasonCount
 )
 
@@ -41,6 +46,8 @@ var reasonNames = [reasonCount]string{
 	ReasonRecord: "record", ReasonOptions: "options", ReasonTime: "time", ReasonValue: "value",
 	ReasonNoFlow: "no_flow", ReasonSample: "sample", ReasonSampleFormat: "sample_format",
 	ReasonExporterLimit: "exporter_limit", ReasonSink: "sink",
+	ReasonWithdrawal: "withdrawal", ReasonList: "list", ReasonFraming: "framing",
+	ReasonConnection: "connection", ReasonTLS: "tls",
 }
 
 // String returns the reason's name as it stands in logs and counters.

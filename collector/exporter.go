@@ -12,11 +12,13 @@ import (
 
 // A streamKey names one stream of an exporter: what one exporting process sends
 // of one observation domain. Template ids are its own (RFC 7011, section 8.4);
-// the source port tells processes behind one address apart.
+// the source port tells processes behind one address apart, and the connection
+// tells one that comes back from what it was before.
 type streamKey struct {
 	Domain  uint32
 	Port    uint16
 	Version uint16
+	Conn    uint64 `json:"-"` // the connection; 0: none, datagrams
 }
 
 // A stream holds what one exporting process defined.
@@ -124,22 +126,36 @@ func (e *exporter) dropStream(d *Decoder) {
 			oldest = s
 			continue
 		}
-		barren, oldestBarren := len(s.templates) == 0, len(oldest.templates) == 0
-		if barren && !oldestBarren || barren == oldestBarren && s.seen < oldest.seen {
+		if s.dispensable(oldest) < 0 {
 			oldest = s
 		}
 	}
-	for _, t := range oldest.templates {
-		if oldest.domain.latest[t.id] == t {
-			delete(oldest.domain.latest, t.id)
+	e.removeStream(oldest, d)
+}
+
+// dispensable orders streams by how little their loss matters, least first. What
+// a connection defined goes after what datagrams did, which is sent again.
+func (s *stream) dispensable(o *stream) int {
+	return cmp.Or(
+		cmp.Compare(btoi(len(s.templates) > 0), btoi(len(o.templates) > 0)),
+		cmp.Compare(btoi(s.key.Conn != 0), btoi(o.key.Conn != 0)),
+		cmp.Compare(s.seen, o.seen),
+	)
+}
+
+// removeStream forgets a stream and what it defined.
+func (e *exporter) removeStream(s *stream, d *Decoder) {
+	for _, t := range s.templates {
+		if s.domain.latest[t.id] == t {
+			delete(s.domain.latest, t.id)
 		}
 		e.forget(t, d)
 	}
-	e.forgetAgents(oldest, d)
-	delete(e.streams, oldest.key)
+	e.forgetAgents(s, d)
+	delete(e.streams, s.key)
 	d.streams.Add(-1)
 	e.last = nil
-	e.dropUnusedDomain(oldest.domain, d)
+	e.dropUnusedDomain(s.domain, d)
 }
 
 // dropUnusedDomain forgets a domain that no stream belongs to any more.
@@ -189,7 +205,8 @@ func (e *exporter) domain(key domainKey, limits *Limits) *domain {
 // layout is new.
 func (e *exporter) define(s *stream, t *template, received uint64, d *Decoder) bool {
 	t.used = received
-	if old := s.templates[t.id]; old != nil {
+	old := s.templates[t.id]
+	if old != nil {
 		if old.same(t) {
 			old.used = received
 			return false
@@ -209,13 +226,17 @@ func (e *exporter) define(s *stream, t *template, received uint64, d *Decoder) b
 	if e.disputes(s, t) {
 		e.count(ReasonTemplateConflict)
 	}
-	if before := s.domain.latest[t.id]; before == nil || !before.same(t) {
+	before := old
+	if s.key.Conn == 0 {
+		before = s.domain.latest[t.id]
+		s.domain.latest[t.id] = t // a connection's are nobody else's
+	}
+	if before == nil || !before.same(t) {
 		e.stats.more[ledger.TemplateChanges]++
 		if before != nil {
 			e.happened(received, ledger.EventTemplate, s.key.Domain, before.change(t))
 		}
 	}
-	s.domain.latest[t.id] = t
 	return true
 }
 
@@ -223,10 +244,11 @@ func (e *exporter) define(s *stream, t *template, received uint64, d *Decoder) b
 const liveFor = 30 * 60 * 1000 // ms
 
 // disputes reports whether another living stream of the domain has a different
-// layout under the same template id.
+// layout under the same template id. Connections never dispute: their templates
+// are their own.
 func (e *exporter) disputes(s *stream, t *template) bool {
 	for _, other := range e.streams {
-		if other == s || other.domain != s.domain || other.seen+liveFor < s.seen {
+		if other == s || s.key.Conn != 0 || other.key.Conn != 0 || other.domain != s.domain || other.seen+liveFor < s.seen {
 			continue
 		}
 		if o := other.templates[t.id]; o != nil && !o.same(t) {
@@ -290,9 +312,9 @@ func btoi(b bool) int {
 // same domain of this exporter defined last under another source port, so that
 // an exporter that comes back with a new port is understood at once. Where
 // living streams disagree, or the set's length contradicts, there is no such
-// borrowing: the set waits for its own template.
+// borrowing: the set waits for its own template. Nor is there for connections.
 func (e *exporter) template(s *stream, id uint16, setBytes int) *template {
-	if t := s.templates[id]; t != nil {
+	if t := s.templates[id]; t != nil || s.key.Conn != 0 {
 		return t
 	}
 	t := s.domain.latest[id]

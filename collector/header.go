@@ -11,6 +11,7 @@ import (
 type header struct {
 	version   uint16 // as on the wire
 	template  uint16 // of the data set being decoded
+	conn      uint64 // the connection it came on; 0: none, a datagram
 	domain    uint32
 	sequence  uint32
 	uptime    uint32 // ms

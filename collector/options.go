@@ -38,6 +38,7 @@ func (e *exporter) optionsSet(s *stream, t *template, body []byte, d *Decoder) e
 		return &DecodeError{ReasonOptions, err.Error()}
 	}
 	e.stats.OptionsRecords += uint64(records)
+	e.skippedLists(t, records)
 	e.account.size.add(0, records) // some exporters do not count them
 	for i := range min(records, len(decoded)) {
 		rec := readOptions(t.version, decoded[i])

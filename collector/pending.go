@@ -40,14 +40,18 @@ func (e *exporter) hold(s *stream, h *header, id uint16, body []byte, d *Decoder
 const pendingOverhead = 128
 
 func (e *exporter) dropOldest(d *Decoder) {
-	p := &e.pending[0]
+	e.giveUp(&e.pending[0], d)
+	e.pending[0] = pendingSet{}
+	e.pending = e.pending[1:]
+}
+
+// giveUp counts a set that waited in vain, where it came.
+func (e *exporter) giveUp(p *pendingSet, d *Decoder) {
 	e.unhold(p, d)
 	e.elsewhere(p.key, p.head.received, d, func() {
 		e.count(ReasonNoTemplate)
 		e.stats.SetsDropped++
 	})
-	e.pending[0] = pendingSet{}
-	e.pending = e.pending[1:]
 }
 
 // unhold takes a set out of the accounts.

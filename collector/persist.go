@@ -102,7 +102,7 @@ func (e *exporter) encode() ([]byte, error) {
 	out := savedExporter{Version: stateVersion}
 	used := map[*domain]bool{} // what a domain said came by templates of its streams
 	for _, s := range e.streams {
-		if len(s.templates) == 0 {
+		if len(s.templates) == 0 || s.key.Conn != 0 { // a connection does not outlive the collector
 			continue
 		}
 		used[s.domain] = true

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// A queue holds the datagrams of one socket between its reader and its decoder,
+// A queue holds the datagrams of one socket, or the messages of connections, between its reader and its decoder,
 // so that the kernel's buffer, which may be small, need not last for as long as
 // a batch waits for the disk. It is bounded: when it is full the reader waits,
 // and the kernel drops what it has no room for. Both are counted: what the
@@ -29,6 +29,8 @@ type queued struct {
 	src      netip.AddrPort
 	end      int    // of the payload in data; it begins where the one before ends
 	received uint64 // ms since 1970
+	conn     uint64 // the connection it came on; 0: none, a datagram
+	ended    bool   // this is no message, but the end of the connection
 }
 
 const (
@@ -76,19 +78,21 @@ func (q *queue) giveBack(c *chunk) {
 // idle reports whether the decoder waits for a chunk, or is about to.
 func (q *queue) idle() bool { return len(q.ready) == 0 }
 
-// add appends a datagram.
-func (c *chunk) add(src netip.AddrPort, received uint64, payload []byte) {
+// add appends a datagram, or message.
+func (c *chunk) add(m queued, payload []byte) {
 	c.data = append(c.data, payload...)
-	c.messages = append(c.messages, queued{src, len(c.data), received})
+	m.end = len(c.data)
+	c.messages = append(c.messages, m)
 }
 
 func (c *chunk) isFull() bool { return len(c.data) >= chunkBytes || len(c.messages) >= chunkDatagrams }
 
 // each calls fn for the datagrams, in order.
-func (c *chunk) each(fn func(src netip.AddrPort, received uint64, payload []byte)) {
+func (c *chunk) each(fn func(m *queued, payload []byte)) {
 	from := 0
-	for _, m := range c.messages {
-		fn(m.src, m.received, c.data[from:m.end])
+	for i := range c.messages {
+		m := &c.messages[i]
+		fn(m, c.data[from:m.end])
 		from = m.end
 	}
 }

@@ -57,7 +57,7 @@ func (e *exporter) set(b *flow.Batch, s *stream, h *header, id uint16, body []by
 			if e.define(s, t, h.received, d) {
 				e.recover(b, t.id, d)
 			}
-		})
+		}, func(withdrawn uint16) { e.withdraw(s, withdrawn, id == options, d) })
 	case id < 256:
 		return decodeErrorf(ReasonSetID, "set id %d", id)
 	}
@@ -82,6 +82,7 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	if !p.isFlow {
 		n, _ := wholeRecords(t, body)
 		e.stats.Errors[ReasonNoFlow] += uint64(n)
+		e.skippedLists(t, n)
 		e.account.size.add(n, n)
 		return nil
 	}
@@ -100,6 +101,7 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 		err = dec.fixedSet(p, body, version)
 	}
 	e.stats.Records += uint64(b.Len() - before)
+	e.skippedLists(t, b.Len()-before)
 	e.account.size.add(b.Len()-before, b.Len()-before)
 	e.rows(b, before, h, dec.mixed)
 	if p.ownInterval() && b.Len() > before {
@@ -108,6 +110,11 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	e.stats.Errors[ReasonTime] += dec.badTimes
 	e.stats.Errors[ReasonValue] += dec.badValues
 	return err
+}
+
+// skippedLists counts the lists in records that were decoded without them.
+func (e *exporter) skippedLists(t *template, records int) {
+	e.stats.Errors[ReasonList] += uint64(records * t.lists)
 }
 
 // fixedSet decodes the records of a template of fixed layout, all at once.

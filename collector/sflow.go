@@ -88,7 +88,7 @@ func (d *Decoder) sflow(b *flow.Batch, e *exporter, h *header, port uint16, payl
 	if x.err != nil {
 		return e.refuse(ReasonTruncated, "header of sFlow in %d bytes", len(payload))
 	}
-	s := e.stream(streamKey{h.domain, port, h.version}, h.received, &d.limits, d)
+	s := e.stream(streamKey{h.domain, port, h.version, h.conn}, h.received, &d.limits, d)
 	e.enter(s, h, d)
 	a := e.agentOf(s, h, d)
 	if a != nil {

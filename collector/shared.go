@@ -154,7 +154,7 @@ func (e *exporter) pardon(c *common, s *stream, h *header, d *Decoder) {
 func (e *exporter) suspect(s *stream) {
 	ports, domains := false, false
 	for _, o := range e.streams {
-		if o == s || o.seen+parallelFor < s.seen || o.key.Version != s.key.Version || o.common != nil {
+		if o == s || o.seen+parallelFor < s.seen || o.key.Version != s.key.Version || o.key.Conn != s.key.Conn || o.common != nil {
 			continue
 		}
 		ports = ports || o.key.Domain == s.key.Domain

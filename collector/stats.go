@@ -21,6 +21,7 @@ type Stats struct {
 	Sockets     []ledger.Drop // of them, by listening address
 	QueueFull   uint64        // times that a socket was not read because what it gave before waited to be decoded
 	Waits       []ledger.Drop // of them, by listening address
+	Connections int           // that are open now
 	SinkErrors  uint64        // batches that the sink refused
 	LostRecords uint64        // records in them
 	Refused     uint64        // datagrams of senders that the Policy refused

@@ -18,6 +18,7 @@ type template struct {
 	fields  []wireField // scopes first
 	minLen  int         // bytes of the shortest record
 	varying bool        // there are variable-length fields
+	lists   int         // fields that are lists, which are skipped
 	plan    *plan       // nil until the first data set, and for options templates
 	used    uint64      // ms, when it was last defined or used
 }
@@ -47,7 +48,8 @@ func (t *template) fits(bytes int) bool {
 }
 
 // readTemplates calls define for every template of a template set, or options
-// template set. It cuts the set into single template records and has goflow2
+// template set, and withdraw for every withdrawal, of one template or, by the id
+// of the set, of all that such sets define (RFC 7011, section 8.1). It cuts the set into single template records and has goflow2
 // parse each, because goflow2 allocates what a record announces before it looks
 // at what there is, and accepts templates without fields, whose data it then
 // decodes for ever.
@@ -55,12 +57,18 @@ func (t *template) fits(bytes int) bool {
 //	template record           | id | field count | fields ... |
 //	v9 options template       | id | scope bytes | option bytes | fields ... |
 //	IPFIX options template    | id | field count | scope count | fields ... |
+//	IPFIX withdrawal          | id, or that of the set | 0 |
 //	field                     | type | length | enterprise number, if bit 15 (IPFIX) |
 //
 // The first error ends the set: where the next record begins is not known.
-func readTemplates(version uint16, options bool, set []byte, define func(*template)) error {
+func readTemplates(version uint16, options bool, set []byte, define func(*template), withdraw func(id uint16)) error {
 	for len(set) >= 4 {
 		id := binary.BigEndian.Uint16(set)
+		if version == 10 && set[2] == 0 && set[3] == 0 && (id >= 256 || id == templateSetID(options)) {
+			withdraw(id)
+			set = set[4:]
+			continue
+		}
 		if id < 256 {
 			if allZero(set) {
 				return nil // padding
@@ -75,12 +83,19 @@ func readTemplates(version uint16, options bool, set []byte, define func(*templa
 		if err != nil {
 			return err
 		}
-		if t != nil {
-			define(t)
-		}
+		define(t)
 		set = set[size:]
 	}
 	return nil
+}
+
+// templateSetID returns the id of IPFIX's sets of templates, or of options
+// templates.
+func templateSetID(options bool) uint16 {
+	if options {
+		return 3
+	}
+	return 2
 }
 
 // templateSize returns the length of the template record at the start of set.
@@ -88,9 +103,6 @@ func templateSize(version uint16, options bool, set []byte) (int, error) {
 	id, count, pos := binary.BigEndian.Uint16(set), int(binary.BigEndian.Uint16(set[2:])), 4
 	if options {
 		if len(set) < 6 {
-			if version == 10 && count == 0 {
-				return 4, nil // withdrawal, RFC 7011, section 8.1
-			}
 			return 0, decodeErrorf(ReasonTemplate, "options template %d is cut off", id)
 		}
 		second := int(binary.BigEndian.Uint16(set[4:]))
@@ -100,8 +112,6 @@ func templateSize(version uint16, options bool, set []byte) (int, error) {
 			return 0, decodeErrorf(ReasonTemplate, "options template %d has lengths %d and %d", id, count, second)
 		case version == 9:
 			count = (count + second) / 4
-		case count == 0:
-			return 4, nil
 		case second > count:
 			return 0, decodeErrorf(ReasonTemplate, "options template %d has %d scopes of %d fields", id, second, count)
 		}
@@ -121,14 +131,10 @@ func templateSize(version uint16, options bool, set []byte) (int, error) {
 	return pos, nil
 }
 
-// parseTemplate parses one whole template record. It returns nil and no error
-// for a withdrawal, which over UDP says nothing (RFC 7011, section 8.4).
+// parseTemplate parses one whole template record.
 func parseTemplate(version uint16, options bool, record []byte) (*template, error) {
 	t := &template{id: binary.BigEndian.Uint16(record), version: version, options: options}
 	if len(record) == 4 {
-		if version == 10 {
-			return nil, nil
-		}
 		return nil, decodeErrorf(ReasonTemplate, "template %d has no fields", t.id)
 	}
 	if err := t.parseFields(record); err != nil {
@@ -140,10 +146,20 @@ func parseTemplate(version uint16, options bool, record []byte) (*template, erro
 	return t, nil
 }
 
-// measure finds the length of the shortest record and refuses a template whose
+// Elements whose values are lists of other elements (RFC 6313): basicList,
+// subTemplateList and subTemplateMultiList.
+const (
+	firstList = 291
+	lastList  = 293
+)
+
+// measure finds the length of the shortest record, counts lists, and refuses a template whose
 // records are empty or do not fit a datagram.
 func (t *template) measure() error {
 	for _, f := range t.fields {
+		if t.version == 10 && f.pen == 0 && f.id >= firstList && f.id <= lastList {
+			t.lists++
+		}
 		if f.len == variable {
 			t.varying = true
 			t.minLen++

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,8 @@ func collectCommand() *command {
 		name:  "collect",
 		usage: "receive flows, keep them and answer questions about them",
 		about: `
-Listens for NetFlow v5 and v9, IPFIX and sFlow v5 on UDP; each port takes any of them. Every record is on its way to
+Listens for NetFlow v5 and v9, IPFIX and sFlow v5 on UDP, each port takes any of them, and for IPFIX over TCP (ipfix+tcp://,
+port 4739) and TLS (ipfix+tls://, 4740; the configuration names the certificate) if told to. Every record is on its way to
 disk within a second and can be asked for at once: weir query and the other commands find this collector by its data
 directory. Hours older than --retention are dropped whole. SIGTERM or Ctrl-C stops it: it stores what it has received
 and exits 0.
@@ -54,7 +56,7 @@ to do with records that are not ours (scope) and which file knows countries and 
 has an example of every key.`,
 		flags: []cli.Flag{
 			dataFlag(),
-			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
+			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT, sflow://HOST:PORT, ipfix+tcp://HOST:PORT or ipfix+tls://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringFlag{Name: "retention", Usage: "keep records for `SPAN`, or forever", DefaultText: defaultRetention},
 			&cli.StringFlag{Name: "metrics", Usage: "tell the counters in Prometheus' format on `ADDR:PORT`", DefaultText: "not at all"},
 			&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (YAML)"},
@@ -63,6 +65,7 @@ has an example of every key.`,
 			{"weir collect", "into ./weir-data, on the usual ports"},
 			{"weir collect --data /srv/weir --retention 30d", "elsewhere, and for a month"},
 			{"weir collect --listen netflow://127.0.0.1:9995 --listen 'sflow://[::1]:6343'", "on chosen addresses and ports"},
+			{"weir collect --listen netflow://:2055 --listen ipfix+tcp://:4739", "IPFIX over TCP as well"},
 			{"weir collect --metrics 127.0.0.1:9110", "to be watched by Prometheus; see docs/metrics.md"},
 			{"weir collect --config /etc/weir.yaml", "as a service"},
 		},
@@ -80,6 +83,7 @@ has an example of every key.`,
 type collectOptions struct {
 	dir     string
 	listen  []collector.Listen
+	tls     *tls.Config   // of addresses for TLS; nil: there are none
 	keep    time.Duration // 0: for ever
 	names   *query.Names  // of the configuration; nil: none
 	config  config        // what the file says that is no flag
@@ -108,6 +112,9 @@ func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 		urls = file.Listen
 	}
 	if o.listen, err = parseListen(urls); err != nil {
+		return o, err
+	}
+	if o.tls, err = file.TLS.config(o.listen); err != nil {
 		return o, err
 	}
 	keep := defaultRetention
@@ -186,7 +193,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
 	shown := newTails(s)
-	c, err := collector.New(collector.Options{Listen: o.listen, Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		return listenError(err)
 	}
@@ -290,13 +297,27 @@ func checkFree(ctx context.Context, o collectOptions) error {
 // user share it too, and each would get some of the exporters.
 func checkPorts(listen []collector.Listen) error {
 	for _, l := range listen {
-		c, err := net.ListenPacket("udp", l.Addr)
-		if err != nil {
+		if err := tryPort(l); err != nil {
 			return listenError(fmt.Errorf("listen on %s: %w", l, err))
 		}
-		c.Close() // nothing was sent through it
 	}
 	return nil
+}
+
+// tryPort binds an address and lets it go; nothing is sent through it.
+func tryPort(l collector.Listen) error {
+	if l.IsStream() {
+		c, err := net.Listen("tcp", l.Addr)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	c, err := net.ListenPacket("udp", l.Addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // listenError says what to do about a port that cannot be had.
@@ -343,11 +364,11 @@ func keptFor(keep time.Duration) string {
 
 // listenText describes a socket for people.
 func listenText(scheme string, addr net.Addr) string {
-	text := scheme + "://" + addr.String()
+	text, network := scheme+"://"+addr.String(), strings.ToUpper(collector.Listen{Scheme: scheme}.Network())
 	if strings.HasPrefix(addr.String(), "[::]:") {
-		return text + " (UDP, IPv4 and IPv6)"
+		return text + " (" + network + ", IPv4 and IPv6)"
 	}
-	return text + " (UDP)"
+	return text + " (" + network + ")"
 }
 
 // reportEvery logs one line of what arrived in each period, and of what came

@@ -28,6 +28,7 @@ type config struct {
 	MMDB      []string         // names of MaxMind-format files
 	Audit     auditPolicy
 	Socket    socketPolicy
+	TLS       tlsFiles
 }
 
 // newConfig is what an empty file says.
@@ -55,6 +56,7 @@ var configKeys = []struct {
 	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
+	{"tls", func(c *config, v *yaml.Node) error { return c.readTLS(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
 }
 
