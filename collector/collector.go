@@ -137,11 +137,8 @@ func (c *Collector) bind(l Listen) error {
 		}
 		c.sockets = append(c.sockets, s)
 		c.queues = append(c.queues, newQueue(c.o.QueueBytes))
-		if i == 0 && s.granted > 0 && s.granted < c.o.ReceiveBuffer {
-			c.o.Logger.Warn("the system grants a smaller receive buffer than asked for: bursts may be lost; see net.core.rmem_max",
-				"listen", l, "asked", c.o.ReceiveBuffer, "granted", s.granted)
-		}
 		if i == 0 {
+			c.o.warnOfBuffer(l, s)
 			c.addrs = append(c.addrs, s.addr)
 			addr = s.addr.String() // a port that the system chose, for the others
 		}
@@ -150,6 +147,14 @@ func (c *Collector) bind(l Listen) error {
 		}
 	}
 	return nil
+}
+
+// warnOfBuffer says that a socket got less of the kernel's memory than asked for.
+func (o *Options) warnOfBuffer(l Listen, s *socket) {
+	if s.granted > 0 && s.granted < o.ReceiveBuffer {
+		o.Logger.Warn("the system grants a smaller receive buffer than asked for: bursts may be lost; see net.core.rmem_max",
+			"listen", l, "asked", o.ReceiveBuffer, "granted", s.granted)
+	}
 }
 
 // probe finds out whether somebody else has the port: with SO_REUSEPORT, a

@@ -93,6 +93,46 @@ func (r *Registry) Type(e Element) string {
 	return r.elements[e].dataType
 }
 
+// Vendor returns who has a private enterprise number, of those that are met in
+// flow export, or "".
+func (e Element) Vendor() string {
+	switch e.Enterprise {
+	case penCisco:
+		return "Cisco"
+	case 2011:
+		return "Huawei"
+	case 2636:
+		return "Juniper"
+	case 3375:
+		return "F5"
+	case 5951:
+		return "NetScaler"
+	case 6527:
+		return "Nokia"
+	case 6871:
+		return "CERT (YAF)"
+	case 6876:
+		return "VMware"
+	case 8057:
+		return "CESNET"
+	case 10704:
+		return "Barracuda"
+	case 12356:
+		return "Fortinet"
+	case 14988:
+		return "MikroTik"
+	case 25461:
+		return "Palo Alto Networks"
+	case 30065:
+		return "Arista"
+	case 35632:
+		return "ntop"
+	case 39499:
+		return "Flowmon"
+	}
+	return ""
+}
+
 // maxShown bounds how much of a value is written out, in bytes.
 const maxShown = 64
 

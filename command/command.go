@@ -89,6 +89,7 @@ func commands() []*command {
 		statusCommand(),
 		bucketsCommand(),
 		importCommand(),
+		inspectCommand(),
 		backupCommand(),
 		checkCommand(),
 		auditCommand(),
