@@ -37,6 +37,11 @@ type Options struct {
 	Ledger Ledger           // takes what is counted, each second; nil: nobody wants to know
 	Known  ledger.Directory // exporters that the configuration describes
 
+	// Forward is handed each datagram as it is received, before anything looks at
+	// it; nil: nobody is. It must not wait and not keep the payload. Several
+	// goroutines call it at once.
+	Forward func(src netip.AddrPort, payload []byte)
+
 	Now    func() time.Time // the clock; nil: time.Now
 	Logger *slog.Logger     // nil: none
 	Limits Limits           // zero fields: DefaultLimits
@@ -267,6 +272,9 @@ func (r *reader) queueUp(n int) {
 	received := uint64(r.c.o.Now().UnixMilli())
 	for i := range n {
 		src, payload := r.socket.message(i)
+		if r.c.o.Forward != nil {
+			r.c.o.Forward(src, payload)
+		}
 		r.chunk.add(src, received, payload)
 		if r.chunk.isFull() {
 			r.handOver()

@@ -90,6 +90,7 @@ func commands() []*command {
 		bucketsCommand(),
 		importCommand(),
 		inspectCommand(),
+		relayCommand(),
 		backupCommand(),
 		checkCommand(),
 		auditCommand(),
