@@ -140,7 +140,7 @@ func runInspect(ctx context.Context, std *Std, o inspectOptions) error {
 	} else {
 		readErr = in.read(ctx, std, o.files)
 	}
-	if in.decoder == nil || in.datagrams == 0 && readErr != nil {
+	if in.datagrams == 0 && readErr != nil {
 		return readErr
 	}
 	report, err := in.report()
