@@ -37,6 +37,11 @@ type Options struct {
 	Ledger Ledger           // takes what is counted, each second; nil: nobody wants to know
 	Known  ledger.Directory // exporters that the configuration describes
 
+	// Forward is handed each datagram as it is received, before anything looks at
+	// it; nil: nobody is. It must not wait and not keep the payload. Several
+	// goroutines call it at once.
+	Forward func(src netip.AddrPort, payload []byte)
+
 	Now    func() time.Time // the clock; nil: time.Now
 	Logger *slog.Logger     // nil: none
 	Limits Limits           // zero fields: DefaultLimits
@@ -146,11 +151,8 @@ func (c *Collector) bind(l Listen) error {
 		}
 		c.sockets = append(c.sockets, s)
 		c.queues = append(c.queues, newQueue(c.o.QueueBytes))
-		if i == 0 && s.granted > 0 && s.granted < c.o.ReceiveBuffer {
-			c.o.Logger.Warn("the system grants a smaller receive buffer than asked for: bursts may be lost; see net.core.rmem_max",
-				"listen", l, "asked", c.o.ReceiveBuffer, "granted", s.granted)
-		}
 		if i == 0 {
+			c.o.warnOfBuffer(l, s)
 			c.addrs = append(c.addrs, s.addr)
 			addr = s.addr.String() // a port that the system chose, for the others
 		}
@@ -159,6 +161,14 @@ func (c *Collector) bind(l Listen) error {
 		}
 	}
 	return nil
+}
+
+// warnOfBuffer says that a socket got less of the kernel's memory than asked for.
+func (o *Options) warnOfBuffer(l Listen, s *socket) {
+	if s.granted > 0 && s.granted < o.ReceiveBuffer {
+		o.Logger.Warn("the system grants a smaller receive buffer than asked for: bursts may be lost; see net.core.rmem_max",
+			"listen", l, "asked", o.ReceiveBuffer, "granted", s.granted)
+	}
 }
 
 // probe finds out whether somebody else has the port: with SO_REUSEPORT, a
@@ -282,6 +292,9 @@ func (r *reader) queueUp(n int) {
 	received := uint64(r.c.o.Now().UnixMilli())
 	for i := range n {
 		src, payload := r.socket.message(i)
+		if r.c.o.Forward != nil {
+			r.c.o.Forward(src, payload)
+		}
 		r.chunk.add(queued{src: src, received: received}, payload)
 		if r.chunk.isFull() {
 			r.handOver()

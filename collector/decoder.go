@@ -21,6 +21,7 @@ type DecoderOptions struct {
 	Logger *slog.Logger // for complaints, rate-limited; nil: none
 	Limits Limits       // zero fields: DefaultLimits
 	Policy *Policy      // whose datagrams are taken, and what with their records; nil: all, as they come
+	Watch  *Watch       // is told what is read by templates; nil: nobody watches
 
 	Ledger Ledger           // takes what is counted; nil: nobody wants to know
 	Run    ledger.Run       // names its rows; 0: the time of NewDecoder. NewRun gives one that no other run has
@@ -37,7 +38,8 @@ type Decoder struct {
 	state   StateStore
 	log     *complaints
 	policy  *Policy
-	book    *book // nil: without a ledger
+	watch   *Watch // nil: nobody watches
+	book    *book  // nil: without a ledger
 	known   ledger.Directory
 	agents  agentSources
 
@@ -65,6 +67,7 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		state:     o.State,
 		log:       newComplaints(o.Logger),
 		policy:    o.Policy,
+		watch:     o.Watch,
 		known:     o.Known,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},

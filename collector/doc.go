@@ -6,6 +6,11 @@
 // read is there. A [Decoder] is the same code path without sockets, for imports
 // and tests. [ReadCapture] takes the datagrams out of a capture file.
 //
+// Two more ways lead past the records: a [Receiver] hands out datagrams without
+// decoding them, and a [Relay] repeats them to other collectors. Who wants to see
+// what exporters define asks a Decoder to Describe it, gives it a [Watch], and
+// finds the names of elements in a [Registry].
+//
 // What a datagram cannot mean, it does not become: bytes that are not understood
 // are an error and a counter by exporter and [Reason], never a record. What an
 // exporter makes the collector remember (templates, sampling tables, data that

@@ -43,6 +43,7 @@ func (e *exporter) optionsSet(s *stream, t *template, body []byte, d *Decoder) e
 	for i := range min(records, len(decoded)) {
 		rec := readOptions(t.version, decoded[i])
 		e.applyOptions(s.domain, &rec, d)
+		e.watchOptions(s.domain, t, &decoded[i], d)
 	}
 	if rest >= t.minLen && !allZero(body[len(body)-rest:]) {
 		return decodeErrorf(ReasonRecord, "options record %d runs over the end of its set", t.id)

@@ -104,6 +104,7 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	e.skippedLists(t, b.Len()-before)
 	e.account.size.add(b.Len()-before, b.Len()-before)
 	e.rows(b, before, h, dec.mixed)
+	e.watchRecords(s.domain, t, b, before, d)
 	if p.ownInterval() && b.Len() > before {
 		e.saidInterval(s.domain, uint32(b.GetNum(flow.SamplingInterval, before)), h.received)
 	}

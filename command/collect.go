@@ -52,8 +52,8 @@ A configuration file has the same keys as the flags, and flags go before it:
     retention: 90d
 
 It may also say whose networks are (networks), what exporters there are and whether others are refused (exporters), what
-to do with records that are not ours (scope) and which file knows countries and names of AS (mmdb); docs/operations.md
-has an example of every key.`,
+to do with records that are not ours (scope), which file knows countries and names of AS (mmdb), and which other
+collectors get what comes in (forward); docs/operations.md has an example of every key.`,
 		flags: []cli.Flag{
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT, sflow://HOST:PORT, ipfix+tcp://HOST:PORT or ipfix+tls://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
@@ -193,12 +193,18 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	}
 	sealer := index.NewSealer(s, index.Options{Now: std.Now, Logger: log})
 	shown := newTails(s)
-	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	relay, err := openForward(o.listen, o.config.Forward, log)
 	if err != nil {
+		return err
+	}
+	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	if err != nil {
+		relay.close()
 		return listenError(err)
 	}
 	doors, err := o.open(log)
 	if err != nil {
+		relay.close()
 		c.Close()
 		return err
 	}
@@ -207,6 +213,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		doors.close()
+		relay.close()
 		c.Close()
 		return err
 	}
@@ -218,6 +225,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, doors.socket) }},
+		{"forwarding", relay.run},
 		{"rates", l.daemon.rates.run},
 		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, doors.metrics, l, log) }},
 		{"ledgers", l.readLedgers},

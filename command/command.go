@@ -92,6 +92,8 @@ func commands() []*command {
 		exportCommand(),
 		verifyCommand(),
 		anonKeysCommand(),
+		inspectCommand(),
+		relayCommand(),
 		backupCommand(),
 		checkCommand(),
 		auditCommand(),

@@ -135,6 +135,8 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		list = outputFormats
 		if name := at.in.name(); name == "query" || name == "tail" {
 			list = append(slices.Clone(list), layoutNames()...)
+		} else if name == inspectName {
+			list = []string{formatTable, formatJSON}
 		}
 	case "by":
 		list = groupBy
@@ -149,6 +151,8 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		list = orderWords()
 	case "last", "retention":
 		list = []string{"30m", "2h", "1d", "7d", "30d", "90d"}
+	case "for":
+		list = []string{"30s", "2m", "10m"}
 	case "listen":
 		list = defaultListen()
 	case "data", "config", "mmdb", "dir", "file", "keep", "write":

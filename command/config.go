@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 type config struct {
 	Data      string
 	Listen    []string
+	Forward   []netip.AddrPort // other collectors that get each datagram
 	Retention string
 	Metrics   string // where they are scraped from
 	Networks  []networkEntry
@@ -48,6 +50,13 @@ var configKeys = []struct {
 			return nil
 		}
 		return v.Decode(&c.Listen)
+	}},
+	{"forward", func(c *config, v *yaml.Node) error {
+		list, err := texts(v)
+		if err == nil {
+			c.Forward, err = parseTargets(list)
+		}
+		return err
 	}},
 	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
 	{"metrics", func(c *config, v *yaml.Node) (err error) { c.Metrics, err = text(v); return err }},
