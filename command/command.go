@@ -94,6 +94,7 @@ func commands() []*command {
 		auditCommand(),
 		retentionCommand(),
 		quarantineCommand(),
+		purgeCommand(),
 		explainCommand(),
 		demoCommand(),
 		generateCommand(),
