@@ -51,3 +51,27 @@ func TestPurge(t *testing.T) {
 		t.Errorf("the audit log says\n%s", log)
 	}
 }
+
+// TestPurgeResumed checks that a purge that was cut short is ended when the
+// collector starts, and is forgotten then.
+func TestPurgeResumed(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	c := collectConfigured(t, data, scopeExample, testNow)
+	c.send(t, "127.0.0.3", netflow5(5))
+	waitAnswer(t, data, "2\n", "query", "--count")
+	c.stop()
+	s, err := openStore(data, modeWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := purgeState{Filter: "proto tcp or proto udp", Case: "C-9", By: "somebody", At: 1}
+	if err := st.write(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	collectConfigured(t, data, scopeExample, testNow)
+	waitAnswer(t, data, "0\n", "query", "proto tcp or proto udp", "--count")
+	waitAnswer(t, data, "0\n", "quarantine", "query", "proto tcp or proto udp", "--count")
+}
