@@ -166,7 +166,7 @@ func (t *relayTarget) add(src netip.AddrPort, payload []byte) {
 	if full {
 		t.stats.Full++
 	} else {
-		t.waiting.add(src, 0, payload)
+		t.waiting.add(queued{src: src}, payload)
 	}
 	t.mu.Unlock()
 	if full {
@@ -242,8 +242,8 @@ func (t *relayTarget) flush(empty *chunk, end time.Time) *chunk {
 	t.mu.Unlock()
 	_ = t.conn.SetWriteDeadline(end) // an open socket takes it
 	sent, failed, lastErr := uint64(0), uint64(0), error(nil)
-	sending.each(func(src netip.AddrPort, _ uint64, payload []byte) {
-		if err := t.send(src, payload); err != nil {
+	sending.each(func(m *queued, payload []byte) {
+		if err := t.send(m.src, payload); err != nil {
 			failed++
 			lastErr = err
 			return

@@ -49,6 +49,9 @@ type Scope struct {
 // scopeFields are the addresses by which a record is ours.
 var scopeFields = [...]flow.Field{flow.SrcAddr, flow.DstAddr, flow.NATSrcAddr, flow.NATDstAddr, flow.TunSrcAddr, flow.TunDstAddr}
 
+// ScopeFields returns the addresses by which a record is ours.
+func ScopeFields() []flow.Field { return scopeFields[:] }
+
 // SetsAside reports whether there are exporters whose records are set aside.
 func (s *Scope) SetsAside() bool {
 	for _, t := range s.Groups {

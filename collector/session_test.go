@@ -170,7 +170,7 @@ func TestSeveralScopes(t *testing.T) {
 	names := wire(400, 4, 3, 144, 4, 141, 4, 10, 4, 82, 8)    // exporting process, line card, interface: name
 	rates := wire(401, 3, 2, 144, 4, 145, 2, 34, 4)           // exporting process, template: interval
 	byIf := wire(402, 4, 2, 149, 4, 10, 4, 50, 4, 83, 0xffff) // domain, interface: interval, description
-	d := NewDecoder(DecoderOptions{})
+	d := NewDecoder(DecoderOptions{State: newMemoryState()})
 	b, errs := decodeAll(d, addrN(1, 1),
 		ipfix(0, set(3, names, rates, byIf), set(2, templateUsual, templateOf(301, usualFields...))),
 		ipfix(0, set(400, wire(uint32(1), uint32(2), uint32(77), "xe-0/0/7")),
@@ -181,7 +181,7 @@ func TestSeveralScopes(t *testing.T) {
 	if len(errs) > 0 {
 		t.Error(errs)
 	}
-	names77 := d.Interfaces(addrN(1, 1).Addr())
+	names77 := savedInterfaces(t, d, addrN(1, 1).Addr())
 	if len(names77) != 2 || names77[0] != (Interface{10, "", "uplink"}) || names77[1] != (Interface{77, "xe-0/0/7", ""}) {
 		t.Errorf("got interfaces %v", names77)
 	}

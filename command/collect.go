@@ -208,7 +208,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, aside: aside, tails: shown}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
@@ -229,6 +229,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		{"rates", l.daemon.rates.run},
 		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, doors.metrics, l, log) }},
 		{"ledgers", l.readLedgers},
+		{"purge", func(ctx context.Context) error { return resumePurge(ctx, std, l, log) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
 		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
 	}...))

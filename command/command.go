@@ -99,6 +99,7 @@ func commands() []*command {
 		auditCommand(),
 		retentionCommand(),
 		quarantineCommand(),
+		purgeCommand(),
 		explainCommand(),
 		demoCommand(),
 		generateCommand(),

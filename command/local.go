@@ -21,17 +21,19 @@ import (
 // A local is the backend that has the archive open: the daemon's own, or that
 // of a command when no daemon runs.
 type local struct {
-	store  *store.Store
-	sealer *index.Sealer     // nil: one is made when it is needed
-	keeper *retention.Keeper // nil: no collector runs
-	daemon *daemon           // likewise
-	now    func() time.Time
-	names  *query.Names     // of the collector's configuration; nil: none
-	known  ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
-	aside  *quarantine      // of the collector; nil: it has none, or none runs
-	tails  *tails           // what comes in; nil: no collector runs
-	runs   sync.Mutex       // one import at a time takes a number
-	keys   sync.Mutex       // one export at a time makes a key
+	store    *store.Store
+	sealer   *index.Sealer     // nil: one is made when it is needed
+	keeper   *retention.Keeper // nil: no collector runs
+	daemon   *daemon           // likewise
+	now      func() time.Time
+	names    *query.Names     // of the collector's configuration; nil: none
+	known    ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	networks []flow.Prefix    // prefixes of networks: in the collector's configuration
+	purging  sync.Mutex       // one purge at a time
+	aside    *quarantine      // of the collector; nil: it has none, or none runs
+	tails    *tails           // what comes in; nil: no collector runs
+	runs     sync.Mutex       // one import at a time takes a number
+	keys     sync.Mutex       // one export at a time makes a key
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them

@@ -31,6 +31,7 @@ const (
 	pathBackup    = "/backup"
 	pathRetention = "/retention"
 	pathConfirm   = "/retention/confirm"
+	pathPurge     = "/purge"
 )
 
 // A hello is what the daemon says of itself.

@@ -141,6 +141,9 @@ func (s *server) handler() http.Handler {
 	handle(mux, s, pathConfirm, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.ConfirmRetention(ctx)
 	})
+	if b, ok := s.backend.(purger); ok {
+		handle(mux, s, pathPurge, func(ctx context.Context, req purgeRequest) (any, error) { return b.Purge(ctx, req) })
+	}
 	if s.held != nil {
 		handleHeld(mux, s, s.held)
 	}

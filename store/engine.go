@@ -66,12 +66,12 @@ const maxOpenTables = 10
 // once and dropped by range.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          &lockedFS{FS: s.opts.FS},
+		FS:                          s.files,
 		FormatMajorVersion:          pebble.FormatNewest,
 		ReadOnly:                    s.opts.ReadOnly,
 		Cache:                       s.cache,
 		MemTableSize:                s.opts.MemTableSize,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		// Sealing takes an hour's tables away within the hour, so that merging them
 		// before is mostly in vain; filters keep reads from paying for their number.
 		L0CompactionThreshold: maxOpenTables,
@@ -103,15 +103,6 @@ func ownTables(startKey []byte) (policy pebble.SpanPolicy, endKey []byte, err er
 	}
 	return policy, endKey, nil
 }
-
-// lockedFS is a file system whose data directory is locked already.
-type lockedFS struct{ FS }
-
-// Lock does nothing: lockDir holds the lock.
-func (*lockedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-
-// Unwrap returns the file system beneath.
-func (l *lockedFS) Unwrap() FS { return l.FS }
 
 func (s *Store) events() *pebble.EventListener {
 	log := s.opts.Logger

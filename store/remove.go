@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"weir/flow"
+	"weir/flow/ledger"
 )
 
 // errMoved says that a block was written while a removal was under way.
@@ -29,11 +32,18 @@ const removeTries = 5
 // is damaged where it would have to be rewritten makes it fail, and nothing
 // changes. See also ErrSealing.
 func (s *Store) Remove(h Hour, gone func(b *Block) ([]uint64, error)) (removed int64, err error) {
+	return s.RemoveNoted(h, gone, nil)
+}
+
+// RemoveNoted is Remove that adds rows to the ledger of the bucket in the same
+// atomic step, over those with the same keys: what is gone is on record, or
+// nothing is gone. note is called once it is known which rows go, if any do.
+func (s *Store) RemoveNoted(h Hour, gone func(b *Block) ([]uint64, error), note func() []ledger.Row) (removed int64, err error) {
 	if s.opts.ReadOnly {
 		return 0, errReadOnly
 	}
 	for range removeTries {
-		removed, err = s.removeOnce(h, gone)
+		removed, err = s.removeOnce(h, gone, note)
 		if !errors.Is(err, errMoved) {
 			break
 		}
@@ -49,6 +59,7 @@ type removal struct {
 	*Sealing
 	blocks  []keptBlock
 	removed int64
+	notes   []ledger.Row // to be added to the ledger
 }
 
 // A keptBlock is a block that stays: as it is, or what is left of it.
@@ -59,7 +70,7 @@ type keptBlock struct {
 	left   *encodedBlock // nil: as it is
 }
 
-func (s *Store) removeOnce(h Hour, gone func(b *Block) ([]uint64, error)) (int64, error) {
+func (s *Store) removeOnce(h Hour, gone func(b *Block) ([]uint64, error), note func() []ledger.Row) (int64, error) {
 	r := &removal{Sealing: &Sealing{store: s}}
 	err := r.begin(h)
 	if errors.Is(err, ErrNoBucket) {
@@ -69,6 +80,9 @@ func (s *Store) removeOnce(h Hour, gone func(b *Block) ([]uint64, error)) (int64
 		err = r.pick(gone)
 	}
 	if err == nil && r.removed > 0 {
+		if note != nil {
+			r.notes = note()
+		}
 		err = r.replace()
 	}
 	return r.removed, r.done(err)
@@ -221,6 +235,10 @@ func (r *removal) replace() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0
+	if len(r.notes) > 0 {
+		s.changes++
+		r.hour.ledger, r.hour.change = true, s.changes
+	}
 	return nil
 }
 
@@ -285,7 +303,7 @@ func (r *removal) writeRest(is *hourState) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.scan(ledgerKey(h, nil), metaKey(h), t.set)
+	err = r.writeLedger(t)
 	heads := make([][]byte, len(r.blocks))
 	for n := range r.blocks {
 		if err == nil {
@@ -317,6 +335,43 @@ func (r *removal) writeRest(is *hourState) (*tableWriter, error) {
 		return nil, fmt.Errorf("write headers: %w", err)
 	}
 	return t, nil
+}
+
+// writeLedger writes the bucket's ledger with the notes in their places.
+func (r *removal) writeLedger(t *tableWriter) error {
+	h := r.hour.hour
+	notes := map[string][]byte{}
+	for i := range r.notes {
+		value, err := r.notes[i].AppendValue(nil)
+		if err != nil {
+			return err
+		}
+		notes[string(ledgerKey(h, r.notes[i].AppendKey(nil)))] = value
+	}
+	keys := slices.Sorted(maps.Keys(notes))
+	// before writes the notes whose keys come before key, and passes over that of key.
+	before := func(key []byte) error {
+		for len(keys) > 0 && (key == nil || keys[0] < string(key)) {
+			if err := t.set([]byte(keys[0]), notes[keys[0]]); err != nil {
+				return err
+			}
+			keys = keys[1:]
+		}
+		return nil
+	}
+	err := r.store.scan(ledgerKey(h, nil), metaKey(h), func(key, value []byte) error {
+		if err := before(key); err != nil {
+			return err
+		}
+		if len(keys) > 0 && keys[0] == string(key) {
+			return nil // the note follows in its place
+		}
+		return t.set(key, value)
+	})
+	if err != nil {
+		return err
+	}
+	return before(nil)
 }
 
 // header returns the header of a block as it is written.

@@ -57,6 +57,7 @@ type Store struct {
 	dir    string
 	opts   Options
 	db     *pebble.DB
+	files  *lockedFS
 	cache  *pebble.Cache
 	lock   io.Closer
 	codecs *codecs
@@ -78,6 +79,8 @@ type Store struct {
 	dirty   bool    // something was written without a sync
 	closed  bool
 
+	scrubbing sync.Mutex // one Scrub at a time
+
 	flushing sync.Mutex // one Flush at a time; guards tailBuf
 	tailBuf  []byte     // memory of the last segments
 	writers  sync.WaitGroup
@@ -97,7 +100,7 @@ const maxWriting = 3
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
-		dir: dir, opts: o, codecs: newCodecs(),
+		dir: dir, opts: o, codecs: newCodecs(), files: &lockedFS{FS: o.FS},
 		hours: map[Hour]*hourState{}, views: map[*View]struct{}{},
 		stopped: make(chan struct{}),
 	}

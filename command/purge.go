@@ -1,0 +1,198 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+func purgeCommand() *command {
+	return &command{
+		name:  "purge",
+		usage: "delete the records that match a filter, for a case",
+		args:  "[FILTER]",
+		about: `
+Says how many records would go, by hour and exporter, and deletes them once --yes is given or, on a terminal, the case
+reference is typed. They leave the archive, the open hour and the quarantine, and their bytes leave the files of the
+directory. The ledger keeps how many went, why and by whom, never what. They cannot be brought back. Backups that were
+made earlier still hold them.
+
+Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
+--all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it.
+
+` + windowHelp,
+		flags: slices.Concat([]cli.Flag{dataFlag(), outputFlag()}, namingFlags(), []cli.Flag{
+			&cli.StringFlag{Name: "exporter", Usage: "delete only what `NAME` sent, a name, an address or a prefix"},
+			&cli.BoolFlag{Name: "out-of-scope", Usage: "delete only records with no address in networks:"},
+			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
+			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
+			filterFileFlag(),
+		}, windowFlags()),
+		examples: []example{
+			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17", "what would go"},
+			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
+			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
+		},
+		words: filterAndFields,
+		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			o, err := purgeFlags(c, std)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error { return runPurge(ctx, std, o) }, nil
+		},
+	}
+}
+
+type purgeOptions struct {
+	dir, format, ticket string
+	yes                 bool
+	request             purgeRequest
+}
+
+// purgeFlags refuses a scope that is not whole.
+func purgeFlags(c *cli.Context, std *Std) (o purgeOptions, err error) {
+	if o.dir, err = dataDir(c, std); err != nil {
+		return o, err
+	}
+	if o.format, err = outputFormat(c); err != nil {
+		return o, err
+	}
+	if o.request.Exporter, err = exporterText(c); err != nil {
+		return o, err
+	}
+	if o.request.Window, err = window(c, std); err != nil {
+		return o, err
+	}
+	if o.request.Filter, err = filterText(c, std, 0); err != nil {
+		return o, err
+	}
+	n, err := namingOf(c)
+	if err != nil {
+		return o, err
+	}
+	o.request.Networks = networkPrefixes(n.config)
+	o.request.OutOfScope, o.yes, o.ticket = c.Bool("out-of-scope"), c.Bool("yes"), strings.TrimSpace(c.String("case"))
+	window := c.IsSet("last") || c.IsSet("from") && c.IsSet("to")
+	switch {
+	case c.IsSet("exporter") && o.request.Exporter == "":
+		return o, usagef("--exporter is empty")
+	case strings.TrimSpace(o.request.Filter) == "" && o.request.Exporter == "" && !o.request.OutOfScope:
+		return o, usagef("nothing says which records are to go").withHint("give a filter, --exporter or --out-of-scope")
+	case c.Bool("all-time") && (c.IsSet("last") || c.IsSet("from") || c.IsSet("to")):
+		return o, usagef("--all-time goes with no window")
+	case !c.Bool("all-time") && !window:
+		return o, usagef("the window is not whole").withHint("give --from and --to, --last, or --all-time")
+	case o.ticket == "":
+		return o, usagef("a purge is for a case").withHint("add --case REF")
+	}
+	return o, nil
+}
+
+// runPurge says what would go, asks, and deletes.
+func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
+	opened, err := openBackend(ctx, o.dir, modeWrite, std)
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	b := opened.(purger) // all backends but those of tests are
+	would, err := b.Purge(ctx, o.request)
+	if err != nil {
+		return err
+	}
+	if r := would.Resumed; r != nil {
+		fmt.Fprintf(std.Err, "weir: first ended the purge of case %s that was cut short: %s gone\n", r.Case, plural(r.Records, "record"))
+	}
+	fmt.Fprintf(std.Err, "weir: %s would go; backups made earlier keep theirs\n", plural(would.records(), "record"))
+	if !o.yes {
+		if err := writePurge(std, o.format, would.Rows); err != nil {
+			return err
+		}
+		if would.records() == 0 || !std.ErrTerminal {
+			fmt.Fprintln(std.Err, "weir: nothing was deleted; --yes deletes")
+			return purgeDamage(would)
+		}
+		fmt.Fprintf(std.Err, "weir: type the case reference to delete them for ever: ")
+		if line, _ := bufio.NewReader(std.In).ReadString('\n'); strings.TrimSpace(line) != o.ticket {
+			return usagef("that is not the case reference; nothing was deleted")
+		}
+	}
+	o.request.Apply = true
+	gone, err := b.Purge(ctx, o.request)
+	if err != nil && (ctx.Err() != nil || errors.Is(err, context.Canceled)) {
+		fmt.Fprintln(std.Err, "weir: stopped between two hours; what is gone is in weir audit and weir coverage, the next weir purge or start of the collector ends it")
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(std.Err, "weir: deleted %s for case %s\n", plural(gone.records(), "record"), o.ticket)
+	if gone.Left > 0 {
+		fmt.Fprintf(std.Err, "weir: %s with old bytes stay until the questions that read them end\n", plural(gone.Left, "file"))
+	}
+	if o.yes {
+		if err := writePurge(std, o.format, gone.Rows); err != nil {
+			return err
+		}
+	}
+	return purgeDamage(gone)
+}
+
+func purgeDamage(r *purgeReport) error {
+	if len(r.Damaged) == 0 {
+		return nil
+	}
+	return &incompleteError{"records of damaged hours stay: " + strings.Join(r.Damaged, "; ")}
+}
+
+var purgeColumns = []tableColumn{{name: "archive"}, {name: "hour"}, {name: "exporter"}, {name: "name"}, {name: "records", right: true}}
+
+func writePurge(std *Std, format string, rows []purgeRow) error {
+	out := newStream(std.Out, nil)
+	defer out.Close()
+	err := writePurgeRows(out, format, rows, std.color())
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	return quietPipe(err)
+}
+
+func writePurgeRows(out *streamWriter, format string, rows []purgeRow, color bool) error {
+	if format == formatJSON {
+		for i := range rows {
+			if _, err := out.Write(append(marshal(&rows[i]), '\n')); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	put, finish := purgeTable(out, format, color)
+	for i := range rows {
+		r := &rows[i]
+		if err := put([]string{r.Archive, r.Hour, r.Exporter, r.Name, strconv.FormatUint(r.Records, 10)}); err != nil {
+			return err
+		}
+	}
+	return finish()
+}
+
+// purgeTable returns what writes the rows of a table or of csv, and its end.
+func purgeTable(out *streamWriter, format string, color bool) (put func([]string) error, finish func() error) {
+	if format != formatCSV {
+		t := newTable(out, purgeColumns, color)
+		return t.row, t.finish
+	}
+	w := newCSV(out)
+	var names []string
+	for _, c := range purgeColumns {
+		names = append(names, c.name)
+	}
+	_ = w.Write(names) // finish returns its error
+	return w.Write, func() error { w.Flush(); return w.Error() }
+}
