@@ -254,7 +254,11 @@ func (a *anonymiser) coverage(c *query.Coverage) *query.Coverage {
 		}
 		return out
 	}
-	hidden.Missing, hidden.Silent = gaps(c.Missing), gaps(c.Silent)
+	hidden.Missing, hidden.Silent, hidden.Quiet = gaps(c.Missing), gaps(c.Silent), nil
+	for _, q := range c.Quiet {
+		q.Addr, q.Name = hide(q.Addr), ""
+		hidden.Quiet = append(hidden.Quiet, q)
+	}
 	if c.WorstLoss != nil {
 		worst := *c.WorstLoss
 		worst.Addr, worst.Name = hide(worst.Addr), ""

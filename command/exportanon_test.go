@@ -16,6 +16,7 @@ func TestCoverageHidden(t *testing.T) {
 	c := &query.Coverage{
 		Expected: 3, Heard: 1, Lost: 10, Loss: 0.5, Records: 10,
 		Missing: []query.ExporterGap{{Addr: addr, Name: name, Last: 7}, {Name: name}}, Silent: []query.ExporterGap{{Addr: addr, Name: name}},
+		Quiet:     []query.Quiet{{Addr: addr, Name: name, From: 1, To: 100_000}},
 		WorstLoss: &query.ExporterLoss{Addr: addr, Name: name, Loss: 0.5},
 		Templates: []query.ExporterSets{{Addr: addr, Name: name, Sets: 3}},
 		Clocks:    []query.ExporterClock{{Addr: addr, Name: name, SkewMS: 90_000}},
@@ -27,7 +28,7 @@ func TestCoverageHidden(t *testing.T) {
 	if strings.Contains(got, addr) || strings.Contains(got, name) {
 		t.Errorf("it says %s", got)
 	}
-	for _, want := range []string{"missing: 192.0.2.0", "silent at the end: 192.0.2.0", "worst 192.0.2.0", "of 192.0.2.0 given up", "the clock of 192.0.2.0", "1 part damaged"} {
+	for _, want := range []string{"missing: 192.0.2.0", "silent at the end: 192.0.2.0", "worst 192.0.2.0", "of 192.0.2.0 given up", "the clock of 192.0.2.0", "192.0.2.0 silent from", "1 part of the ledger damaged"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in %s", want, got)
 		}

@@ -64,7 +64,7 @@ func (p *Packed) Restrict(wanted Wanted, set []uint64) {
 		p.plain.restrict(wanted, want)
 	}
 	if p.present != nil {
-		p.deposited(want, set)
+		p.deposited(set)
 	}
 }
 
@@ -203,9 +203,9 @@ func (p *Packed) extracted(set []uint64) []uint64 {
 }
 
 // deposited is the way back from extracted.
-func (p *Packed) deposited(want, set []uint64) {
+func (p *Packed) deposited(set []uint64) {
 	at := 0
-	want = p.want // one more word
+	want := p.want // one more word than there are values for
 	for i, present := range p.present {
 		w := want[at>>6]>>(at&63) | want[at>>6+1]<<(64-at&63)
 		set[i] = deposit(w, present)
