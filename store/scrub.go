@@ -65,10 +65,7 @@ func (s *Store) whileOpen(ctx context.Context, fn func() error) error {
 	}
 	s.publish.RLock()
 	defer s.publish.RUnlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return ErrClosed
 	}
 	return fn()
