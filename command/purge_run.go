@@ -94,7 +94,25 @@ func (l *local) purgedStores() (list []purged, close func() error, err error) {
 }
 
 // count adds to the report what would go.
-func (st *purgeState) count(ctx context.Context, l *local, report *purgeReport) (err error) {
+func (st *purgeState) count(ctx context.Context, l *local, report *purgeReport) error {
+	return st.over(l, func(stores []purged, p *picker) error {
+		for _, a := range stores {
+			for _, info := range a.store.Buckets() {
+				counts, err := a.countHour(ctx, info.Hour, p)
+				if store.IsDamage(err) {
+					report.Damaged = append(report.Damaged, err.Error())
+				} else if err != nil {
+					return err
+				}
+				report.add(l, a.name, info.Hour, counts)
+			}
+		}
+		return nil
+	})
+}
+
+// over calls fn with the stores that records go from, and with what picks them.
+func (st *purgeState) over(l *local, fn func(stores []purged, p *picker) error) (err error) {
 	p, err := st.picker()
 	if err != nil {
 		return err
@@ -104,18 +122,7 @@ func (st *purgeState) count(ctx context.Context, l *local, report *purgeReport) 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStores()) }()
-	for _, a := range stores {
-		for _, info := range a.store.Buckets() {
-			counts, err := a.countHour(ctx, info.Hour, p)
-			if store.IsDamage(err) {
-				report.Damaged = append(report.Damaged, err.Error())
-			} else if err != nil {
-				return err
-			}
-			report.add(l, a.name, info.Hour, counts)
-		}
-	}
-	return nil
+	return fn(stores, p)
 }
 
 func (a *purged) countHour(ctx context.Context, h store.Hour, p *picker) (counts map[flow.Addr]uint64, err error) {
@@ -148,33 +155,26 @@ func (a *purged) countHour(ctx context.Context, h store.Hour, p *picker) (counts
 
 // run deletes hour by hour what is not done yet, then the bytes. When it is cut
 // short the next run goes on: an hour that is begun again has nothing left.
-func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) (err error) {
-	p, err := st.picker()
-	if err != nil {
-		return err
-	}
-	stores, closeStores, err := l.purgedStores()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeStores()) }()
-	for _, a := range stores {
-		if err := st.runIn(ctx, l, a, p, report); err != nil {
+func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) error {
+	return st.over(l, func(stores []purged, p *picker) error {
+		for _, a := range stores {
+			if err := st.runIn(ctx, l, a, p, report); err != nil {
+				return err
+			}
+		}
+		for _, a := range stores {
+			left, err := a.store.Scrub(ctx, "")
+			if err != nil {
+				return fmt.Errorf("the records are deleted, but take their bytes out of the files: %w", err)
+			}
+			report.Left += left
+		}
+		if err := l.store.DeleteState(purgeKey); err != nil {
 			return err
 		}
-	}
-	for _, a := range stores {
-		left, err := a.store.Scrub(ctx, "")
-		if err != nil {
-			return fmt.Errorf("the records are deleted, but take their bytes out of the files: %w", err)
-		}
-		report.Left += left
-	}
-	if err := l.store.DeleteState(purgeKey); err != nil {
+		_, err := l.store.Scrub(ctx, purgePrefix) // the filter goes as well
 		return err
-	}
-	_, err = l.store.Scrub(ctx, purgePrefix) // the filter goes as well
-	return err
+	})
 }
 
 func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, report *purgeReport) error {
