@@ -215,11 +215,7 @@ undo the pseudonyms; when it is destroyed nobody can, apart from who finds it in
 			},
 		}},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
-			if err != nil {
-				return nil, err
-			}
-			format, err := outputFormat(c)
+			dir, format, err := archiveAndFormat(c, std)
 			if err != nil {
 				return nil, err
 			}

@@ -76,11 +76,7 @@ The exit status is 0 if the chain is whole, and 4 if it is not.`,
 			{"weir audit verify --head 5f2c…", "and that nothing before it was taken away"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
-			if err != nil {
-				return nil, err
-			}
-			format, err := outputFormat(c)
+			dir, format, err := archiveAndFormat(c, std)
 			if err != nil {
 				return nil, err
 			}
@@ -295,18 +291,8 @@ func runAuditVerify(ctx context.Context, std *Std, dir, format, head string) err
 	if err != nil {
 		return err
 	}
-	switch format {
-	case formatJSON:
-		_, err = std.Out.Write(append(marshal(proof), '\n'))
-	case formatCSV:
-		rows := [][]string{{"finding"}}
-		for _, f := range proof.Findings {
-			rows = append(rows, []string{f})
-		}
-		err = newCSV(std.Out).WriteAll(rows)
-	default:
-		err = auditProofText(std.Out, proof)
-	}
+	text := func(w io.Writer) error { return auditProofText(w, proof) }
+	err = forms{proof, findingsCSV(proof.Findings), text}.write(std.Out, format)
 	if err != nil || proof.Whole() {
 		return err
 	}

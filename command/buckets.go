@@ -23,11 +23,7 @@ builds its index. Sizes are on disk, index included.`,
 			{"weir buckets -o csv", "for a spreadsheet"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
-			if err != nil {
-				return nil, err
-			}
-			format, err := outputFormat(c)
+			dir, format, err := archiveAndFormat(c, std)
 			if err != nil {
 				return nil, err
 			}

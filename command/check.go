@@ -35,11 +35,7 @@ The exit status is 0 if everything is sound (or was repaired), and 4 if somethin
 			{"weir check --data /backups/weir -o json", "a copy, for a program"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
-			if err != nil {
-				return nil, err
-			}
-			format, err := outputFormat(c)
+			dir, format, err := archiveAndFormat(c, std)
 			if err != nil {
 				return nil, err
 			}
@@ -62,23 +58,20 @@ func runCheck(ctx context.Context, std *Std, dir, format string, repair bool) er
 	defer b.Close()
 	wait := startProgress(std)
 	defer wait.end()
-	report, err := b.Check(wait.watched(ctx), repair)
+	found, err := b.Check(wait.watched(ctx), repair)
 	wait.end()
 	if err != nil {
 		return err
 	}
-	switch format {
-	case formatJSON:
-		_, err = std.Out.Write(append(marshal(report), '\n'))
-	case formatCSV:
-		err = checkCSV(std.Out, report)
-	default:
-		err = checkText(std.Out, report)
-	}
-	if err != nil || report.Sound() {
+	err = forms{
+		value: found,
+		csv:   func(w io.Writer) error { return checkCSV(w, found) },
+		text:  func(w io.Writer) error { return checkText(w, found) },
+	}.write(std.Out, format)
+	if err != nil || found.Sound() {
 		return err
 	}
-	return &incompleteError{checkVerdict(report)}
+	return &incompleteError{checkVerdict(found)}
 }
 
 func checkVerdict(r *index.Report) string {

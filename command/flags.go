@@ -90,6 +90,16 @@ func outputFormat(c *cli.Context) (string, error) {
 	return format, oneOf("--output", format, outputFormats)
 }
 
+// archiveAndFormat returns the data directory and the checked value of --output:
+// all that many commands about an archive ask of their flags.
+func archiveAndFormat(c *cli.Context, std *Std) (dir, format string, err error) {
+	if dir, err = dataDir(c, std); err != nil {
+		return "", "", err
+	}
+	format, err = outputFormat(c)
+	return dir, format, err
+}
+
 // oneOf checks that a flag's value is one of those it takes.
 func oneOf(flag, value string, values []string) error {
 	if slices.Contains(values, value) {

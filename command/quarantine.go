@@ -27,11 +27,7 @@ deleted after the days that scope: says, or at once by weir quarantine drop; no 
 		},
 		commands: []*command{quarantineQuery(), quarantineDrop()},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
-			if err != nil {
-				return nil, err
-			}
-			format, err := outputFormat(c)
+			dir, format, err := archiveAndFormat(c, std)
 			if err != nil {
 				return nil, err
 			}
@@ -88,11 +84,7 @@ itself is not touched.`,
 			{"weir quarantine drop --all", "everything"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
-			if err != nil {
-				return nil, err
-			}
-			format, err := outputFormat(c)
+			dir, format, err := archiveAndFormat(c, std)
 			if err != nil {
 				return nil, err
 			}

@@ -45,11 +45,7 @@ that was off for more than a day looks the same and wants the same confirmation.
 
 func prepareRetention(confirm bool) func(*cli.Context, *Std) (runner, error) {
 	return func(c *cli.Context, std *Std) (runner, error) {
-		dir, err := dataDir(c, std)
-		if err != nil {
-			return nil, err
-		}
-		format, err := outputFormat(c)
+		dir, format, err := archiveAndFormat(c, std)
 		if err != nil {
 			return nil, err
 		}
@@ -81,19 +77,15 @@ func runRetention(ctx context.Context, std *Std, dir, format string, confirm boo
 	if confirm {
 		ask = b.ConfirmRetention
 	}
-	report, err := ask(ctx)
+	known, err := ask(ctx)
 	if err != nil {
 		return err
 	}
-	switch format {
-	case formatJSON:
-		_, err = std.Out.Write(append(marshal(report), '\n'))
-	case formatCSV:
-		err = retentionCSV(std.Out, report)
-	default:
-		err = retentionText(std.Out, report)
-	}
-	return err
+	return forms{
+		value: known,
+		csv:   func(w io.Writer) error { return retentionCSV(w, known) },
+		text:  func(w io.Writer) error { return retentionText(w, known) },
+	}.write(std.Out, format)
 }
 
 func retentionText(w io.Writer, r *retentionReport) error {

@@ -91,18 +91,8 @@ func runVerify(ctx context.Context, std *Std, dir, format, want string) error {
 	if err != nil {
 		return err
 	}
-	switch format {
-	case formatJSON:
-		_, err = std.Out.Write(append(marshal(p), '\n'))
-	case formatCSV:
-		rows := [][]string{{"finding"}}
-		for _, f := range p.Findings {
-			rows = append(rows, []string{f})
-		}
-		err = newCSV(std.Out).WriteAll(rows)
-	default:
-		err = packageProofText(std.Out, p)
-	}
+	text := func(w io.Writer) error { return packageProofText(w, p) }
+	err = forms{p, findingsCSV(p.Findings), text}.write(std.Out, format)
 	if err != nil || p.Sound {
 		return err
 	}
