@@ -23,6 +23,7 @@ type Batch struct {
 	cols    FieldSet
 	nums    [FieldCount][]uint64
 	addrs   [FieldCount][]Addr
+	texts   [FieldCount - FirstKeptText][]string
 	present [FieldCount][]uint64 // bit i of word i/64
 }
 
@@ -61,9 +62,12 @@ func (b *Batch) grow(n int) int {
 
 // clean zeroes the values of rows that were removed.
 func (b *Batch) clean(f Field, lo, hi int) {
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		clear(b.addrs[f][lo:hi])
-	} else {
+	case f.IsText():
+		clear(b.texts[f-FirstKeptText][lo:hi])
+	default:
 		clear(b.nums[f][lo:hi])
 	}
 }
@@ -71,9 +75,13 @@ func (b *Batch) clean(f Field, lo, hi int) {
 func (b *Batch) resize(size int) {
 	b.size = size
 	for f := range b.cols.All {
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			b.addrs[f] = append(make([]Addr, 0, size), b.addrs[f]...)[:size]
-		} else {
+		case f.IsText():
+			t := &b.texts[f-FirstKeptText]
+			*t = append(make([]string, 0, size), *t...)[:size]
+		default:
 			b.nums[f] = append(make([]uint64, 0, size), b.nums[f]...)[:size]
 		}
 		words := (size + 63) / 64
@@ -92,6 +100,9 @@ func (b *Batch) Truncate(n int) {
 	}
 	for f := range b.cols.All {
 		clearBits(b.present[f], n, b.n)
+		if f.IsText() { // what strings refer to is not to be held on to
+			clear(b.texts[f-FirstKeptText][n:b.n])
+		}
 	}
 	b.dirty = max(b.dirty, b.n)
 	b.n = n
@@ -102,9 +113,12 @@ func (b *Batch) ensure(f Field) {
 		return
 	}
 	b.cols.Add(f)
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		b.addrs[f] = make([]Addr, b.size)
-	} else {
+	case f.IsText():
+		b.texts[f-FirstKeptText] = make([]string, b.size)
+	default:
 		b.nums[f] = make([]uint64, b.size)
 	}
 	b.present[f] = make([]uint64, (b.size+63)/64)
@@ -124,6 +138,13 @@ func (b *Batch) Addr(f Field) []Addr {
 	return b.addrs[f][:b.n]
 }
 
+// Text returns the column of a field of texts, one value a row, for reading and
+// writing until the next Grow.
+func (b *Batch) Text(f Field) []string {
+	b.ensure(f)
+	return b.texts[f-FirstKeptText][:b.n]
+}
+
 // Mark says that field f is present in the rows lo to hi-1.
 func (b *Batch) Mark(f Field, lo, hi int) {
 	b.ensure(f)
@@ -136,11 +157,7 @@ func (b *Batch) Unmark(f Field, lo, hi int) {
 		return
 	}
 	clearBits(b.present[f], lo, hi)
-	if f.IsAddr() {
-		clear(b.addrs[f][lo:hi])
-	} else {
-		clear(b.nums[f][lo:hi])
-	}
+	b.clean(f, lo, hi)
 }
 
 // Has reports whether field f is present in that row.
@@ -181,6 +198,13 @@ func (b *Batch) SetAddr(f Field, row int, a Addr) {
 	b.present[f][row>>6] |= 1 << (row & 63)
 }
 
+// SetText writes a text to a field of one row and marks it present.
+func (b *Batch) SetText(f Field, row int, text string) {
+	b.ensure(f)
+	b.texts[f-FirstKeptText][row] = text
+	b.present[f][row>>6] |= 1 << (row & 63)
+}
+
 // GetNum returns the value of a numeric field in one row, 0 where absent.
 func (b *Batch) GetNum(f Field, row int) uint64 {
 	if !b.cols.Has(f) {
@@ -198,6 +222,14 @@ func (b *Batch) GetAddr(f Field, row int) Addr {
 	return b.addrs[f][row]
 }
 
+// GetText returns the value of a field of texts in one row, "" where absent.
+func (b *Batch) GetText(f Field, row int) string {
+	if !b.cols.Has(f) {
+		return ""
+	}
+	return b.texts[f-FirstKeptText][row]
+}
+
 // Record copies one row into r.
 func (b *Batch) Record(row int, r *Record) {
 	*r = Record{}
@@ -206,9 +238,12 @@ func (b *Batch) Record(row int, r *Record) {
 			continue
 		}
 		r.Present.Add(f)
-		if f.IsAddr() {
-			r.addrs[addrSlot[f]] = b.addrs[f][row]
-		} else {
+		switch {
+		case f.IsAddr():
+			r.addrs[addrPlace[f]] = b.addrs[f][row]
+		case f.IsText():
+			r.texts[f-FirstKeptText] = b.texts[f-FirstKeptText][row]
+		default:
 			r.nums[f] = b.nums[f][row]
 		}
 	}
@@ -218,9 +253,12 @@ func (b *Batch) Record(row int, r *Record) {
 func (b *Batch) AppendRecord(r *Record) {
 	row := b.Grow(1)
 	for f := range r.Present.All {
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			b.SetAddr(f, row, r.Addr(f))
-		} else {
+		case f.IsText():
+			b.SetText(f, row, r.Text(f))
+		default:
 			b.SetNum(f, row, r.Num(f))
 		}
 	}
@@ -243,9 +281,12 @@ func (b *Batch) AppendRows(src *Batch, lo, hi int) {
 			continue
 		}
 		b.ensure(f)
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			copy(b.addrs[f][base:], src.addrs[f][lo:hi])
-		} else {
+		case f.IsText():
+			copy(b.texts[f-FirstKeptText][base:], src.texts[f-FirstKeptText][lo:hi])
+		default:
 			copy(b.nums[f][base:], src.nums[f][lo:hi])
 		}
 		copyBits(b.present[f], base, src.present[f], lo, hi-lo)

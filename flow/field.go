@@ -1,6 +1,9 @@
 package flow
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // A Field is one column of the flow record. Its number is written to disk and
 // is never reused for another meaning.
@@ -105,9 +108,18 @@ const (
 	MPLSLabel9  Field = 74 // 78
 	MPLSLabel10 Field = 75 // 79
 
+	// Slots hold elements that the configuration says to keep. Which one a slot
+	// holds, and what it is called, is written down in each archive: see Kept.
+	FirstKeptNumber Field = 76  // numbers of all kinds, in 64 bits
+	FirstKeptAddr   Field = 104 // addresses
+	FirstKeptText   Field = 110 // texts and octets, at most MaxText bytes
+
 	// FieldCount bounds the numbers of all fields: a Field is less than it.
-	FieldCount = 76
+	FieldCount = 128
 )
+
+// MaxText is how many bytes of a text or of octets are kept at most.
+const MaxText = 255
 
 // Values of the Version field.
 const (
@@ -130,15 +142,16 @@ const (
 	KindMAC                 // 48-bit MAC address in the low bits
 	KindVersion             // one of the Version constants
 	KindLabel               // MPLS label stack entry: label<<4 | exp<<1 | bottom
+	KindText                // bytes, at most MaxText of them
 )
 
 type fieldInfo struct {
 	name string
 	kind Kind
-	bits uint8 // width of the widest value, 0 for addresses
+	bits uint8 // width of the widest value, 0 for addresses and texts
 }
 
-var fieldInfos = [FieldCount]fieldInfo{
+var fieldInfos = withSlots([FieldCount]fieldInfo{
 	Received: {"received", KindTime, 64}, Start: {"start", KindTime, 64}, End: {"end", KindTime, 64},
 	Exporter: {"exporter", KindAddr, 0}, Agent: {"agent", KindAddr, 0},
 	Domain: {"domain", KindNumber, 32}, Version: {"version", KindVersion, 8},
@@ -176,6 +189,22 @@ var fieldInfos = [FieldCount]fieldInfo{
 	MPLSLabel5: {"mpls_label5", KindLabel, 24}, MPLSLabel6: {"mpls_label6", KindLabel, 24},
 	MPLSLabel7: {"mpls_label7", KindLabel, 24}, MPLSLabel8: {"mpls_label8", KindLabel, 24},
 	MPLSLabel9: {"mpls_label9", KindLabel, 24}, MPLSLabel10: {"mpls_label10", KindLabel, 24},
+})
+
+// withSlots adds the slots for kept elements. Their names here tell them apart
+// and go over sockets; what users call them says a Kept.
+func withSlots(infos [FieldCount]fieldInfo) [FieldCount]fieldInfo {
+	for f := FirstKeptNumber; f < FieldCount; f++ {
+		switch {
+		case f < FirstKeptAddr:
+			infos[f] = fieldInfo{fmt.Sprintf("kept_number%d", f-FirstKeptNumber+1), KindNumber, 64}
+		case f < FirstKeptText:
+			infos[f] = fieldInfo{fmt.Sprintf("kept_addr%d", f-FirstKeptAddr+1), KindAddr, 0}
+		default:
+			infos[f] = fieldInfo{fmt.Sprintf("kept_text%d", f-FirstKeptText+1), KindText, 0}
+		}
+	}
+	return infos
 }
 
 // Valid reports whether f is a field of the record.
@@ -193,11 +222,17 @@ func (f Field) String() string {
 // Kind returns how the field's values are held.
 func (f Field) Kind() Kind { return fieldInfos[f].kind }
 
-// IsAddr reports whether the field holds addresses; all other fields hold
-// numbers.
+// IsAddr reports whether the field holds addresses. What holds neither addresses
+// nor texts holds numbers.
 func (f Field) IsAddr() bool { return fieldInfos[f].kind == KindAddr }
 
-// Bits returns the width of the field's widest value, 0 for addresses.
+// IsText reports whether the field holds texts, or octets.
+func (f Field) IsText() bool { return f >= FirstKeptText }
+
+// IsKept reports whether the field is a slot for a kept element.
+func (f Field) IsKept() bool { return f >= FirstKeptNumber && f < FieldCount }
+
+// Bits returns the width of the field's widest value, 0 for addresses and texts.
 func (f Field) Bits() int { return int(fieldInfos[f].bits) }
 
 // ParseField returns the field of that name, and false if there is none.
@@ -210,10 +245,10 @@ func ParseField(name string) (Field, bool) {
 	return fieldNone, false
 }
 
-// Fields returns all fields in the order of their numbers.
+// Fields returns all fields but the slots, in the order of their numbers.
 func Fields() []Field {
-	fields := make([]Field, 0, FieldCount)
-	for f := Field(1); f < FieldCount; f++ {
+	fields := make([]Field, 0, FirstKeptNumber)
+	for f := Field(1); f < FirstKeptNumber; f++ {
 		if f.Valid() {
 			fields = append(fields, f)
 		}
@@ -279,6 +314,15 @@ func (s FieldSet) All(yield func(Field) bool) {
 			}
 		}
 	}
+}
+
+// AllFields returns the set of all fields, slots included.
+func AllFields() FieldSet {
+	s := SetOf(Fields()...)
+	for f := FirstKeptNumber; f < FieldCount; f++ {
+		s.Add(f)
+	}
+	return s
 }
 
 // SetOf returns the set of the given fields.

@@ -2,31 +2,51 @@ package flow
 
 import "strconv"
 
-// addrSlots is the number of address fields.
-const addrSlots = 10
+// fixedAddrs is the number of address fields that are no slots, addrPlaces that
+// of all.
+const (
+	fixedAddrs = 10
+	addrPlaces = fixedAddrs + int(FirstKeptText-FirstKeptAddr)
+)
 
-// addrSlot gives each address field its place in Record.addrs.
-var addrSlot = [FieldCount]uint8{
+// addrPlace gives each address field its place in Record.addrs.
+var addrPlace = withAddrSlots([FieldCount]uint8{
 	Exporter: 0, Agent: 1, SrcAddr: 2, DstAddr: 3, NextHop: 4, BGPNextHop: 5,
 	NATSrcAddr: 6, NATDstAddr: 7, TunSrcAddr: 8, TunDstAddr: 9,
+})
+
+func withAddrSlots(places [FieldCount]uint8) [FieldCount]uint8 {
+	for f := FirstKeptAddr; f < FirstKeptText; f++ {
+		places[f] = fixedAddrs + uint8(f-FirstKeptAddr)
+	}
+	return places
 }
 
 // A Record is one flow record. Present says which fields the exporter sent; the
 // others are absent, which is not the same as zero.
 type Record struct {
 	Present FieldSet
-	nums    [FieldCount]uint64
-	addrs   [addrSlots]Addr
+	nums    [FirstKeptAddr]uint64
+	addrs   [addrPlaces]Addr
+	texts   [FieldCount - FirstKeptText]string
 }
 
 // Has reports whether the record has field f.
 func (r *Record) Has(f Field) bool { return r.Present.Has(f) }
 
 // Num returns the value of a numeric field, 0 where absent.
-func (r *Record) Num(f Field) uint64 { return r.nums[f] }
+func (r *Record) Num(f Field) uint64 {
+	if f >= FirstKeptAddr {
+		return 0
+	}
+	return r.nums[f]
+}
 
 // Addr returns the value of an address field, the zero Addr where absent.
-func (r *Record) Addr(f Field) Addr { return r.addrs[addrSlot[f]] }
+func (r *Record) Addr(f Field) Addr { return r.addrs[addrPlace[f]] }
+
+// Text returns the value of a field of texts, "" where absent.
+func (r *Record) Text(f Field) string { return r.texts[f-FirstKeptText] }
 
 // SetNum sets a numeric field and marks it present.
 func (r *Record) SetNum(f Field, v uint64) {
@@ -36,16 +56,25 @@ func (r *Record) SetNum(f Field, v uint64) {
 
 // SetAddr sets an address field and marks it present.
 func (r *Record) SetAddr(f Field, a Addr) {
-	r.addrs[addrSlot[f]] = a
+	r.addrs[addrPlace[f]] = a
+	r.Present.Add(f)
+}
+
+// SetText sets a field of texts and marks it present.
+func (r *Record) SetText(f Field, text string) {
+	r.texts[f-FirstKeptText] = text
 	r.Present.Add(f)
 }
 
 // Clear makes field f absent.
 func (r *Record) Clear(f Field) {
 	r.Present.Remove(f)
-	if f.IsAddr() {
-		r.addrs[addrSlot[f]] = Addr{}
-	} else {
+	switch {
+	case f.IsAddr():
+		r.addrs[addrPlace[f]] = Addr{}
+	case f.IsText():
+		r.texts[f-FirstKeptText] = ""
+	default:
 		r.nums[f] = 0
 	}
 }
@@ -65,10 +94,13 @@ func AppendMAC(dst []byte, mac uint64) []byte {
 
 // AppendValue appends the text form of one present field: a number in decimal,
 // a time in TimeFormat, an address, a MAC address, a version's name, the 20-bit
-// label of an MPLS entry.
+// label of an MPLS entry, a text. Values of slots look as a KeptElement says.
 func (r *Record) AppendValue(dst []byte, f Field) []byte {
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		return AppendAddr(dst, r.Addr(f))
+	case f.IsText():
+		return append(dst, r.Text(f)...)
 	}
 	return AppendNum(dst, f, r.nums[f])
 }

@@ -76,7 +76,7 @@ func TestEveryFieldIsInJSONOnce(t *testing.T) {
 func TestFieldNames(t *testing.T) {
 	names := map[string]bool{}
 	slots := map[uint8]bool{}
-	for _, f := range Fields() {
+	for f := range AllFields().All {
 		if got, ok := ParseField(f.String()); !ok || got != f {
 			t.Errorf("ParseField(%q) = %v, %v, want %v", f.String(), got, ok, f)
 		}
@@ -85,14 +85,14 @@ func TestFieldNames(t *testing.T) {
 		}
 		names[f.String()] = true
 		if f.IsAddr() {
-			if slots[addrSlot[f]] {
+			if slots[addrPlace[f]] {
 				t.Errorf("address field %s shares its slot in Record", f)
 			}
-			slots[addrSlot[f]] = true
+			slots[addrPlace[f]] = true
 		}
 	}
-	if len(slots) != addrSlots {
-		t.Errorf("%d address fields, %d slots", len(slots), addrSlots)
+	if len(slots) != addrPlaces {
+		t.Errorf("%d address fields, %d slots", len(slots), addrPlaces)
 	}
 	if _, ok := ParseField(""); ok {
 		t.Error(`ParseField("") found a field`)

@@ -18,6 +18,7 @@ type decoder struct {
 	bitmap []byte
 	words  []uint64
 	values []uint64
+	text   []byte // of a dictionary
 	value  []byte // of a column, as it is stored
 	own    Dict   // of a column that is not asked for as a dictionary
 
@@ -38,6 +39,7 @@ type rowSource interface {
 	stat(f flow.Field) (Stat, error)
 	num(f flow.Field, dst []uint64) error
 	addr(f flow.Field, dst []flow.Addr) error
+	text(f flow.Field, dst []string) error
 	present(f flow.Field, dst []uint64) ([]uint64, error)
 	dict(f flow.Field, old *Dict, codes bool) (*Dict, error)
 }
@@ -104,7 +106,7 @@ func (b *Block) Stat(f flow.Field) Stat {
 // reuses dst.
 func (b *Block) Num(f flow.Field, dst []uint64) ([]uint64, error) {
 	dst = sized(dst, b.Rows())
-	if !b.columns.Has(f) || f.IsAddr() {
+	if !b.columns.Has(f) || f.IsAddr() || f.IsText() {
 		clear(dst)
 		return dst, nil
 	}
@@ -145,7 +147,7 @@ func (b *Block) Present(f flow.Field, dst []uint64) ([]uint64, error) {
 }
 
 // Dict returns the column as a dictionary; nil if the block has no such column
-// or stores it otherwise. Columns of addresses and ports always have one.
+// or stores it otherwise. Columns of addresses, ports and texts always have one.
 func (b *Block) Dict(f flow.Field) (*Dict, error) { return b.dict(f, nil, true) }
 
 // DictIn is Dict in the memory of a dictionary that is no longer used: of

@@ -60,10 +60,17 @@ func (s *Store) copyInto(dir string) error {
 	if err := fsys.Remove(inner); err != nil {
 		return fmt.Errorf("remove emptied directory: %w", err)
 	}
-	if err := writeIdentity(fsys, dir); err != nil {
+	if err := writeIdentity(fsys, dir, s.formatVersion()); err != nil {
 		return err
 	}
 	return syncDir(fsys, fsys.PathDir(dir))
+}
+
+// formatVersion returns the format version of the store.
+func (s *Store) formatVersion() int {
+	s.publish.RLock()
+	defer s.publish.RUnlock()
+	return s.version
 }
 
 // maxCopies is how often a copy is made that cannot be opened.

@@ -170,7 +170,7 @@ func (d *decoder) nums(f flow.Field, c *column, dst []uint64, parents parentSour
 		spread(dst, c, 0)
 		return nil
 	case layoutDict:
-		if err := d.dict(&d.own, c, false, parents); err != nil {
+		if err := d.dict(&d.own, c, f, parents); err != nil {
 			return err
 		}
 		d.own.fillNums(dst)
@@ -237,11 +237,8 @@ func (d *decoder) against(f flow.Field, c *column, dst []uint64, parents parentS
 }
 
 // addrs decodes the column of an address field into dst, one value a row.
-func (d *decoder) addrs(c *column, dst []flow.Addr, parents parentSource) error {
-	if c.layout != layoutDict {
-		return errCodec
-	}
-	if err := d.dict(&d.own, c, true, parents); err != nil {
+func (d *decoder) addrs(f flow.Field, c *column, dst []flow.Addr, parents parentSource) error {
+	if err := d.dict(&d.own, c, f, parents); err != nil {
 		return err
 	}
 	d.own.fillAddrs(dst)

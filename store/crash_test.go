@@ -62,9 +62,15 @@ func (m *model) batch(rng *rand.Rand, n int) *flow.Batch {
 		if rng.IntN(3) == 0 {
 			b.SetNum(flow.SrcPort, row, m.next%BlockRows)
 		}
+		if rng.IntN(3) > 0 {
+			b.SetText(flow.FirstKeptText, row, textOfRow(m.next))
+		}
 	}
 	return b
 }
+
+// textOfRow returns the text that a row has, if it has one.
+func textOfRow(id uint64) string { return fmt.Sprintf("host-%d.example", id%5000) }
 
 // ack says that all that was pending is durable.
 func (m *model) ack() {
@@ -122,7 +128,10 @@ func (m *model) check(t *testing.T, s *Store) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have := map[uint64]bool{}
-	for _, id := range got.Num(flow.Bytes) {
+	for row, id := range got.Num(flow.Bytes) {
+		if got.Has(flow.FirstKeptText, row) && got.GetText(flow.FirstKeptText, row) != textOfRow(id) {
+			t.Fatalf("row %d of bucket %v has the text %q", id, m.hourOf[id], got.GetText(flow.FirstKeptText, row))
+		}
 		if have[id] {
 			t.Fatalf("row %d of bucket %v is there twice", id, m.hourOf[id])
 		}

@@ -16,6 +16,7 @@ var PostingFields = []flow.Field{flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.
 type Dict struct {
 	nums     []uint64    // numeric fields
 	addrs    []flow.Addr // address fields
+	texts    []string    // fields of texts
 	n        int
 	codes    []uint16 // by row; n where the field is absent
 	postings bool
@@ -182,8 +183,8 @@ func (e *encoder) addrDict(dst []byte, values []flow.Addr) []byte {
 }
 
 // dict decodes a dictionary column into dict.
-func (d *decoder) dict(dict *Dict, c *column, isAddr bool, parents parentSource) error {
-	src, err := d.dictValues(dict, c, isAddr)
+func (d *decoder) dict(dict *Dict, c *column, f flow.Field, parents parentSource) error {
+	src, err := d.dictValues(dict, c, f)
 	if err != nil {
 		return err
 	}
@@ -193,17 +194,17 @@ func (d *decoder) dict(dict *Dict, c *column, isAddr bool, parents parentSource)
 
 // dictValues decodes the values of a dictionary column into dict and returns the
 // codes' bytes.
-func (d *decoder) dictValues(dict *Dict, c *column, isAddr bool) (rest []byte, err error) {
+func (d *decoder) dictValues(dict *Dict, c *column, f flow.Field) (rest []byte, err error) {
 	if c.layout != layoutDict {
 		return nil, errCodec
 	}
-	dict.nums, dict.addrs, dict.codes = dict.nums[:0], dict.addrs[:0], dict.codes[:0]
+	dict.nums, dict.addrs, dict.texts, dict.codes = dict.nums[:0], dict.addrs[:0], dict.texts[:0], dict.codes[:0]
 	dict.grouped, dict.postings = false, false
 	values, rest, err := takeBytes(c.body)
 	if err != nil {
 		return nil, err
 	}
-	if values, err = dict.takeValues(d, c, values, isAddr); err != nil {
+	if values, err = dict.takeValues(d, c, values, f); err != nil {
 		return nil, err
 	}
 	if len(values) != 0 {
@@ -331,12 +332,15 @@ func (d *decoder) frequentCodes(dst []uint16, n int, src []byte) (rest []byte, e
 	return rest, joinFrequent(dst, &p)
 }
 
-func (dict *Dict) takeValues(d *decoder, c *column, src []byte, isAddr bool) (rest []byte, err error) {
+func (dict *Dict) takeValues(d *decoder, c *column, src []byte, f flow.Field) (rest []byte, err error) {
 	if dict.n, src, err = takeCount(src, c.count); err != nil {
 		return nil, err
 	}
-	if isAddr {
+	switch {
+	case f.IsAddr():
 		return dict.takeAddrs(d, src)
+	case f.IsText():
+		return dict.takeTexts(d, src)
 	}
 	dict.nums = sized(dict.nums, dict.n+1)[:dict.n] // and one for fillNums
 	if src, err = d.numbers(dict.nums, src, nil, 0); err != nil {

@@ -27,6 +27,7 @@ type encoder struct {
 	values  []uint64    // of the rows that have the field
 	span    valueRange  // of values
 	addrs   []flow.Addr // of the rows that have the field
+	texts   []string    // of the rows that have the field
 	lo, hi  flow.Addr   // the least and the greatest of addrs
 
 	field   flow.Field                          // the column at hand
@@ -43,6 +44,7 @@ type encoder struct {
 	clock        [flow.End + 1][]uint64 // in block order
 	coder        addrCoder
 	numCoder     numCoder
+	textCoder    textCoder
 
 	// Scratch of single functions.
 	codes       []uint16
@@ -54,6 +56,7 @@ type encoder struct {
 	bitmap      []byte
 	packed      []byte
 	dictBody    []byte
+	text        []byte // of a dictionary
 	value       []byte
 	counts      []uint32
 	tally       []uint32
@@ -225,6 +228,9 @@ func (e *encoder) gather(b *flow.Batch, f flow.Field) {
 	case f.IsAddr():
 		e.addrs = gatherRows(grow(&e.addrs, 0), b.Addr(f), e)
 		return
+	case f.IsText():
+		e.texts = gatherRows(grow(&e.texts, 0), b.Text(f), e)
+		return
 	}
 	e.values = gatherRows(grow(&e.values, 0), b.Num(f), e)
 	e.span = rangeOf(e.values)
@@ -276,8 +282,11 @@ func appendRuns[T any](dst, src []T, runs []rowRun) []T {
 
 // stat sums up the column at hand.
 func (e *encoder) stat(f flow.Field) Stat {
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		return Stat{Present: e.count, MinAddr: e.lo, MaxAddr: e.hi}
+	case f.IsText():
+		return Stat{Present: e.count}
 	}
 	return Stat{Present: e.count, MinNum: e.span.lo, MaxNum: e.span.hi}
 }
@@ -291,6 +300,15 @@ func (e *encoder) column(dst []byte, f flow.Field, has flow.FieldSet) []byte {
 		e.lo, e.hi = values[0], values[len(values)-1]
 		e.dictBody = e.addrDict(e.dictBody[:0], values)
 		return e.dictColumn(dst, f, codes, len(values))
+	case f.IsText():
+		dst = e.presence(append(dst, layoutDict), e.rows)
+		codes := grow(&e.codes, e.count)
+		values := e.textCoder.code(e.texts, codes)
+		e.dictBody = e.textDict(e.dictBody[:0], values)
+		dst = e.dictColumn(dst, f, codes, len(values))
+		e.textCoder.forget()
+		clear(e.texts)
+		return dst
 	case isPosting(f):
 		dst = e.presence(append(dst, layoutDict), e.rows)
 		codes := grow(&e.codes, e.count)

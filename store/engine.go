@@ -17,37 +17,39 @@ import (
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// lockDir checks that dir is or can be a store, makes it one, and locks it.
-func lockDir(dir string, o Options) (io.Closer, error) {
+// lockDir checks that dir is or can be a store, makes it one, and locks it. It
+// returns the version of its format.
+func lockDir(dir string, o Options) (lock io.Closer, version int, err error) {
 	if _, err := o.FS.Stat(dir); isNotExist(err) {
 		if o.ReadOnly || o.Existing {
-			return nil, fmt.Errorf("%w: %s does not exist", ErrNotStore, dir)
+			return nil, 0, fmt.Errorf("%w: %s does not exist", ErrNotStore, dir)
 		}
 		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("create data directory: %w", err)
+			return nil, 0, fmt.Errorf("create data directory: %w", err)
 		}
 		if err := syncDir(o.FS, o.FS.PathDir(dir)); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	// Before the lock: a directory of somebody else's gets no LOCK file.
-	isStore, err := checkIdentity(o.FS, dir)
+	version, err = checkIdentity(o.FS, dir)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if !isStore && (o.ReadOnly || o.Existing) {
-		return nil, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
+	if version == 0 && (o.ReadOnly || o.Existing) {
+		return nil, 0, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
 	}
-	lock, err := o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))
+	lock, err = o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))
 	if err != nil {
-		return nil, lockError(dir, err)
+		return nil, 0, lockError(dir, err)
 	}
-	if !isStore {
-		if err := writeIdentity(o.FS, dir); err != nil {
-			return nil, errors.Join(err, lock.Close())
+	if version == 0 {
+		if err := writeIdentity(o.FS, dir, firstVersion); err != nil {
+			return nil, 0, errors.Join(err, lock.Close())
 		}
+		version = firstVersion
 	}
-	return lock, nil
+	return lock, version, nil
 }
 
 func lockError(dir string, err error) error {

@@ -49,7 +49,7 @@ func tailOf(b *flow.Batch) []byte {
 
 // go test ./store -run '^$' -fuzz FuzzTail -fuzztime 1m
 func FuzzTail(f *testing.F) {
-	f.Add(tailOf(traffic(f, 100, false)))
+	f.Add(tailOf(withTexts(traffic(f, 100, false))))
 	f.Add(tailOf(randomBatch(rand.New(rand.NewPCG(1, 1)), 9, 1)))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		b, err := parseTail(resum(value))
@@ -81,14 +81,14 @@ func FuzzMeta(f *testing.F) {
 // fuzzFields are columns of every layout and mode.
 var fuzzFields = []flow.Field{
 	flow.Received, flow.Start, flow.End, flow.Exporter, flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.Bytes,
-	flow.Proto, flow.SrcAS, flow.NextHop, flow.DstMask, flow.NATSrcAddr, flow.Agent,
+	flow.Proto, flow.SrcAS, flow.NextHop, flow.DstMask, flow.NATSrcAddr, flow.Agent, flow.FirstKeptText,
 }
 
 // FuzzColumn replaces one column of a block.
 //
 //	go test ./store -run '^$' -fuzz FuzzColumn -fuzztime 1m
 func FuzzColumn(f *testing.F) {
-	enc := newEncoder().encode(traffic(f, 2000, false))
+	enc := newEncoder().encode(withTexts(traffic(f, 2000, false)))
 	for _, field := range fuzzFields {
 		for i, have := range enc.fields {
 			if have == field {
@@ -108,7 +108,7 @@ func FuzzColumn(f *testing.F) {
 //
 //	go test ./store -run '^$' -fuzz FuzzBlockDecode -fuzztime 1m
 func FuzzBlockDecode(f *testing.F) {
-	enc := newEncoder().encode(traffic(f, 1000, false))
+	enc := newEncoder().encode(withTexts(traffic(f, 1000, false)))
 	f.Add(uint64(1), uint16(1))
 	f.Add(uint64(2), uint16(100))
 	f.Fuzz(func(t *testing.T, seed uint64, changes uint16) {
@@ -147,7 +147,7 @@ func dependents(f flow.Field) flow.FieldSet {
 func TestDamagedColumns(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 5))
 	for _, n := range []int{40, 3000} {
-		enc := newEncoder().encode(traffic(t, n, false))
+		enc := newEncoder().encode(withTexts(traffic(t, n, false)))
 		for i, f := range enc.fields {
 			for range 40 {
 				value := bytes.Clone(enc.columns[i])
@@ -171,7 +171,7 @@ func TestDamagedColumns(t *testing.T) {
 // TestDamageIsFound flips a bit of each column without putting the checksum
 // right.
 func TestDamageIsFound(t *testing.T) {
-	enc := newEncoder().encode(traffic(t, 500, false))
+	enc := newEncoder().encode(withTexts(traffic(t, 500, false)))
 	rng := rand.New(rand.NewPCG(2, 5))
 	for i, f := range enc.fields {
 		enc.columns[i][rng.IntN(len(enc.columns[i]))] ^= 1 << rng.IntN(8)
@@ -179,9 +179,12 @@ func TestDamageIsFound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			_, err = blk.Addr(f, nil)
-		} else {
+		case f.IsText():
+			_, err = blk.Text(f, nil)
+		default:
 			_, err = blk.Num(f, nil)
 		}
 		if !IsDamage(err) {
@@ -216,9 +219,12 @@ func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte,
 		}
 	}
 	for f := range fields.All {
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			_, err = blk.Addr(f, nil)
-		} else {
+		case f.IsText():
+			_, err = blk.Text(f, nil)
+		default:
 			_, err = blk.Num(f, nil)
 			check(err)
 			var p *Packed

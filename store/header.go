@@ -90,6 +90,7 @@ func timesOf(b *flow.Batch, f flow.Field) (values, present []uint64) {
 //	| columns (uvarint), then for each, by ascending field number:              |
 //	|   field (1) | present (uvarint) | size (uvarint)                          |
 //	|   numeric: min (uvarint) | max (uvarint)    address: min (16) | max (16)  |
+//	|   text: nothing                                                           |
 //	+---------------------------------------------------------------------------+
 type header struct {
 	bounds
@@ -117,8 +118,11 @@ func (h *header) append(dst []byte) []byte {
 func (s *Stat) append(dst []byte, f flow.Field) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.Present))
 	dst = binary.AppendUvarint(dst, uint64(s.Size))
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		return appendAddr(appendAddr(dst, s.MinAddr), s.MaxAddr)
+	case f.IsText():
+		return dst
 	}
 	return binary.AppendUvarint(binary.AppendUvarint(dst, s.MinNum), s.MaxNum)
 }
@@ -205,8 +209,12 @@ func (h *header) takeStat(src []byte) ([]byte, error) {
 	if s.Present, src, err = takeCount(src[1:], int(h.rows)); err != nil {
 		return nil, err
 	}
-	if s.Size, src, err = takeCount(src, maxColumn); err != nil {
-		return nil, err
+	largest := maxColumn
+	if f.IsText() {
+		largest = maxTextColumn
+	}
+	if s.Size, src, err = takeCount(src, largest); err != nil || f.IsText() {
+		return src, err
 	}
 	if f.IsAddr() {
 		if s.MinAddr, src, err = takeAddr(src); err != nil {
@@ -225,3 +233,6 @@ func (h *header) takeStat(src []byte) ([]byte, error) {
 // maxColumn bounds the bytes of a column: 65,536 addresses of 16 bytes, a
 // dictionary of as many, codes and presence, all raw, with room to spare.
 const maxColumn = 4 << 20
+
+// maxTextColumn is maxColumn for texts: 65,536 of flow.MaxText bytes.
+const maxTextColumn = 20 << 20

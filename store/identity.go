@@ -13,8 +13,17 @@ import (
 // FormatVersion is the version of everything this package writes.
 //
 // Version 1: 65,536-row column blocks, tails, sealed buckets with an index, as
-// docs/format.md draws them. A store of a higher version is refused.
-const FormatVersion = 1
+// docs/format.md draws them.
+//
+// Version 2: fields from flow.FirstKeptNumber on, and with them columns of texts.
+// A store is of this version once it is to have such fields (UseSlots): until
+// then a weir that knows nothing of them can open it.
+//
+// A store of a higher version is refused.
+const FormatVersion = 2
+
+// firstVersion is that of a new store.
+const firstVersion = 1
 
 // What Open can say about a directory.
 var (
@@ -26,7 +35,7 @@ var (
 	ErrNewerFormat = errors.New("data directory was written by a newer weir")
 )
 
-// The identity file is one line of text, "weir format 1\n", so that a person
+// The identity file is one line of text, such as "weir format 1\n", so that a person
 // who meets the directory knows what it is.
 const (
 	identityName   = "WEIR"
@@ -58,13 +67,13 @@ func readIdentity(fs FS, dir string) (int, error) {
 }
 
 // writeIdentity makes dir a store. The file appears whole or not at all.
-func writeIdentity(fs FS, dir string) error {
+func writeIdentity(fs FS, dir string, version int) error {
 	name := fs.PathJoin(dir, identityName)
 	f, err := fs.Create(name+".tmp", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("create identity: %w", err)
 	}
-	if _, err = fmt.Fprintf(f, "%s%d\n", identityPrefix, FormatVersion); err == nil {
+	if _, err = fmt.Fprintf(f, "%s%d\n", identityPrefix, version); err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -87,28 +96,49 @@ func syncDir(fs FS, dir string) error {
 	return nil
 }
 
-// checkIdentity says whether dir may be opened, and whether it is a store yet.
-func checkIdentity(fs FS, dir string) (isStore bool, err error) {
-	version, err := readIdentity(fs, dir)
-	if err != nil {
-		return false, err
+// checkIdentity says whether dir may be opened, and returns its format version, 0
+// if it is no store yet.
+func checkIdentity(fs FS, dir string) (version int, err error) {
+	if version, err = readIdentity(fs, dir); err != nil {
+		return 0, err
 	}
 	if version > FormatVersion {
-		return false, fmt.Errorf("%w: %s has format %d, this weir knows %d; upgrade weir", ErrNewerFormat, dir, version, FormatVersion)
+		return 0, fmt.Errorf("%w: %s has format %d, this weir knows %d; upgrade weir", ErrNewerFormat, dir, version, FormatVersion)
 	}
 	if version != 0 {
-		return true, nil
+		return version, nil
 	}
 	names, err := fs.List(dir)
 	if err != nil {
-		return false, fmt.Errorf("list data directory: %w", err)
+		return 0, fmt.Errorf("list data directory: %w", err)
 	}
 	for _, name := range names {
 		if !harmless(name) {
-			return false, fmt.Errorf("%w: %s holds other files (%s); give an empty or new directory with --data", ErrNotStore, dir, name)
+			return 0, fmt.Errorf("%w: %s holds other files (%s); give an empty or new directory with --data", ErrNotStore, dir, name)
 		}
 	}
-	return false, nil
+	return 0, nil
+}
+
+// UseSlots makes the store one that may have fields from flow.FirstKeptNumber on.
+// It is called before the first record that has one is appended.
+func (s *Store) UseSlots() error {
+	if s.opts.ReadOnly {
+		return errReadOnly
+	}
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	if s.isClosed() {
+		return ErrClosed
+	}
+	if s.version >= FormatVersion {
+		return nil
+	}
+	if err := writeIdentity(s.opts.FS, s.dir, FormatVersion); err != nil {
+		return err
+	}
+	s.version = FormatVersion
+	return nil
 }
 
 // harmless reports whether a directory with that file in it may still become a

@@ -25,7 +25,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"other files", func(t *testing.T, dir string) { write(t, dir, "thesis.tex", "") }, Options{}, ErrNotStore},
 		{"another WEIR", func(t *testing.T, dir string) { write(t, dir, "WEIR", "a novel") }, Options{}, ErrNotStore},
-		{"newer", func(t *testing.T, dir string) { write(t, dir, "WEIR", "weir format 2\n") }, Options{}, ErrNewerFormat},
+		{"newer", func(t *testing.T, dir string) { write(t, dir, "WEIR", "weir format 3\n") }, Options{}, ErrNewerFormat},
 		{"empty, for reading", func(*testing.T, string) {}, Options{ReadOnly: true}, ErrNotStore},
 		{"missing, for reading", func(t *testing.T, dir string) { os.Remove(dir) }, Options{ReadOnly: true}, ErrNotStore},
 		{"in use", func(t *testing.T, dir string) { openTest(t, dir, Options{}) }, Options{}, ErrInUse},

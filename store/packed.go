@@ -83,7 +83,7 @@ func (p *planes) join(dst []uint64, from int) {
 // way that this serves.
 func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 	s, stored := b.src.(*storedBlock)
-	if !stored || !b.columns.Has(f) || f.IsAddr() {
+	if !stored || !b.columns.Has(f) || f.IsAddr() || f.IsText() {
 		return nil, nil
 	}
 	if old == nil {
@@ -120,7 +120,7 @@ func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
 	case layoutNumbers:
 	case layoutDict:
 		p.dict = &p.own
-		if body, err = d.dictValues(p.dict, &c, false); err != nil {
+		if body, err = d.dictValues(p.dict, &c, f); err != nil {
 			return false, err
 		}
 	default:

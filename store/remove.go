@@ -166,9 +166,12 @@ func (b *Block) batch() (*flow.Batch, error) {
 	var words []uint64
 	for f := range b.Columns().All {
 		var err error
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			_, err = b.Addr(f, all.Addr(f))
-		} else {
+		case f.IsText():
+			_, err = b.Text(f, all.Text(f))
+		default:
 			_, err = b.Num(f, all.Num(f))
 		}
 		if err == nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sort"
 	"testing"
@@ -13,7 +14,7 @@ import (
 func randomBatch(rng *rand.Rand, n int, receivedFrom uint64) *flow.Batch {
 	b := flow.NewBatch(n)
 	var fields []flow.Field
-	for _, f := range flow.Fields() {
+	for f := range flow.AllFields().All {
 		if rng.IntN(2) == 0 {
 			fields = append(fields, f)
 		}
@@ -29,6 +30,8 @@ func randomBatch(rng *rand.Rand, n int, receivedFrom uint64) *flow.Batch {
 			}
 			v := salt * uint64(1+rng.IntN(distinct))
 			switch {
+			case f.IsText():
+				b.SetText(f, row, randomText(v))
 			case !f.IsAddr():
 				b.SetNum(f, row, v>>(64-f.Bits()))
 			case v&7 == 0:
@@ -44,13 +47,29 @@ func randomBatch(rng *rand.Rand, n int, receivedFrom uint64) *flow.Batch {
 	return b
 }
 
+// randomText returns the text of a number: of any bytes, up to the longest.
+func randomText(v uint64) string {
+	text := make([]byte, v%(flow.MaxText+1)>>(v>>32&7))
+	for i := range text {
+		v = v*6364136223846793005 + 1
+		text[i] = byte(v >> 56)
+	}
+	return string(text)
+}
+
 // texts returns the rows of b as sorted JSON, to compare as a multiset.
 func texts(b *flow.Batch) []string {
 	out := make([]string, b.Len())
 	var r flow.Record
 	for row := range out {
 		b.Record(row, &r)
-		out[row] = string(r.AppendJSON(nil))
+		text := r.AppendJSON(nil)
+		for f := flow.FirstKeptNumber; f < flow.FieldCount; f++ {
+			if r.Has(f) {
+				text = fmt.Appendf(text, " %v=%q", f, r.AppendValue(nil, f))
+			}
+		}
+		out[row] = string(text)
 	}
 	sort.Strings(out)
 	return out
@@ -67,9 +86,13 @@ func blockRows(t testing.TB, blk *Block, dst *flow.Batch) {
 		}
 		var nums []uint64
 		var addrs []flow.Addr
-		if f.IsAddr() {
+		var values []string
+		switch {
+		case f.IsAddr():
 			addrs, err = blk.Addr(f, nil)
-		} else {
+		case f.IsText():
+			values, err = blk.Text(f, nil)
+		default:
 			nums, err = blk.Num(f, nil)
 		}
 		if err != nil {
@@ -80,9 +103,11 @@ func blockRows(t testing.TB, blk *Block, dst *flow.Batch) {
 			switch {
 			case f.IsAddr() && has:
 				dst.SetAddr(f, base+row, addrs[row])
+			case f.IsText() && has:
+				dst.SetText(f, base+row, values[row])
 			case has:
 				dst.SetNum(f, base+row, nums[row])
-			case f.IsAddr() && addrs[row] != flow.Addr{}, !f.IsAddr() && nums[row] != 0:
+			case f.IsAddr() && addrs[row] != flow.Addr{}, f.IsText() && values[row] != "", nums != nil && nums[row] != 0:
 				t.Fatalf("%v of row %d is absent but not zero", f, row)
 			}
 		}

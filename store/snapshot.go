@@ -26,6 +26,7 @@ type snapshot struct {
 type snapColumn struct {
 	nums    []uint64
 	addrs   []flow.Addr
+	texts   []string
 	present []uint64
 	stat    Stat
 }
@@ -69,9 +70,12 @@ func (s *snapshot) copyColumn(f flow.Field) *snapColumn {
 	s.store.mu.Lock()
 	b := s.part.batch
 	c.present = slices.Clone(b.Present(f)[:(n+63)/64])
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		c.addrs = slices.Clone(b.Addr(f)[:n])
-	} else {
+	case f.IsText():
+		c.texts = slices.Clone(b.Text(f)[:n])
+	default:
 		c.nums = slices.Clone(b.Num(f)[:n])
 	}
 	s.store.mu.Unlock()
@@ -81,9 +85,11 @@ func (s *snapshot) copyColumn(f flow.Field) *snapColumn {
 	}
 	var e encoder // for its presence and statistics only
 	e.gatherPresent(c.present, n)
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		e.lo, e.hi = minMaxAddr(gatherRows(nil, c.addrs, &e))
-	} else {
+	case f.IsText(): // nothing but how many there are
+	default:
 		e.span = rangeOf(gatherRows(nil, c.nums, &e))
 	}
 	c.stat = e.stat(f)
@@ -141,7 +147,7 @@ func (s *snapshot) present(f flow.Field, dst []uint64) ([]uint64, error) {
 }
 
 func (s *snapshot) dict(f flow.Field, _ *Dict, _ bool) (*Dict, error) {
-	if !f.IsAddr() && !isPosting(f) {
+	if !f.IsAddr() && !f.IsText() && !isPosting(f) {
 		return nil, nil
 	}
 	c, err := s.column(f)
@@ -153,18 +159,23 @@ func (s *snapshot) dict(f flow.Field, _ *Dict, _ bool) (*Dict, error) {
 
 // newDict builds the dictionary of a column in memory.
 func newDict(f flow.Field, c *snapColumn) *Dict {
-	of := column{rows: max(len(c.nums), len(c.addrs)), count: c.stat.Present}
+	of := column{rows: max(len(c.nums), len(c.addrs), len(c.texts)), count: c.stat.Present}
 	if of.count < of.rows {
 		of.present = c.present
 	}
 	d := &Dict{postings: isPosting(f), codes: make([]uint16, of.rows)}
 	var e encoder // to gather only
 	e.gatherPresent(c.present, of.rows)
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		var coder addrCoder
 		d.addrs = coder.code(gatherRows(nil, c.addrs, &e), d.codes[:of.count])
 		d.n = len(d.addrs)
-	} else {
+	case f.IsText():
+		var coder textCoder
+		d.texts = coder.code(gatherRows(nil, c.texts, &e), d.codes[:of.count])
+		d.n = len(d.texts)
+	default:
 		var coder numCoder
 		nums := gatherRows(nil, c.nums, &e)
 		d.nums = coder.code(nums, rangeOf(nums), d.codes[:of.count])

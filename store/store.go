@@ -62,6 +62,8 @@ type Store struct {
 	lock   io.Closer
 	codecs *codecs
 
+	version int // of the format; guarded by publish once the store is open
+
 	// publish is held to change what is on disk and in memory together: writing a
 	// block, a tail, a seal, a drop. A View is taken under its read side and so
 	// sees every row once. It is taken before mu.
@@ -115,11 +117,11 @@ func Open(dir string, o Options) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	lock, err := lockDir(s.dir, s.opts)
+	lock, version, err := lockDir(s.dir, s.opts)
 	if err != nil {
 		return err
 	}
-	s.lock = lock
+	s.lock, s.version = lock, version
 	if !s.opts.ReadOnly {
 		if err := removeLeftovers(s.opts.FS, s.dir); err != nil {
 			return err

@@ -55,7 +55,7 @@ func (s *storedBlock) num(f flow.Field, dst []uint64) error {
 }
 
 func (s *storedBlock) addr(f flow.Field, dst []flow.Addr) error {
-	return s.with(f, func(d *decoder, c *column, parents parentSource) error { return d.addrs(c, dst, parents) })
+	return s.with(f, func(d *decoder, c *column, parents parentSource) error { return d.addrs(f, c, dst, parents) })
 }
 
 func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err error) {
@@ -81,10 +81,10 @@ func (s *storedBlock) dict(f flow.Field, old *Dict, codes bool) (dict *Dict, err
 		}
 		if !codes {
 			dict = old
-			_, err = d.dictValues(dict, c, f.IsAddr())
+			_, err = d.dictValues(dict, c, f)
 			return err
 		}
-		if err = d.dict(old, c, f.IsAddr(), parents); err != nil {
+		if err = d.dict(old, c, f, parents); err != nil {
 			return err
 		}
 		dict = old

@@ -23,7 +23,8 @@ import (
 // Presence is (rows+7)/8 bytes, row i at bit i%8 of byte i/8. Values are one
 // for each row, absent ones zero: of numbers the low width bytes, little-endian;
 // of addresses 16 bytes, or the last 4 where width is 4, big-endian, all being
-// IPv4 or absent.
+// IPv4 or absent. Of texts there are only those that are present, each behind its
+// length (uvarint); width is 0.
 const tailFormat = 1
 
 // A segment is rows of a part on their way to a tail key. The values are the
@@ -41,6 +42,7 @@ type segmentColumn struct {
 	field   flow.Field
 	nums    []uint64
 	addrs   []flow.Addr
+	texts   []string
 	present []byte
 }
 
@@ -54,6 +56,8 @@ func segmentOf(b *flow.Batch, lo, hi int) segment {
 			continue
 		case f.IsAddr():
 			c.addrs = b.Addr(f)[lo:hi]
+		case f.IsText():
+			c.texts = b.Text(f)[lo:hi]
 		default:
 			c.nums = b.Num(f)[lo:hi]
 		}
@@ -92,9 +96,12 @@ func appendTail(dst []byte, g *segment) []byte {
 	for i := range g.columns {
 		c := &g.columns[i]
 		dst = append(dst, byte(c.field))
-		if c.field.IsAddr() {
+		switch {
+		case c.field.IsAddr():
 			dst = appendTailAddrs(dst, c)
-		} else {
+		case c.field.IsText():
+			dst = appendTailTexts(dst, c)
+		default:
 			dst = appendTailNums(dst, c)
 		}
 	}
@@ -182,7 +189,7 @@ func parseTailColumn(b *flow.Batch, src []byte) ([]byte, error) {
 	if !f.Valid() || b.Columns().Has(f) {
 		return nil, errValue
 	}
-	if f.IsAddr() && width != 4 && width != 16 || !f.IsAddr() && width > 8 {
+	if f.IsAddr() && width != 4 && width != 16 || !f.IsAddr() && width > 8 || f.IsText() && width != 0 {
 		return nil, errValue
 	}
 	src = src[2:]
@@ -191,6 +198,9 @@ func parseTailColumn(b *flow.Batch, src []byte) ([]byte, error) {
 		return nil, errShort
 	}
 	values := src[bitmap:]
+	if f.IsText() {
+		return parseTailTexts(b, f, src[:bitmap], values)
+	}
 	for row := range rows {
 		if src[row>>3]>>(row&7)&1 == 0 {
 			continue

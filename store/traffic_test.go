@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"testing"
 
 	"weir/bench"
@@ -35,5 +36,18 @@ func lastBlock(tb testing.TB, uniform bool) *flow.Batch {
 	all := traffic(tb, 4*BlockRows, uniform)
 	b := flow.NewBatch(BlockRows)
 	b.AppendRows(all, 3*BlockRows, 4*BlockRows)
+	return b
+}
+
+// withTexts gives most rows of b texts, and some a kept number.
+func withTexts(b *flow.Batch) *flow.Batch {
+	for row := range b.Len() {
+		if row%5 > 0 {
+			b.SetText(flow.FirstKeptText, row, fmt.Sprintf("host-%d.example", row*row%777))
+		}
+		if row%3 > 0 {
+			b.SetNum(flow.FirstKeptNumber, row, 1<<63+uint64(row%40))
+		}
+	}
 	return b
 }

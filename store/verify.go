@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"weir/flow"
 )
@@ -40,9 +41,12 @@ func (b *Block) verifyColumn(f flow.Field, times *flow.Batch) error {
 		return err
 	}
 	got := Stat{Size: b.Stat(f).Size}
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		err = b.statAddrs(f, present, &got)
-	} else {
+	case f.IsText():
+		err = b.statTexts(f, present, &got)
+	default:
 		err = b.statNums(f, present, &got, times)
 	}
 	if err != nil {
@@ -68,6 +72,16 @@ func (b *Block) statAddrs(f flow.Field, present []uint64, s *Stat) error {
 	s.Present = len(kept)
 	s.MinAddr, s.MaxAddr = minMaxAddr(kept)
 	return nil
+}
+
+// statTexts reads a column of texts, of which the header knows only how many rows
+// have one.
+func (b *Block) statTexts(f flow.Field, present []uint64, s *Stat) error {
+	for _, w := range present {
+		s.Present += bits.OnesCount64(w)
+	}
+	_, err := b.Text(f, nil)
+	return err
 }
 
 func (b *Block) statNums(f flow.Field, present []uint64, s *Stat, times *flow.Batch) error {
