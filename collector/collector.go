@@ -35,8 +35,9 @@ type Options struct {
 	Sink   Sink       // takes the records
 	State  StateStore // keeps templates and sampling tables; nil: forget them
 
-	Ledger Ledger           // takes what is counted, each second; nil: nobody wants to know
-	Known  ledger.Directory // exporters that the configuration describes
+	Ledger Ledger             // takes what is counted, each second; nil: nobody wants to know
+	Known  ledger.Directory   // exporters that the configuration describes
+	Kept   []flow.KeptElement // elements that are kept beside the fields of the record; nil: none
 
 	// Forward is handed each datagram as it is received, before anything looks at
 	// it; nil: nobody is. It must not wait and not keep the payload. Several
@@ -126,7 +127,7 @@ func New(o Options) (*Collector, error) {
 			return nil, fmt.Errorf("listen on %s: %w", l, err)
 		}
 	}
-	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy, Ledger: o.Ledger, Known: o.Known}
+	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy, Ledger: o.Ledger, Known: o.Known, Kept: o.Kept}
 	if o.Ledger != nil && o.State != nil {
 		var err error
 		if d.Run, err = NewRun(o.State, o.Now()); err != nil {

@@ -32,6 +32,7 @@ type decoding struct {
 	located []ref // buffer for the places in a record with variable-length fields
 
 	badTimes, badValues uint64 // values left absent
+	cutTexts            uint64 // texts of which the beginning is kept
 	mixed               bool   // the records may have several sampling intervals
 }
 
@@ -52,6 +53,9 @@ func (d *decoding) run(p *plan) {
 		d.resolvePairs(p)
 	}
 	d.derive(p)
+	for i := range p.kept {
+		d.keep(&p.kept[i])
+	}
 }
 
 func (d *decoding) step(s *step) {

@@ -27,6 +27,8 @@ type DecoderOptions struct {
 	Run    ledger.Run       // names its rows; 0: the time of NewDecoder. NewRun gives one that no other run has
 	Import bool             // the datagrams are out of captures
 	Known  ledger.Directory // exporters that the configuration describes
+
+	Kept []flow.KeptElement // elements that are kept beside the fields of the record; nil: none
 }
 
 // A Decoder turns datagrams into flow records. It remembers what exporters
@@ -41,6 +43,7 @@ type Decoder struct {
 	watch   *Watch // nil: nobody watches
 	book    *book  // nil: without a ledger
 	known   ledger.Directory
+	kept    keepers
 	agents  agentSources
 
 	mu        sync.RWMutex // guards exporters and other
@@ -69,6 +72,7 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		policy:    o.Policy,
 		watch:     o.Watch,
 		known:     o.Known,
+		kept:      newKeepers(o.Kept),
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
 	}

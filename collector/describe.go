@@ -39,6 +39,7 @@ type FieldDescription struct {
 	Length  int    // bytes; -1: variable
 	V9Scope string // name of a v9 scope type, which is no element; "": it is one
 	Field   string // the field of the flow record that it feeds, if it is kept as one
+	Kept    string // the column that it has as a kept element; "": it is not kept
 	Used    bool   // weir reads it: for Field, or to make out times, sampling or headers
 }
 
@@ -55,7 +56,7 @@ func (d *Decoder) Describe() []Description {
 	for _, e := range d.all() {
 		e.mu.Lock()
 		if !e.gone {
-			all = append(all, e.describe()...)
+			all = append(all, e.describe(d.kept)...)
 		}
 		e.mu.Unlock()
 	}
@@ -66,7 +67,7 @@ func (d *Decoder) Describe() []Description {
 }
 
 // describe returns what is known of the exporter. The caller holds e.mu.
-func (e *exporter) describe() []Description {
+func (e *exporter) describe(kept keepers) []Description {
 	var all []Description
 	for _, m := range e.domains {
 		one := Description{Exporter: e.addr, Domain: m.key.Domain, Version: m.key.Version, SysInit: m.sysInit, Sampling: m.describeSampling()}
@@ -80,7 +81,7 @@ func (e *exporter) describe() []Description {
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(m.latest)) {
-			one.Templates = append(one.Templates, m.latest[id].describe())
+			one.Templates = append(one.Templates, m.latest[id].describe(kept))
 		}
 		for _, index := range slices.Sorted(maps.Keys(e.names)) {
 			one.Interfaces = append(one.Interfaces, e.names[index])
@@ -91,9 +92,9 @@ func (e *exporter) describe() []Description {
 	return all
 }
 
-func (t *template) describe() TemplateDescription {
+func (t *template) describe(kept keepers) TemplateDescription {
 	out := TemplateDescription{ID: t.id, Options: t.options, Scopes: t.scopes, MinLength: t.minLen, Varying: t.varying, LastUsed: t.used}
-	out.NoFlow = !t.options && !compilePlan(t.version, t.fields).isFlow
+	out.NoFlow = !t.options && !compilePlan(t.version, t.fields, nil).isFlow
 	for i, f := range t.fields {
 		one := FieldDescription{Element: elementOf(t.version, f), Length: int(f.len)}
 		if f.len == variable {
@@ -109,6 +110,9 @@ func (t *template) describe() TemplateDescription {
 			one.Used = one.Used && f.pen == penIANA || optionsElements[one.Element]
 		case meaning.field.Valid():
 			one.Field = meaning.field.String()
+		}
+		if k := kept[one.Element]; k != nil && !t.options && !out.NoFlow {
+			one.Kept = k.Name
 		}
 		out.Fields = append(out.Fields, one)
 	}

@@ -35,6 +35,7 @@ const (
 	ReasonFraming                        // a connection closed because what it sent is no IPFIX message
 	ReasonConnection                     // a connection refused by a limit, or closed because its peer stalled
 	ReasonTLS                            // a connection whose peer did not prove who it is, or speaks no TLS
+	ReasonCut                            // the value of a kept element that is too long, of which the beginning is kept
 	reasonCount
 )
 
@@ -47,7 +48,7 @@ var reasonNames = [reasonCount]string{
 	ReasonNoFlow: "no_flow", ReasonSample: "sample", ReasonSampleFormat: "sample_format",
 	ReasonExporterLimit: "exporter_limit", ReasonSink: "sink",
 	ReasonWithdrawal: "withdrawal", ReasonList: "list", ReasonFraming: "framing",
-	ReasonConnection: "connection", ReasonTLS: "tls",
+	ReasonConnection: "connection", ReasonTLS: "tls", ReasonCut: "cut",
 }
 
 // String returns the reason's name as it stands in logs and counters.

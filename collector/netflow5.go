@@ -47,9 +47,9 @@ type fixedFormats struct {
 
 func newFixedFormats() fixedFormats {
 	return fixedFormats{
-		v1: fixedFormat{flow.VersionNF1, 16, 24, compilePlan(9, layout1)},
-		v5: fixedFormat{flow.VersionNF5, 24, 30, compilePlan(9, layout5)},
-		v7: fixedFormat{flow.VersionNF7, 24, 28, compilePlan(9, layout7)},
+		v1: fixedFormat{flow.VersionNF1, 16, 24, compilePlan(9, layout1, nil)},
+		v5: fixedFormat{flow.VersionNF5, 24, 30, compilePlan(9, layout5, nil)},
+		v7: fixedFormat{flow.VersionNF7, 24, 28, compilePlan(9, layout7, nil)},
 	}
 }
 

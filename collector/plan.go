@@ -54,6 +54,7 @@ type plan struct {
 	special special
 	pairs   []addrPair // addresses of which a record carries two families
 	outer   []step     // header fields of the outer of two headers
+	kept    []keepStep // elements that are kept beside the fields
 	columns flow.FieldSet
 	recLen  int  // bytes of a record of fixed layout; the shortest record otherwise
 	varying bool // there are variable-length fields
@@ -80,11 +81,12 @@ type compiler struct {
 	byRole [roleFrameType + 1]uint8 // rank of the special in the plan
 	cands  [flow.FieldCount][]candidate
 	protos int // how many fields are the protocol: two mean two headers
+	kept   keepers
 }
 
 // compilePlan compiles the fields of a data template of the given version.
-func compilePlan(version uint16, fields []wireField) *plan {
-	c := compiler{plan: &plan{fields: fields}}
+func compilePlan(version uint16, fields []wireField, kept keepers) *plan {
+	c := compiler{plan: &plan{fields: fields}, kept: kept}
 	for i := range c.plan.special {
 		c.plan.special[i] = noRef
 	}
@@ -109,11 +111,21 @@ func compilePlan(version uint16, fields []wireField) *plan {
 // add takes in one field of the template.
 func (c *compiler) add(version uint16, f wireField, r ref) {
 	e := lookupElement(version, f.pen, f.id)
-	if e.role == roleNone {
+	var kept *flow.KeptElement
+	if len(c.kept) > 0 {
+		kept = c.kept[elementOf(version, f)]
+	}
+	if e.role == roleNone && kept == nil {
 		return
 	}
 	at := int16(len(c.plan.refs))
 	c.plan.refs = append(c.plan.refs, r)
+	if kept != nil {
+		c.keep(kept, f, at)
+	}
+	if e.role == roleNone {
+		return
+	}
 	if e.field.Valid() {
 		c.cands[e.field] = append(c.cands[e.field], candidate{e, at})
 		if e.field == flow.Proto {

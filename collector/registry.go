@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/binary"
 	"encoding/csv"
@@ -9,6 +10,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +82,7 @@ func (r *Registry) Name(e Element) string {
 		if name == "" {
 			return ""
 		}
-		return "reverse" + strings.ToUpper(name[:1]) + name[1:]
+		return reversePrefix + strings.ToUpper(name[:1]) + name[1:]
 	}
 	return r.elements[e].name
 }
@@ -93,44 +95,39 @@ func (r *Registry) Type(e Element) string {
 	return r.elements[e].dataType
 }
 
-// Vendor returns who has a private enterprise number, of those that are met in
-// flow export, or "".
-func (e Element) Vendor() string {
-	switch e.Enterprise {
-	case penCisco:
-		return "Cisco"
-	case 2011:
-		return "Huawei"
-	case 2636:
-		return "Juniper"
-	case 3375:
-		return "F5"
-	case 5951:
-		return "NetScaler"
-	case 6527:
-		return "Nokia"
-	case 6871:
-		return "CERT (YAF)"
-	case 6876:
-		return "VMware"
-	case 8057:
-		return "CESNET"
-	case 10704:
-		return "Barracuda"
-	case 12356:
-		return "Fortinet"
-	case 14988:
-		return "MikroTik"
-	case 25461:
-		return "Palo Alto Networks"
-	case 30065:
-		return "Arista"
-	case 35632:
-		return "ntop"
-	case 39499:
-		return "Flowmon"
+// Find returns the element of that name, whatever its case, and false if the
+// registry has none. Of equal names the one of IANA counts.
+func (r *Registry) Find(name string) (Element, bool) {
+	var found []Element
+	for e := range r.elements {
+		if strings.EqualFold(r.elements[e].name, name) {
+			found = append(found, e)
+		}
 	}
-	return ""
+	if len(found) > 0 {
+		return slices.MinFunc(found, func(a, b Element) int {
+			return cmp.Or(cmp.Compare(a.Enterprise, b.Enterprise), cmp.Compare(a.Number, b.Number))
+		}), true
+	}
+	if len(name) > len(reversePrefix) && strings.EqualFold(name[:len(reversePrefix)], reversePrefix) {
+		if e, ok := r.Find(name[len(reversePrefix):]); ok && e.Enterprise == penIANA {
+			return Element{penReverse, e.Number}, true
+		}
+	}
+	return Element{}, false
+}
+
+// reversePrefix begins the names of reverse elements.
+const reversePrefix = "reverse"
+
+// Names returns the names of all elements, sorted.
+func (r *Registry) Names() []string {
+	names := make([]string, 0, len(r.elements))
+	for _, e := range r.elements {
+		names = append(names, e.name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // maxShown bounds how much of a value is written out, in bytes.

@@ -78,7 +78,7 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	if t.options {
 		return e.optionsSet(s, t, body, d)
 	}
-	p := t.compiled()
+	p := t.compiled(d.kept)
 	if !p.isFlow {
 		n, _ := wholeRecords(t, body)
 		e.stats.Errors[ReasonNoFlow] += uint64(n)
@@ -110,6 +110,7 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	}
 	e.stats.Errors[ReasonTime] += dec.badTimes
 	e.stats.Errors[ReasonValue] += dec.badValues
+	e.stats.Errors[ReasonCut] += dec.cutTexts
 	return err
 }
 

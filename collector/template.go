@@ -33,9 +33,9 @@ func (t *template) same(o *template) bool {
 
 // compiled returns the plan, which it makes the first time: a flood of
 // templates without data costs no compiling.
-func (t *template) compiled() *plan {
+func (t *template) compiled(kept keepers) *plan {
 	if t.plan == nil {
-		t.plan = compilePlan(t.version, t.fields)
+		t.plan = compilePlan(t.version, t.fields, kept)
 	}
 	return t.plan
 }

@@ -13,6 +13,7 @@ type KeptElement struct {
 	Number     uint16      `json:"number"`
 	Name       string      `json:"name"`              // of the column, such as "application_id"
 	Element    string      `json:"element,omitempty"` // name in the registry, such as "applicationId"; "": none
+	Alias      string      `json:"alias"`             // by number, such as "cisco_12235"
 	Type       ElementType `json:"type,omitempty"`
 	Since      uint64      `json:"since"`           // ms since the Unix epoch: when it was first kept
 	Until      uint64      `json:"until,omitempty"` // ms: no record received later has it; 0: it is being kept
@@ -69,9 +70,12 @@ func (k *Kept) Of(f Field) *KeptElement {
 }
 
 // Find returns the element of that name, nil if there is none: the column's, the
-// registry's, or that of the slot, whatever the case. Of several under one name
-// in the registry, the one that is being kept counts.
+// registry's, the alias, or that of the slot, whatever the case. Of several under
+// one name in the registry or one alias, the one that is being kept counts.
 func (k *Kept) Find(name string) *KeptElement {
+	if name == "" {
+		return nil
+	}
 	for i := range k.All() {
 		e := &k.elements[i]
 		if strings.EqualFold(e.Name, name) || name == e.Field.String() {
@@ -80,7 +84,9 @@ func (k *Kept) Find(name string) *KeptElement {
 	}
 	var found *KeptElement
 	for i := range k.All() {
-		if e := &k.elements[i]; e.Element != "" && strings.EqualFold(e.Element, name) && (found == nil || e.Until == 0) {
+		e := &k.elements[i]
+		known := e.Element != "" && strings.EqualFold(e.Element, name) || strings.EqualFold(e.Alias, name)
+		if known && (found == nil || e.Until == 0) {
 			found = e
 		}
 	}

@@ -70,6 +70,8 @@ func classify(n node, know func(flow.Field) knowledge) class {
 		return n.classify(know(n.field))
 	case *addrNode:
 		return n.classify(know(n.field))
+	case *textNode:
+		return n.classify(know(n.kept.Field))
 	case *maskNode:
 		if know(n.field).absent {
 			return classNone

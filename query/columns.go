@@ -22,6 +22,9 @@ type columns struct {
 
 	packs     [flow.FieldCount]*store.Packed
 	sparePack [flow.FieldCount]*store.Packed
+
+	texts  *textNumbers // of the question, that numbers texts
+	wanted *rowSet      // rows of the current block whose texts need a number
 }
 
 const (
@@ -50,10 +53,16 @@ func (c *columns) first(f flow.Field, kind uint8) bool {
 	return was&kind == 0
 }
 
-// num returns the values of a numeric field.
+// num returns the values of a numeric field, and of one of texts the numbers that
+// its texts have in this question.
 func (c *columns) num(f flow.Field) ([]uint64, error) {
 	if !c.first(f, haveNum) {
 		return c.nums[f], nil
+	}
+	if f.IsText() {
+		values, err := c.textNums(f)
+		c.nums[f] = values
+		return values, err
 	}
 	if p := c.packs[f]; p != nil && !p.HasDict() {
 		c.nums[f] = p.Fill(c.nums[f])
@@ -67,7 +76,7 @@ func (c *columns) num(f flow.Field) ([]uint64, error) {
 // numOf returns the values of a numeric field, good for the rows of a set only,
 // of which there are n. To put few together takes less than all.
 func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
-	if c.have[f]&haveNum != 0 || n > c.rows/fewOf {
+	if c.have[f]&haveNum != 0 || n > c.rows/fewOf || f.IsText() {
 		return c.num(f)
 	}
 	p, err := c.packed(f)
@@ -130,8 +139,11 @@ func (c *columns) full(f flow.Field) bool { return c.blk.Stat(f).Present == c.ro
 func (c *columns) exists(f flow.Field) bool { return c.blk.Columns().Has(f) }
 
 // dict returns the dictionary of a column and the code of every row, or nil if
-// the block does not store it so.
+// the block does not store it so. Of texts see textDict.
 func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
+	if f.IsText() {
+		return nil, nil, nil
+	}
 	if c.first(f, haveDict) {
 		d, err := c.blk.DictIn(f, c.spare[f])
 		if err != nil {

@@ -24,7 +24,7 @@ func cost(n node) int {
 			return costDict
 		}
 		return costColumn
-	case *addrNode, *maskNode:
+	case *addrNode, *maskNode, *textNode:
 		return costDict
 	case *computedNode, *blockNode:
 		return costComputed

@@ -331,7 +331,7 @@ func (a *archive) naiveTop(t *testing.T, req TopRequest) (map[string]*sumGroup, 
 	}
 	var groupers []grouper
 	for _, field := range req.Fields {
-		g, err := parseGrouper(field)
+		g, err := parseGrouper(field, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +339,7 @@ func (a *archive) naiveTop(t *testing.T, req TopRequest) (map[string]*sumGroup, 
 	}
 	var distinct grouper
 	if req.Distinct != "" {
-		distinct, _ = parseGrouper(req.Distinct)
+		distinct, _ = parseGrouper(req.Distinct, nil)
 	}
 	groups := map[string]*sumGroup{}
 	var total Sums

@@ -214,6 +214,8 @@ func (e *evaluator) leaf(n node, set *rowSet) error {
 		return e.addrLeaf(n, set)
 	case *maskNode:
 		return e.maskLeaf(n, set)
+	case *textNode:
+		return e.textLeaf(n, set)
 	case *computedNode:
 		return e.computedLeaf(n, set)
 	case *blockNode:

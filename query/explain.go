@@ -3,8 +3,10 @@ package query
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
+	"weir/flow"
 	"weir/store"
 )
 
@@ -65,13 +67,14 @@ func ExplainWith(ctx context.Context, s *store.Store, req ExplainRequest, o Pars
 		Filter: string(sc.root.appendText(nil)), Indexed: []string{}, Scanned: []string{}, Fields: []string{}, Buckets: []BucketPlan{},
 	}
 	plan.conditions(sc.root)
+	plan.nameSlots(o.Kept)
 	f := Filter{root: sc.root}
 	set := f.Fields()
 	if req.Window != (Window{}) {
 		set = set.Union(spanFields)
 	}
 	for field := range set.All {
-		plan.Fields = append(plan.Fields, field.String())
+		plan.Fields = append(plan.Fields, o.Kept.Name(field))
 	}
 	view, err := s.View(0, math.MaxUint32)
 	if err != nil {
@@ -89,6 +92,23 @@ func ExplainWith(ctx context.Context, s *store.Store, req ExplainRequest, o Pars
 	}
 	plan.Took = time.Since(start)
 	return plan, nil
+}
+
+// nameSlots puts names in place of slots of addresses, which conditions on
+// addresses know by their slot.
+func (p *Plan) nameSlots(kept *flow.Kept) {
+	for _, e := range kept.All() {
+		if !e.Field.IsAddr() {
+			continue
+		}
+		named := func(text string) string { return strings.ReplaceAll(text, e.Field.String(), e.Name) }
+		p.Filter = named(p.Filter)
+		for _, list := range [][]string{p.Indexed, p.Scanned} {
+			for i := range list {
+				list[i] = named(list[i])
+			}
+		}
+	}
 }
 
 // conditions sorts the filter's conditions by how they are answered.

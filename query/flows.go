@@ -36,7 +36,7 @@ func FlowsWith(ctx context.Context, s *store.Store, req FlowsRequest, o ParseOpt
 	if err != nil {
 		return Summary{}, err
 	}
-	fields, err := fieldSet(req.Fields)
+	fields, err := fieldSet(req.Fields, o.Kept)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -57,18 +57,18 @@ func FlowsWith(ctx context.Context, s *store.Store, req FlowsRequest, o ParseOpt
 
 // fieldSet returns the fields of that name, all if there are none. MPLS labels
 // go together: they are one list.
-func fieldSet(names []string) (flow.FieldSet, error) {
+func fieldSet(names []string, kept *flow.Kept) (flow.FieldSet, error) {
 	if len(names) == 0 {
-		return flow.SetOf(flow.Fields()...), nil
+		return flow.AllFields(), nil
 	}
 	var set flow.FieldSet
 	for _, name := range names {
-		f, ok := flow.ParseField(name)
+		f, ok := kept.Field(name)
 		if name == "mpls_labels" {
 			f, ok = flow.MPLSLabel1, true
 		}
 		if !ok {
-			return set, unknownField(name)
+			return set, unknownField(name, kept)
 		}
 		set.Add(f)
 		if f == flow.MPLSLabel1 {
@@ -78,12 +78,12 @@ func fieldSet(names []string) (flow.FieldSet, error) {
 	return set, nil
 }
 
-func unknownField(name string) error {
+func unknownField(name string, kept *flow.Kept) error {
 	var all []string
 	for _, f := range flow.Fields() {
 		all = append(all, f.String())
 	}
-	return &RequestError{"field", name, "the name of a field, as in the JSON output", nearest(name, all)}
+	return &RequestError{"field", name, "the name of a field, as in the JSON output", nearest(name, append(all, kept.Names()...))}
 }
 
 // A flows is the work on one FlowsRequest.

@@ -62,8 +62,11 @@ func (v *visit) gatherField(b *flow.Batch, rows []uint16, f flow.Field) error {
 	if present == nil {
 		b.Mark(f, 0, len(rows))
 	}
-	if f.IsAddr() {
+	switch {
+	case f.IsAddr():
 		return v.gatherAddr(b, rows, f, present)
+	case f.IsText():
+		return v.gatherText(b, rows, f, present)
 	}
 	values, err := v.num(f)
 	if err != nil {

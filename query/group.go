@@ -13,11 +13,12 @@ type grouper struct {
 	name     string
 	field    flow.Field // 0: computed
 	computed computed
-	other    flow.Field // the field of the flow's other end, for either-side groups; 0: none
-	bits4    int        // prefix length that IPv4 addresses are cut to, -1: whole
-	bits6    int        // for IPv6
-	step     uint64     // ms that times are rounded down to, 0: none
-	labels   *Labels    // the group is the name of the address in field; nil: field itself
+	other    flow.Field        // the field of the flow's other end, for either-side groups; 0: none
+	bits4    int               // prefix length that IPv4 addresses are cut to, -1: whole
+	bits6    int               // for IPv6
+	step     uint64            // ms that times are rounded down to, 0: none
+	labels   *Labels           // the group is the name of the address in field; nil: field itself
+	kept     *flow.KeptElement // what field is, of a slot; else nil
 
 	slot slot
 }
@@ -32,18 +33,18 @@ var eitherGroups = map[string]pair{
 // maxGroupFields bounds the fields of a group.
 const maxGroupFields = 16
 
-// parseGroupers reads the fields of a TopRequest; n are the names that it does
+// parseGroupers reads the fields of a TopRequest; o has the names that it does
 // not bring itself.
-func parseGroupers(names []string, tables LabelTables, n *Names) ([]grouper, error) {
+func parseGroupers(names []string, tables LabelTables, o ParseOptions) ([]grouper, error) {
 	if len(names) > maxGroupFields {
 		return nil, &RequestError{Part: "fields", Text: strings.Join(names, ","), Expected: fmt.Sprintf("at most %d fields", maxGroupFields)}
 	}
 	groupers := make([]grouper, len(names))
 	either := ""
 	for i, name := range names {
-		g, isLabel, err := parseLabelGrouper(name, tables, n)
+		g, isLabel, err := parseLabelGrouper(name, tables, o.Names)
 		if !isLabel {
-			g, err = parseGrouper(name)
+			g, err = parseGrouper(name, o.Kept)
 		}
 		if err != nil {
 			return nil, err
@@ -59,11 +60,12 @@ func parseGroupers(names []string, tables LabelTables, n *Names) ([]grouper, err
 	return groupers, nil
 }
 
-func parseGrouper(text string) (grouper, error) {
+func parseGrouper(text string, kept *flow.Kept) (grouper, error) {
 	name, rest, cut := strings.Cut(text, "/")
 	g := grouper{name: text, bits4: -1, bits6: -1}
 	lowered := lower(strings.TrimSpace(name))
-	f, ok := flow.ParseField(lowered)
+	f, ok := kept.Field(lowered)
+	g.kept = kept.Of(f)
 	if p, either := eitherGroups[lowered]; either {
 		f, g.other, ok = p.src, p.dst, true
 	}
@@ -77,7 +79,7 @@ func parseGrouper(text string) (grouper, error) {
 		}
 	}
 	if !ok {
-		return g, unknownGroup(lowered)
+		return g, unknownGroup(lowered, kept)
 	}
 	g.field = f
 	if !cut {
@@ -86,7 +88,7 @@ func parseGrouper(text string) (grouper, error) {
 	return g, g.parseCut(text, rest)
 }
 
-func unknownGroup(name string) error {
+func unknownGroup(name string, kept *flow.Kept) error {
 	var all []string
 	for _, f := range flow.Fields() {
 		all = append(all, f.String())
@@ -94,6 +96,7 @@ func unknownGroup(name string) error {
 	for name := range eitherGroups {
 		all = append(all, name)
 	}
+	all = append(all, kept.Names()...)
 	all = append(append(all, "duration", "pps", "bps", "bpp"), LabelFieldNames(true)...)
 	return &RequestError{"field", name, "the name of a field, as in the JSON output, or addr, port, as, mask, vlan, if", nearest(name, all)}
 }
@@ -114,7 +117,7 @@ func (g *grouper) parseCut(text, rest string) error {
 		}
 		g.bits4, g.bits6 = int(min(v4, 32)), int(v6)
 		return nil
-	case g.field != 0 && g.field.Kind() == flow.KindTime:
+	case g.isTime():
 		ms, ok := parseDuration(rest)
 		if strings.HasSuffix(rest, "m") { // no numbers here that could be millions
 			ms, ok = parseDuration(rest + "in")
@@ -126,6 +129,14 @@ func (g *grouper) parseCut(text, rest string) error {
 		return nil
 	}
 	return &RequestError{Part: "field", Text: text, Expected: "a prefix length only after an address and a step only after a time"}
+}
+
+// isTime reports whether the group's values are times.
+func (g *grouper) isTime() bool {
+	if g.kept != nil {
+		return g.kept.Type.Form() == flow.FormTime
+	}
+	return g.field != 0 && g.field.Kind() == flow.KindTime
 }
 
 // isAddr reports whether the group's values are addresses.
@@ -167,6 +178,7 @@ type layout struct {
 	groupers []grouper
 	words    int
 	numbers  *addrNumbers // of addresses that do not fit in a key themselves
+	texts    *textNumbers // that keys refer to; nil: the groups have none
 }
 
 // newLayout packs small numbers into the words that are there and gives others
@@ -180,7 +192,7 @@ func newLayout(groupers []grouper) *layout {
 		switch {
 		case g.isAddr():
 			need = addrBits
-		case g.labels != nil:
+		case g.labels != nil || g.field.IsText():
 			need = labelBits
 		case g.field != 0:
 			need = g.field.Bits()
@@ -232,6 +244,9 @@ func (l *layout) value(key []uint64, i int) Value {
 		return v
 	}
 	v.Num = num
+	if g.kept != nil {
+		v.keep(g.kept, l.texts)
+	}
 	if g.labels != nil {
 		v.Field, v.Name = 0, g.labels.Name(uint32(v.Num))
 	}

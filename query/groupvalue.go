@@ -16,8 +16,10 @@ type Value struct {
 	Num     uint64    // of a numeric field, or a computed value; of a name the label
 	Addr    flow.Addr // of an address field; the first of the prefix
 	Bits    int       // prefix length that Addr was cut to, counted in its family; -1: whole
-	Name    string    // of an organisation or the like; "" of all other values
+	Name    string    // of an organisation or the like, or the text form of a kept element; "" of all other values
+	Literal bool      // Name is a number or a boolean, and no text
 
+	raw  string // of a text in a slot: as it is stored
 	text string // what JSON said, until TopResult.UnmarshalJSON knows the field
 }
 
@@ -40,6 +42,20 @@ func (v Value) AppendText(dst []byte) []byte {
 	return flow.AppendNum(dst, v.Field, v.Num)
 }
 
+// keep gives a value of a slot the text form that its element says.
+func (v *Value) keep(e *flow.KeptElement, t *textNumbers) {
+	if e.Field.IsText() {
+		v.raw = t.text(uint32(v.Num))
+		v.Name = e.TextOf(v.raw)
+		_, _, v.Literal = flow.SplitAny(v.raw)
+		v.Literal = v.Literal && e.Type == flow.TypeAny
+	} else {
+		v.Name = string(e.AppendNum(nil, v.Num))
+		v.Literal = e.Plain()
+	}
+	v.Field = 0
+}
+
 // String returns the value as text, "" if absent.
 func (v Value) String() string { return string(v.AppendText(nil)) }
 
@@ -49,10 +65,10 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	if !v.Present {
 		return []byte("null"), nil
 	}
-	if v.Name != "" {
+	if v.Name != "" && !v.Literal {
 		return json.Marshal(v.Name)
 	}
-	plain := v.Field == 0 || v.Field.Kind() == flow.KindNumber || v.Field.Kind() == flow.KindLabel
+	plain := v.Literal || v.Field == 0 || v.Field.Kind() == flow.KindNumber || v.Field.Kind() == flow.KindLabel
 	if plain {
 		return v.AppendText(nil), nil
 	}
@@ -69,6 +85,8 @@ func (v Value) compare(w Value) int {
 		return 1
 	case v.Field != 0 && v.Field.IsAddr():
 		return v.Addr.Compare(w.Addr)
+	case v.raw != w.raw:
+		return strings.Compare(v.raw, w.raw)
 	case v.Num < w.Num:
 		return -1
 	case v.Num > w.Num:
@@ -88,7 +106,10 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return json.Unmarshal(data, &v.text)
 	}
-	return json.Unmarshal(data, &v.Num)
+	if json.Unmarshal(data, &v.Num) != nil { // of a kept element
+		v.Name, v.Literal = string(data), true
+	}
+	return nil
 }
 
 // UnmarshalJSON reads an answer that came over a socket.
@@ -106,9 +127,16 @@ func (r *TopResult) UnmarshalJSON(data []byte) error {
 			}
 			continue
 		}
-		g, err := parseGrouper(name)
+		g, err := parseGrouper(name, nil)
 		if err != nil {
-			return err
+			// A kept element, which this side need not know: its text form is all
+			// that it takes.
+			for _, row := range r.Rows {
+				if i < len(row.Key) && row.Key[i].text != "" {
+					row.Key[i].Name, row.Key[i].text = row.Key[i].text, ""
+				}
+			}
+			continue
 		}
 		for _, row := range r.Rows {
 			if i >= len(row.Key) {

@@ -103,7 +103,7 @@ func rarest(b *testing.B, s *store.Store) string {
 //
 //	go test ./query -run '^$' -bench 'Groups$' -count 5
 func BenchmarkGroups(b *testing.B) {
-	groupers, err := parseGroupers([]string{"src_addr", "src_port"}, nil, nil)
+	groupers, err := parseGroupers([]string{"src_addr", "src_port"}, nil, ParseOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}

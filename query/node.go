@@ -32,8 +32,9 @@ type notNode struct{ kid node }
 type numNode struct {
 	field  flow.Field
 	shift  uint8
-	mask   uint64     // 0: all bits
-	ranges []numRange // ascending, apart; empty matches nothing
+	mask   uint64            // 0: all bits
+	ranges []numRange        // ascending, apart; empty matches nothing
+	kept   *flow.KeptElement // what the field is, of a slot; else nil
 }
 
 // An addrNode matches records whose value of an address field lies in one of

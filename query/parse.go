@@ -27,6 +27,14 @@ type ParseOptions struct {
 	// nothing has a name.
 	Names *Names
 
+	// Kept are the elements that the archive keeps beside the fields of the record;
+	// nil: none.
+	Kept *flow.Kept
+
+	// Elements returns what to say of a name that is no field's: a hint if it is
+	// that of an information element, "" if it is none. It may be nil.
+	Elements func(name string) string
+
 	// Unresolved leaves names of a kind that Names does not have to whoever
 	// parses Filter.Resolved later. The filter then matches nothing by them.
 	Unresolved bool

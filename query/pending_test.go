@@ -40,7 +40,7 @@ func TestGroupTableSums(t *testing.T) {
 		{"several words", []string{"src_addr", "dst_addr", "start"}, 20_000, true, 60, 1 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			groupers, err := parseGroupers(c.fields, nil, nil)
+			groupers, err := parseGroupers(c.fields, nil, ParseOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func compareTable(t *testing.T, table *groupTable, want map[[8]uint64]groupSum) 
 // TestPendingIsBounded checks that groups that wait count as memory, and that
 // little memory makes it wait for less, not fail.
 func TestPendingIsBounded(t *testing.T) {
-	groupers, err := parseGroupers([]string{"src_addr"}, nil, nil)
+	groupers, err := parseGroupers([]string{"src_addr"}, nil, ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type scan struct {
 	store   *store.Store
 	root    node
 	window  Window
+	texts   *textNumbers
 	reverse bool // last block first
 
 	unneeded func(*store.Block) bool // a block can be left out whatever matches in it; nil: none
@@ -48,7 +49,7 @@ func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) 
 	if err != nil {
 		return nil, err
 	}
-	return &scan{store: s, root: root, window: w}, nil
+	return &scan{store: s, root: root, window: w, texts: newTextNumbers()}, nil
 }
 
 // conditions returns the condition of a filter and an exporter.
@@ -168,6 +169,7 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 	for i := range s.workers() {
 		wg.Go(func() {
 			e, rows := newEvaluator(s.root, s.window), new(rowSet)
+			e.texts, e.wanted = s.texts, rows
 			for t := range work {
 				if t.err = ctx.Err(); t.err == nil {
 					t.visit(s, &visit{evaluator: e, rows: rows, worker: i}, look)

@@ -178,6 +178,7 @@ type seriesQuery struct {
 	lo, hi             uint64 // the time that steps cover
 	trimStart, trimEnd bool   // where the window is open, empty steps go
 	group              seriesGrouping
+	kept               *flow.Kept
 	values             []Value // that get a series of their own
 }
 
@@ -187,18 +188,18 @@ func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest, o Pa
 		return nil, err
 	}
 	sc.sums(req.Dedup)
-	q := &seriesQuery{scan: sc, req: req}
+	q := &seriesQuery{scan: sc, req: req, kept: o.Kept}
 	if q.req.By, err = seriesOrder(req.By); err != nil {
 		return nil, err
 	}
-	if err := checkDistinct(req.Distinct); err != nil {
+	if err := checkDistinct(req.Distinct, o.Kept); err != nil {
 		return nil, err
 	}
 	q.cover(s.Buckets())
 	if req.Group == "" {
 		return q, nil
 	}
-	if q.group, err = parseSeriesGrouping(req.Group, req.Labels, o.Names); err != nil {
+	if q.group, err = parseSeriesGrouping(req.Group, req.Labels, o); err != nil {
 		return nil, err
 	}
 	q.values, err = q.largest(ctx, s, o)
@@ -217,11 +218,11 @@ func seriesOrder(by string) (string, error) {
 }
 
 // checkDistinct refuses what is not a field of addresses.
-func checkDistinct(name string) error {
+func checkDistinct(name string, kept *flow.Kept) error {
 	if name == "" || name == sideAddr {
 		return nil
 	}
-	if f, ok := flow.ParseField(name); ok && f.IsAddr() {
+	if f, ok := kept.Field(name); ok && f.IsAddr() {
 		return nil
 	}
 	return &RequestError{Part: "field", Text: name, Expected: "a field of addresses, or addr for both ends"}
@@ -258,7 +259,7 @@ func (q *seriesQuery) fields() flow.FieldSet {
 	if q.req.Distinct == sideAddr {
 		return fields.Union(flow.SetOf(flow.SrcAddr, flow.DstAddr))
 	}
-	if f, ok := flow.ParseField(q.req.Distinct); ok {
+	if f, ok := q.kept.Field(q.req.Distinct); ok {
 		fields.Add(f)
 	}
 	return fields

@@ -24,21 +24,21 @@ type seriesGrouping struct {
 
 // parseSeriesGrouping reads a field as TopRequest.Fields have them, but for
 // those that make one flow belong to two groups.
-func parseSeriesGrouping(text string, tables LabelTables, n *Names) (g seriesGrouping, err error) {
+func parseSeriesGrouping(text string, tables LabelTables, o ParseOptions) (g seriesGrouping, err error) {
 	if f, ok := ParseLabelField(text); ok {
 		if f.Other != 0 {
 			return g, &RequestError{Part: "field", Text: text, Expected: "one end of a flow: src_" + text + " or dst_" + text}
 		}
-		table, err := tables.table(text, f.Kind, n)
+		table, err := tables.table(text, f.Kind, o.Names)
 		return seriesGrouping{field: f.Field, labels: table}, err
 	}
 	name, rest, cut := strings.Cut(text, "/")
-	f, ok := flow.ParseField(name)
+	f, ok := o.Kept.Field(name)
 	if !ok {
 		if name == "mpls_labels" {
 			f, ok = flow.MPLSLabel1, true
 		} else {
-			return g, unknownField(name)
+			return g, unknownField(name, o.Kept)
 		}
 	}
 	g = seriesGrouping{field: f, bits4: 32, bits6: 128, whole: !cut}
@@ -88,10 +88,13 @@ func (g *seriesGrouping) key(c *cells, row int) seriesKey {
 }
 
 // keyOf returns the group that a value of TopResult stands for.
-func keyOf(v Value) seriesKey {
+func (q *seriesQuery) keyOf(v Value) seriesKey {
 	switch {
 	case !v.Present:
 		return seriesKey{absent: true}
+	case v.raw != "":
+		n, _ := q.texts.number(v.raw) // there are few of them
+		return seriesKey{value: flow.Addr{Lo: uint64(n)}}
 	case v.Field != 0 && v.Field.IsAddr():
 		return seriesKey{value: v.Addr}
 	}
@@ -122,14 +125,14 @@ type seriesSums struct {
 func newSeriesSums(q *seriesQuery, axis *seriesAxis) *seriesSums {
 	a := &seriesSums{query: q, axis: axis, places: map[seriesKey]int{}, pairs: map[seriesPair]struct{}{}}
 	for i, v := range q.values {
-		a.places[keyOf(v)] = i
+		a.places[q.keyOf(v)] = i
 	}
 	for range len(q.values) + 1 {
 		a.sums = append(a.sums, newSeriesSum(axis))
 	}
 	if q.req.Distinct == sideAddr {
 		a.distinct = []flow.Field{flow.SrcAddr, flow.DstAddr}
-	} else if f, ok := flow.ParseField(q.req.Distinct); ok {
+	} else if f, ok := q.kept.Field(q.req.Distinct); ok {
 		a.distinct = []flow.Field{f}
 	}
 	return a

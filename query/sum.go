@@ -177,7 +177,7 @@ func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, 
 		}
 		return codes, d.Len(), func(key []uint64, code int) { t.layout.putNum(key, 0, g.round(d.Num(code))) }, nil
 	}
-	if g.isAddr() || g.labels != nil {
+	if g.isAddr() || g.labels != nil || g.field.IsText() {
 		return nil, 0, nil, nil
 	}
 	s := v.blk.Stat(g.field)

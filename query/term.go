@@ -22,12 +22,12 @@ var subjectWords = append([]string{
 var bareProtos = []string{"tcp", "udp", "icmp6", "icmpv6", "gre", "esp", "ah", "sctp", "ospf", "igmp", "pim"}
 
 // vocabulary returns every word that a condition may begin with.
-func vocabulary() []string {
+func (p *parser) vocabulary() []string {
 	words := subjectWords[:len(subjectWords):len(subjectWords)]
 	for _, f := range flow.Fields() {
 		words = append(words, f.String())
 	}
-	return append(words, LabelFieldNames(true)...)
+	return append(append(words, LabelFieldNames(true)...), p.options.Kept.Names()...)
 }
 
 // term reads one condition.
@@ -54,15 +54,22 @@ func (p *parser) term() (node, error) {
 		return n, err
 	}
 	if q.start != p.tok { // something was read, so this word should be a subject
-		return nil, p.expected("what the condition is about, such as \"ip\" or \"port\"", vocabulary())
+		return nil, p.expected("what the condition is about, such as \"ip\" or \"port\"", p.vocabulary())
 	}
 	if p.tok.kind == tokenWord {
 		if f, ok := termField(lower(p.tok.text)); ok {
 			p.advance()
 			return p.fieldCondition(f)
 		}
+		if e := p.options.Kept.Find(p.tok.text); e != nil {
+			p.advance()
+			return p.keptCondition(e)
+		}
+		if err := p.unkept(p.tok); err != nil {
+			return nil, err
+		}
 	}
-	return nil, p.expectedAt(start, "a condition, such as \"src ip 192.0.2.1\" or \"port 53\"", vocabulary())
+	return nil, p.expectedAt(start, "a condition, such as \"src ip 192.0.2.1\" or \"port 53\"", p.vocabulary())
 }
 
 // subject reads a condition by what it is about, in nfdump's words. It returns
@@ -195,7 +202,8 @@ func termField(name string) (flow.Field, bool) {
 	if name == fieldTerm(flow.TTL) {
 		return flow.TTL, true
 	}
-	return flow.ParseField(name)
+	f, ok := flow.ParseField(name)
+	return f, ok && !f.IsKept() // what a slot holds, only Kept knows
 }
 
 // fieldCondition reads the rest of a condition on a field by its JSON name:

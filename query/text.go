@@ -62,7 +62,11 @@ func fieldTerm(f flow.Field) string {
 }
 
 func (n *numNode) appendText(dst []byte) []byte {
-	dst = append(dst, fieldTerm(n.field)...)
+	name := fieldTerm(n.field)
+	if n.kept != nil {
+		name = n.kept.Name
+	}
+	dst = append(dst, name...)
 	shift, mask, field := n.shift, n.mask, n.field
 	if field.Kind() == flow.KindLabel && shift == labelShift && mask == labelMask {
 		shift, mask = 0, 0
@@ -76,6 +80,9 @@ func (n *numNode) appendText(dst []byte) []byte {
 	if n.shift != 0 || n.mask != 0 {
 		field = flow.Bytes // the bits of a value are a plain number
 	}
+	if n.kept != nil {
+		return appendRanges(dst, n.ranges, "..", n.appendNum)
+	}
 	return appendNumRanges(dst, field, n.ranges)
 }
 
@@ -86,17 +93,23 @@ func (n *computedNode) appendText(dst []byte) []byte {
 // appendNumRanges appends a comparison with, or a list of, the values of field
 // f in the ranges.
 func appendNumRanges(dst []byte, f flow.Field, ranges []numRange) []byte {
+	return appendRanges(dst, ranges, rangeMark(f), func(dst []byte, v uint64) []byte { return appendNumValue(dst, f, v) })
+}
+
+// appendRanges appends a comparison with, or a list of, the values in the ranges;
+// mark stands between the ends of one.
+func appendRanges(dst []byte, ranges []numRange, mark string, value func([]byte, uint64) []byte) []byte {
 	if len(ranges) == 0 {
 		return append(dst, " < 0"...)
 	}
 	if len(ranges) == 1 {
 		switch r := ranges[0]; {
 		case r.lo == r.hi:
-			return appendNumValue(append(dst, " = "...), f, r.lo)
+			return value(append(dst, " = "...), r.lo)
 		case r.hi == math.MaxUint64:
-			return appendNumValue(append(dst, " >= "...), f, r.lo)
+			return value(append(dst, " >= "...), r.lo)
 		case r.lo == 0:
-			return appendNumValue(append(dst, " <= "...), f, r.hi)
+			return value(append(dst, " <= "...), r.hi)
 		}
 	}
 	dst = append(dst, " in ["...)
@@ -104,9 +117,9 @@ func appendNumRanges(dst []byte, f flow.Field, ranges []numRange) []byte {
 		if i > 0 {
 			dst = append(dst, ' ')
 		}
-		dst = appendNumValue(dst, f, r.lo)
+		dst = value(dst, r.lo)
 		if r.hi != r.lo {
-			dst = appendNumValue(append(dst, rangeMark(f)...), f, r.hi)
+			dst = value(append(dst, mark...), r.hi)
 		}
 	}
 	return append(dst, ']')

@@ -98,7 +98,7 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 		return nil, err
 	}
 	sc.sums(req.Dedup)
-	groupers, err := parseGroupers(req.Fields, req.Labels, o.Names)
+	groupers, err := parseGroupers(req.Fields, req.Labels, o)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +115,10 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 		}
 	}
 	t.layout = newLayout(groupers)
+	t.layout.texts = sc.texts
 	pairs := 0
 	if req.Distinct != "" {
-		distinct, err := parseGroupers([]string{req.Distinct}, req.Labels, o.Names)
+		distinct, err := parseGroupers([]string{req.Distinct}, req.Labels, o)
 		if err != nil {
 			return nil, err
 		}

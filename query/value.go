@@ -17,6 +17,7 @@ type numSpec struct {
 	names map[string]uint64 // names that stand for numbers, or nil
 	parse func(text string) (uint64, bool)
 	times bool // values are times, which may hold a space
+	only  bool // parse reads all that there is
 }
 
 // Units that a number may end in: powers of 1000, as in nfdump.
@@ -68,7 +69,7 @@ func (s *numSpec) value(text string) (uint64, bool) {
 		if v, ok := s.parse(text); ok {
 			return v, v <= s.max
 		}
-		if s.times {
+		if s.times || s.only {
 			return 0, false
 		}
 	}
