@@ -52,7 +52,8 @@ A configuration file has the same keys as the flags, and flags go before it:
     retention: 90d
 
 It may also say whose networks are (networks), what exporters there are and whether others are refused (exporters), what
-to do with records that are not ours (scope), which file knows countries and names of AS (mmdb), and which other
+to do with records that are not ours (scope), which file knows countries and names of AS (mmdb), which
+information elements are kept beside the fields of a flow (keep), and which other
 collectors get what comes in (forward); docs/operations.md has an example of every key.`,
 		flags: []cli.Flag{
 			dataFlag(),
@@ -183,6 +184,13 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	defer func() { err = errors.Join(err, aside.close()) }()
+	kept, err := keepElements(o.config.Kept, uint64(std.Now().UnixMilli()), s, aside.stores()...)
+	if err != nil {
+		return err
+	}
+	if aside != nil {
+		aside.local.elements = kept
+	}
 	policy, err := policyOf(&o.config, aside, log)
 	if err != nil {
 		return err
@@ -197,7 +205,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Kept: kept.Active(), Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		relay.close()
 		return listenError(err)
@@ -208,10 +216,10 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, elements: kept, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
-	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
+	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s%s", version, keepText(o.keep), keptText(kept))); err != nil {
 		doors.close()
 		relay.close()
 		c.Close()

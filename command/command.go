@@ -63,7 +63,8 @@ type command struct {
 	words func(n int) []string
 
 	// prepare turns flags and arguments into what is to be run; a mistake in
-	// them is a *usageError. It does not touch the archive.
+	// them is a *usageError. It does not touch the archive, but to learn what is
+	// kept there where a word is no field's (keptIn).
 	prepare func(c *cli.Context, std *Std) (runner, error)
 }
 
@@ -175,7 +176,8 @@ func prepare(defs []*command, args []string, std *Std) (runner, error) {
 // action leaves behind the runner.
 func prepareCommand(defs []*command, in *invocation, std *Std) (run runner, err error) {
 	app := &cli.App{
-		Name: "weir", HideHelp: true, HideHelpCommand: true, HideVersion: true,
+		Metadata: map[string]any{stdKey: std},
+		Name:     "weir", HideHelp: true, HideHelpCommand: true, HideVersion: true,
 		DisableSliceFlagSeparator: true,
 		Writer:                    io.Discard, ErrWriter: io.Discard,
 		ExitErrHandler: func(*cli.Context, error) {},

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"weir/flow"
 	"weir/flow/ledger"
 )
 
@@ -24,10 +25,12 @@ type config struct {
 	Retention string
 	Metrics   string // where they are scraped from
 	Networks  []networkEntry
-	Known     ledger.Directory // the exporters of exporters:
-	Only      bool             // what others send is refused
-	Scope     *scopeConfig     // nil: whose addresses records have does not matter
-	MMDB      []string         // names of MaxMind-format files
+	Known     ledger.Directory   // the exporters of exporters:
+	Only      bool               // what others send is refused
+	Scope     *scopeConfig       // nil: whose addresses records have does not matter
+	MMDB      []string           // names of MaxMind-format files
+	Kept      []flow.KeptElement // elements of keep:, without slots
+	KeepSaid  bool               // there is a keep:
 	Audit     auditPolicy
 	Socket    socketPolicy
 	TLS       tlsFiles
@@ -66,6 +69,7 @@ var configKeys = []struct {
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"tls", func(c *config, v *yaml.Node) error { return c.readTLS(v) }},
+	{"keep", func(c *config, v *yaml.Node) error { c.KeepSaid = true; return c.readKeep(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
 }
 

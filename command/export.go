@@ -93,7 +93,7 @@ func exportFlags(c *cli.Context, std *Std) (o exportOptions, err error) {
 		return o, err
 	}
 	if c.IsSet("fields") {
-		if o.columns, err = parseColumns(c.String("fields")); err != nil {
+		if o.columns, err = parseColumns(c, c.String("fields")); err != nil {
 			return o, err
 		}
 	}
@@ -151,7 +151,7 @@ func (o *exportOptions) statistics(c *cli.Context) (err error) {
 	if o.hosts < 1 {
 		return usagef("--min-hosts: a group has at least 1 host")
 	}
-	o.sums, err = groupFields(c.String("statistics"))
+	o.sums, err = groupFields(c, c.String("statistics"))
 	return err
 }
 
@@ -167,6 +167,9 @@ func runExport(ctx context.Context, std *Std, o exportOptions) error {
 	defer b.Close()
 	hide, err := o.anon.open(ctx, o.naming, b)
 	if err != nil {
+		return err
+	}
+	if err := o.addKept(ctx, b); err != nil {
 		return err
 	}
 	named := shape{columns: o.columns}
@@ -207,6 +210,25 @@ func runExport(ctx context.Context, std *Std, o exportOptions) error {
 	return conclude(ctx, std, b, ending{o.request.Window, formatTable, true}, summary)
 }
 
+// addKept adds the kept elements to an export of all fields. Anonymised, it has no
+// texts of theirs: they name hosts and people.
+func (o *exportOptions) addKept(ctx context.Context, b backend) error {
+	if o.sums != nil {
+		return nil
+	}
+	kept, err := keptOf(ctx, b)
+	if err != nil || o.columns != nil || len(kept.All()) == 0 {
+		return err
+	}
+	o.columns = allColumns()
+	for _, c := range keptColumns(kept) {
+		if o.anon.method == "" || !c.field.IsText() {
+			o.columns = append(o.columns, c)
+		}
+	}
+	return nil
+}
+
 // An export is a package being written.
 type export struct {
 	options exportOptions
@@ -238,7 +260,7 @@ func (e *export) records(ctx context.Context, columns []column) (query.Summary, 
 	if err != nil {
 		return query.Summary{}, err
 	}
-	w, err := newRecordWriter(e.options.format, file, columns, false)
+	w, err := newRecordWriter(e.options.format, file, columns, false, nil)
 	if err != nil {
 		return query.Summary{}, err
 	}

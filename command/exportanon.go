@@ -61,6 +61,9 @@ func anonFlags(c *cli.Context, columns []column) (o anonOptions, err error) {
 		if _, ok := query.ParseLabelField(column.name); ok {
 			return o, usagef("--fields: %s tells of whom an address is, which --anonymise is to hide", column.name)
 		}
+		if column.field.IsText() {
+			return o, usagef("--fields: %s is a text, which may name a host or a person, and --anonymise is to hide those", column.name)
+		}
 	}
 	if o.side = sideBoth; c.IsSet("side") {
 		o.side = c.String("side")
@@ -142,12 +145,13 @@ type anonymiser struct {
 	options anonOptions
 	addrs   anon.Map      // nil: addresses and all that goes with them stay
 	numbers *anon.Numbers // nil as addrs
+	macs    []flow.Field  // fields of MAC addresses
 	ours    *query.Labels // what belongs to us; nil where both sides are treated alike
 }
 
 // open returns what does what the options say, nil if that is nothing.
 func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymiser, error) {
-	a := &anonymiser{options: o}
+	a := &anonymiser{options: o, macs: macAddrs}
 	switch {
 	case o.method == "" && o.round == 0:
 		return nil, nil
@@ -163,6 +167,15 @@ func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymise
 				withHint("give them under networks: in the configuration, and it with --config FILE")
 		}
 	}
+	kept, err := keptOf(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range kept.All() {
+		if e.Type.Form() == flow.FormMAC {
+			a.macs = append(slices.Clone(a.macs), e.Field)
+		}
+	}
 	key := o.key
 	if o.method == anonTruncate {
 		// Interfaces and MAC addresses have no prefix to be cut to. Nobody
@@ -171,7 +184,6 @@ func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymise
 		rand.Read(key) // never fails
 		a.addrs = o.cut
 	} else {
-		var err error
 		if key == nil {
 			if key, err = b.AnonKey(ctx); err != nil {
 				return nil, err
@@ -212,7 +224,7 @@ func (a *anonymiser) record(r *flow.Record) {
 			r.SetNum(f, a.numbers.Interface(r.Addr(flow.Exporter), r.Num(f)))
 		}
 	}
-	for _, f := range macAddrs {
+	for _, f := range a.macs {
 		if r.Has(f) {
 			r.SetNum(f, a.numbers.MAC(r.Num(f)))
 		}
@@ -225,6 +237,16 @@ func (a *anonymiser) record(r *flow.Record) {
 	for _, f := range hostAddrs {
 		if r.Has(f) && a.hides(r.Addr(f)) {
 			r.SetAddr(f, a.addrs.Addr(r.Addr(f)))
+		}
+	}
+	for f := flow.FirstKeptAddr; f < flow.FirstKeptText; f++ {
+		if r.Has(f) && a.hides(r.Addr(f)) {
+			r.SetAddr(f, a.addrs.Addr(r.Addr(f)))
+		}
+	}
+	for f := flow.FirstKeptText; f < flow.FieldCount; f++ {
+		if r.Has(f) {
+			r.Clear(f)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package command
 import (
 	"strings"
 
+	"weir/collector"
+	"weir/flow"
 	"weir/query"
 )
 
@@ -17,6 +19,10 @@ type exportColumn struct {
 func schemaOf(columns []column) []exportColumn {
 	list := make([]exportColumn, 0, len(columns))
 	for _, c := range columns {
+		if c.kept != nil {
+			list = append(list, describeKept(c.kept))
+			continue
+		}
 		list = append(list, describe(c.name))
 	}
 	return list
@@ -36,6 +42,25 @@ func describe(name string) exportColumn {
 		return exportColumn{name, "", string(f.Kind) + " of the address at this end, as the exporting side knows it"}
 	}
 	return exportColumn{Name: name, Meaning: "the value of either end of the flow"}
+}
+
+// describeKept says what the column of a kept element holds.
+func describeKept(e *flow.KeptElement) exportColumn {
+	element := collector.Element{Enterprise: e.Enterprise, Number: e.Number}
+	what := "information element " + element.String()
+	if e.Element != "" {
+		what += " (" + e.Element + ")"
+	}
+	unit := string(e.Type)
+	switch e.Type.Form() {
+	case flow.FormTime:
+		unit = "RFC 3339, UTC"
+	case flow.FormAny:
+		unit, what = "", what+": a number, a text, or octets in hexadecimal after 0x"
+	case flow.FormOctets:
+		what += ", in hexadecimal after 0x"
+	}
+	return exportColumn{e.Name, unit, what + ", as exported"}
 }
 
 // columnMeanings say unit and meaning of each column of records, before and

@@ -164,11 +164,16 @@ func parseFilter(c *cli.Context, text string) (*query.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := query.Parse(text, query.ParseOptions{
-		Include: func(name string) (io.ReadCloser, error) { return os.Open(name) },
-		Names:   n.names, Unresolved: true,
-	})
+	o := filterOptions(n)
+	o.Include = func(name string) (io.ReadCloser, error) { return os.Open(name) }
+	f, err := query.Parse(text, o)
 	var syntax *query.SyntaxError
+	if errors.As(err, &syntax) {
+		if kept, _ := keptIn(c); len(kept.All()) > 0 {
+			o.Kept = kept
+			f, err = query.Parse(text, o)
+		}
+	}
 	if err != nil && !errors.As(err, &syntax) {
 		return nil, usagef("filter: %v", err)
 	}

@@ -103,7 +103,11 @@ func openHeld(ctx context.Context, data string, mode openMode, std *Std) (holder
 	if err != nil {
 		return nil, errors.Join(err, s.Close(), around.Close())
 	}
-	return &heldArchive{auditedIn(main.store, &local{store: s, now: std.Now, known: known}), around}, nil
+	kept, err := readKept(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close(), around.Close())
+	}
+	return &heldArchive{auditedIn(main.store, &local{store: s, now: std.Now, known: known, elements: kept}), around}, nil
 }
 
 // handleHeld adds the routes of the quarantine.

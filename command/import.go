@@ -11,6 +11,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
+
+	"weir/flow"
 )
 
 func importCommand() *command {
@@ -22,11 +24,16 @@ func importCommand() *command {
 FILE is a capture (pcap or pcapng, also compressed by gzip) of NetFlow, IPFIX or sFlow datagrams on their way to a
 collector; - is standard input. The receipt times are the capture's, and the files are read in the order given by one
 decoder, so that a template in one serves the next. A collector that runs on the archive does the work; Ctrl-C stops
-it and keeps what was stored so far. Importing a file twice stores its records twice.`,
-		flags: []cli.Flag{dataFlag(), outputFlag()},
+it and keeps what was stored so far. Importing a file twice stores its records twice.
+
+Information elements that the archive keeps beside the fields of a flow are those of its last collector, or those under
+keep: of --config FILE, which the archive keeps from then on. A collector that runs keeps what its own configuration says.`,
+		flags: []cli.Flag{dataFlag(), outputFlag(),
+			&cli.StringFlag{Name: "config", Usage: "take keep, exporters and data from `FILE` (YAML)"}},
 		examples: []example{
 			{"weir import exports.pcap", "a capture made by: tcpdump -i any -w exports.pcap udp port 2055"},
 			{"weir import /captures/2026-11-22/*.pcap.gz --data /srv/weir", "a day of rotated captures"},
+			{"weir import exports.pcap --config weir.yaml", "with the elements that keep: names as columns"},
 			{"ssh router-tap cat exports.pcap | weir import -", "from standard input"},
 		},
 		words: func(int) []string { return []string{completeFiles} },
@@ -38,6 +45,13 @@ it and keeps what was stored so far. Importing a file twice stores its records t
 			}
 			if o.format, err = outputFormat(c); err != nil {
 				return nil, err
+			}
+			n, err := namingOf(c)
+			if err != nil {
+				return nil, err
+			}
+			if n.config.KeepSaid {
+				o.wanted = append([]flow.KeptElement{}, n.config.Kept...) // not nil
 			}
 			if len(o.files) == 0 {
 				return nil, usagef("name the capture files to import").withHint("- is standard input")
@@ -52,6 +66,7 @@ type importOptions struct {
 	dir    string
 	format string
 	files  []string
+	wanted []flow.KeptElement // under keep: of --config; nil: it says nothing
 }
 
 // An importResult says what became of captures.
@@ -79,6 +94,11 @@ func runImport(ctx context.Context, std *Std, o importOptions) error {
 		return err
 	}
 	defer b.Close()
+	if here, ours := b.(*audited); ours {
+		here.wanted = o.wanted
+	} else if o.wanted != nil {
+		fmt.Fprintln(std.Err, "weir: a collector runs on the archive: its own configuration says which elements are kept, not keep: of --config")
+	}
 	finish := importProgress(std, files)
 	result, err := b.Import(ctx, files)
 	finish()

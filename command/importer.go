@@ -34,7 +34,7 @@ func newImporter(ctx context.Context, l *local) (*importer, error) {
 	}
 	return &importer{
 		ctx: ctx, store: l.store,
-		decoder: collector.NewDecoder(collector.DecoderOptions{Ledger: l.store, Run: run, Import: true, Known: l.known}),
+		decoder: collector.NewDecoder(collector.DecoderOptions{Ledger: l.store, Run: run, Import: true, Known: l.known, Kept: l.elements.Active()}),
 		batch:   flow.NewBatch(importRows), hours: make(map[store.Hour]bool),
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weir/collector"
+	"weir/flow"
 )
 
 // inspectName is the command that shows what exporters send.
@@ -40,13 +41,15 @@ compressed by gzip); - is standard input. With --live it listens itself, until C
 port of its own, or on the usual ones while no collector runs.
 
 In the column "kept as" is the field of the flow record; "read" is an element that tells times, sampling, headers or
-names and has no field of its own; "not kept" is passed over. Names are those of IANA's registry as of ` + collector.RegistryDate + `, and
+names and has no field of its own; "not kept" is passed over, unless keep: of the collector's configuration names it: then
+it is a column. With --config FILE, keep: of that file counts. Names are those of IANA's registry as of ` + collector.RegistryDate + `, and
 some of Cisco's; an element that has none here is shown by its number, enterprise/number where it is not IANA's.`,
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "live", Usage: "listen for datagrams instead of reading FILE"},
 			&cli.StringSliceFlag{Name: "listen", Usage: "with --live, listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringFlag{Name: "for", Usage: "with --live, listen for a `SPAN` of time: 30s, 5m", DefaultText: "until Ctrl-C"},
 			&cli.StringFlag{Name: "exporter", Usage: "only what comes from `ADDR`"},
+			&cli.StringFlag{Name: "config", Usage: "keep the elements under keep: of `FILE` (YAML)"},
 			limitFlag("show `N` records of each template; 0 is none", strconv.Itoa(defaultInspected)),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table or json (one object)", DefaultText: formatTable},
 		},
@@ -54,6 +57,7 @@ some of Cisco's; an element that has none here is shown by its number, enterpris
 			{"weir inspect exports.pcap", "a capture made by: tcpdump -i any -w exports.pcap udp port 2055"},
 			{"weir inspect --live --listen netflow://:9995 --for 2m", "what a new router sends to a port of its own"},
 			{"weir inspect exports.pcap --exporter 198.51.100.1 -n 0", "the templates of one exporter"},
+			{"weir inspect exports.pcap --config weir.yaml", "what keep: of a configuration would get"},
 			{"weir inspect exports.pcap -o json", "for a program"},
 		},
 		words: func(int) []string { return []string{completeFiles} },
@@ -75,6 +79,7 @@ type inspectOptions struct {
 	exporter netip.Addr    // the zero Addr: all
 	shown    int           // records of each template
 	format   string
+	kept     *flow.Kept // elements of keep:; nil: none
 }
 
 func inspectFlags(c *cli.Context) (o inspectOptions, err error) {
@@ -99,6 +104,17 @@ func inspectFlags(c *cli.Context) (o inspectOptions, err error) {
 	}
 	if o.shown, err = limit(c, defaultInspected); err != nil {
 		return o, err
+	}
+	if c.IsSet("config") {
+		file, err := readConfig(c.String("config"))
+		if err != nil {
+			return o, err
+		}
+		list, err := assignSlots(nil, file.Kept, slotTimes{})
+		if err != nil {
+			return o, err
+		}
+		o.kept = flow.NewKept(list)
 	}
 	if o.shown > maxInspected {
 		return o, usagef("--limit: at most %d records of each template", maxInspected).withHint("weir import and weir query show all")

@@ -25,6 +25,7 @@ type inspector struct {
 	decoder  *collector.Decoder
 	batch    *flow.Batch
 	ledger   *inspectedLedger
+	kept     *flow.Kept
 	only     netip.Addr // the zero Addr: all exporters
 	shown    int        // records held of each template
 
@@ -58,12 +59,12 @@ type errorExample struct {
 
 func newInspector(o inspectOptions) *inspector {
 	in := &inspector{
-		registry: collector.NewRegistry(), batch: flow.NewBatch(0), only: o.exporter, shown: o.shown,
+		registry: collector.NewRegistry(), batch: flow.NewBatch(0), only: o.exporter, shown: o.shown, kept: o.kept,
 		ledger:  &inspectedLedger{rows: map[string]ledger.Row{}},
 		samples: map[collector.TemplateKey]*inspectedSample{}, examples: map[errorKey]errorExample{},
 	}
 	in.decoder = collector.NewDecoder(collector.DecoderOptions{
-		Ledger: in.ledger, Run: 1, Import: true,
+		Ledger: in.ledger, Run: 1, Import: true, Kept: o.kept.Active(),
 		Watch: &collector.Watch{Records: in.records, Options: in.options},
 	})
 	return in

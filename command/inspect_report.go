@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -57,6 +58,7 @@ type inspectedDomain struct {
 	Templates []inspectedTemplate `json:"templates"`
 	Shown     []json.RawMessage   `json:"shown,omitempty"` // of versions without templates
 	records   []flow.Record       // the same
+	kept      *flow.Kept
 	entry     *ledger.Entry
 	desc      collector.Description
 }
@@ -93,6 +95,7 @@ type inspectedTemplate struct {
 	Shown   []json.RawMessage  `json:"shown,omitempty"`
 	Values  [][]inspectedValue `json:"options_data,omitempty"`
 	records []flow.Record
+	kept    *flow.Kept
 }
 
 type inspectedField struct {
@@ -102,7 +105,8 @@ type inspectedField struct {
 	Vendor  string `json:"vendor,omitempty"` // of an enterprise's element, where it is known
 	Length  int    `json:"length"`           // -1: variable
 	Scope   bool   `json:"scope,omitempty"`
-	Kept    string `json:"kept_as,omitempty"` // field of the flow record
+	Kept    string `json:"kept_as,omitempty"` // field of the flow record, or column of a kept element
+	Keep    string `json:"keep,omitempty"`    // what keeps it under keep:; "": nothing need
 	Read    bool   `json:"read"`              // it has a meaning for weir
 }
 
@@ -184,7 +188,7 @@ func (in *inspector) domain(d collector.Description, e *ledger.Entry) inspectedD
 	}
 	by := collector.TemplateKey{Exporter: d.Exporter, Domain: d.Domain, Version: d.Version}
 	if s := in.samples[by]; s != nil {
-		out.records, out.Shown = s.records, recordsJSON(s.records)
+		out.records, out.Shown, out.kept = s.records, recordsJSON(s.records, in.kept), in.kept
 	}
 	for _, t := range d.Templates {
 		by.Template = t.ID
@@ -201,22 +205,29 @@ func (in *inspector) template(t collector.TemplateDescription, s *inspectedSampl
 			Element: f.Element.String(), Name: in.registry.Name(f.Element), Type: in.registry.Type(f.Element), Vendor: f.Element.Vendor(),
 			Length: f.Length, Scope: i < t.Scopes, Kept: f.Field, Read: f.Used,
 		}
+		if f.Kept != "" {
+			field.Kept = cmp.Or(field.Kept, f.Kept)
+		} else if !t.Options && !t.NoFlow && !f.Used && field.Name != "paddingOctets" {
+			field.Keep = keepEntry(f.Element, field.Name)
+		}
 		if f.V9Scope != "" {
 			field.Name, field.Type = f.V9Scope, ""
 		}
 		out.Fields = append(out.Fields, field)
 	}
 	if s != nil {
-		out.Count, out.Values, out.records, out.Shown = s.count, s.options, s.records, recordsJSON(s.records)
+		out.Count, out.Values, out.records, out.Shown = s.count, s.options, s.records, recordsJSON(s.records, in.kept)
+		out.kept = in.kept
 	}
 	return out
 }
 
 // recordsJSON writes records as weir query -o json does.
-func recordsJSON(records []flow.Record) []json.RawMessage {
+func recordsJSON(records []flow.Record, kept *flow.Kept) []json.RawMessage {
 	var list []json.RawMessage
+	w := jsonRecords{extra: keptColumns(kept)}
 	for i := range records {
-		list = append(list, records[i].AppendJSON(nil))
+		list = append(list, bytes.Clone(w.object(&records[i])))
 	}
 	return list
 }
@@ -278,6 +289,14 @@ func (d *inspectedDomain) saidBadly() []string {
 		}
 	}
 	return list
+}
+
+// keepEntry returns what keeps an element under keep:.
+func keepEntry(e collector.Element, name string) string {
+	if name != "" && e.Enterprise == 0 {
+		return name
+	}
+	return e.String()
 }
 
 // label returns the element's number, with whose it is.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,7 @@ func (d *inspectedDomain) write(w io.Writer) {
 	for _, f := range d.Findings {
 		fmt.Fprintf(w, "    ! %s\n", f)
 	}
-	writeShown(w, "    ", d.records)
+	writeShown(w, "    ", d.records, nil)
 	for i := range d.Templates {
 		d.Templates[i].write(w)
 	}
@@ -129,6 +130,9 @@ func (t *inspectedTemplate) write(w io.Writer) {
 		_ = table.row([]string{f.label(), name, length, t.keptText(f)}) // w keeps its error until it is flushed
 	}
 	_ = table.finish()
+	if keep := t.unkept(); keep != "" {
+		fmt.Fprintf(w, "      to keep what is not: %s\n", wrap("keep: ["+keep+"]", helpWidth-6, "\n        "))
+	}
 	for _, record := range t.Values {
 		var cells []string
 		for _, v := range record {
@@ -143,7 +147,18 @@ func (t *inspectedTemplate) write(w io.Writer) {
 		}
 		fmt.Fprintf(w, "      - %s\n", strings.Join(cells, ", "))
 	}
-	writeShown(w, "      ", t.records)
+	writeShown(w, "      ", t.records, t.kept)
+}
+
+// unkept lists what would keep the elements that are not kept.
+func (t *inspectedTemplate) unkept() string {
+	var list []string
+	for i := range t.Fields {
+		if keep := t.Fields[i].Keep; keep != "" && !slices.Contains(list, keep) {
+			list = append(list, keep)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // keptText says what becomes of a field.
@@ -162,8 +177,8 @@ func (t *inspectedTemplate) keptText(f *inspectedField) string {
 }
 
 // writeShown writes records, a line each with all that they have.
-func writeShown(w io.Writer, lead string, records []flow.Record) {
-	columns := allColumns()
+func writeShown(w io.Writer, lead string, records []flow.Record, kept *flow.Kept) {
+	columns := append(allColumns(), keptColumns(kept)...)
 	for i := range records {
 		var cells []string
 		for _, c := range columns {

@@ -14,7 +14,8 @@ import (
 // differences.
 type layout struct {
 	parts []layoutPart
-	plain bool // numbers in full and protocols by number, as nfdump -N
+	plain bool       // numbers in full and protocols by number, as nfdump -N
+	kept  *flow.Kept // whose columns are tokens too
 }
 
 // A layoutPart is a run of text, or a column. A token is one column or, where
@@ -61,8 +62,8 @@ func isLayout(format string) bool {
 }
 
 // parseLayout parses an output format that isLayout: a name, or "fmt:" with
-// tokens.
-func parseLayout(format string, plain bool) (*layout, error) {
+// tokens. The columns of kept elements are tokens by their names.
+func parseLayout(format string, plain bool, kept *flow.Kept) (*layout, error) {
 	text, ok := strings.CutPrefix(format, layoutPrefix)
 	if !ok {
 		text = layoutFormats[format]
@@ -70,7 +71,7 @@ func parseLayout(format string, plain bool) (*layout, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, usagef("-o %s names no token", layoutPrefix).withHint("for example %q", layoutPrefix+layoutFormats["line"])
 	}
-	l := &layout{plain: plain}
+	l := &layout{plain: plain, kept: kept}
 	return l, l.add(text)
 }
 
@@ -87,11 +88,29 @@ func (l *layout) add(text string) error {
 			l.addText("%")
 			continue
 		}
+		if e := l.keptToken(rest); e != nil {
+			l.parts = append(l.parts, layoutPart{head: e.Name, left: !e.IsNumber(), value: layoutKept(e)})
+			text = rest[len(e.Name):]
+			continue
+		}
 		name := rest[:len(rest)-len(strings.TrimLeft(rest, layoutLetters))]
 		text = rest[len(name):]
 		if err := l.addToken(name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// keptToken returns the kept element whose name text begins with, nil if there is
+// none. Unlike those of other tokens, such names have underscores.
+func (l *layout) keptToken(text string) *flow.KeptElement {
+	name := text[:len(text)-len(strings.TrimLeft(text, layoutLetters+"_"))]
+	for name != "" {
+		if e := l.kept.Find(name); e != nil && e.Name == name {
+			return e
+		}
+		name = name[:max(0, strings.LastIndexByte(name, '_'))] // %application_id_%sa
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 func layoutText(t *testing.T, format string, plain bool, records ...*flow.Record) string {
 	t.Helper()
-	l, err := parseLayout(format, plain)
+	l, err := parseLayout(format, plain, nil)
 	if err != nil {
 		t.Fatalf("parse %q: %v", format, err)
 	}
@@ -190,7 +190,7 @@ func TestLayoutRefuses(t *testing.T) {
 		{"fmt:", "names no token"},
 		{"fmt:%", "there is no token %"},
 	} {
-		_, err := parseLayout(c.format, false)
+		_, err := parseLayout(c.format, false, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: got %v, want an error with %q", c.format, err, c.want)
 		}

@@ -174,7 +174,8 @@ const (
 	noGeo     = "it keeps no country or place of an address"
 	noPayload = "it keeps no packet content and nothing taken from it"
 	noNames   = "it keeps numbers, not the names that the exporter has for them"
-	noNSEL    = "it keeps no connection numbers, access lists, user names or security groups"
+	noNSEL    = "it keeps no connection numbers, access lists, user names or security groups of itself; keep: in the collector's configuration keeps the element, under a name that is a token then"
+	noNBAR    = "it keeps no applications of itself; with keep: [applicationId, applicationName] in the collector's configuration there are %application_id and %application_name"
 	noLatency = "it keeps no latencies"
 	noPF      = "it reads no pf log"
 	noTor     = "it keeps no list of Tor nodes"
@@ -191,7 +192,7 @@ var layoutRefused = map[string]string{
 	"stor": noTor, "dtor": noTor,
 	"inam": noNames, "onam": noNames, "ivrfnam": noNames, "evrfnam": noNames,
 	"ipl": noPayload, "opl": noPayload, "ja3": noPayload, "ja4": noPayload, "sni": noPayload, "tls": noPayload,
-	"nbid": noPayload, "nbnam": noPayload, "frag": "it keeps no fragment flags",
+	"nbid": noNBAR, "nbnam": noNBAR, "frag": "it keeps no fragment flags",
 	"nfc": noNSEL, "iacl": noNSEL, "eacl": noNSEL, "uname": noNSEL, "sgt": noNSEL,
 	"msec": "the time of an event is the flow's: %tsr", "tevt": "the time of an event is the flow's: %ts",
 	"cl": noLatency, "sl": noLatency, "al": noLatency,

@@ -30,6 +30,16 @@ func layoutField(f flow.Field) func([]byte, *layoutRow) []byte {
 	}
 }
 
+// layoutKept returns the column of a kept element.
+func layoutKept(e *flow.KeptElement) func([]byte, *layoutRow) []byte {
+	return func(dst []byte, r *layoutRow) []byte {
+		if !r.Has(e.Field) {
+			return dst
+		}
+		return append(dst, humanKept(e, r.Record)...)
+	}
+}
+
 func layoutAddr(f flow.Field) func([]byte, *layoutRow) []byte { return layoutField(f) }
 
 // layoutHex returns the column of a field in hexadecimal of at least so many

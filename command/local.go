@@ -26,21 +26,25 @@ type local struct {
 	keeper   *retention.Keeper // nil: no collector runs
 	daemon   *daemon           // likewise
 	now      func() time.Time
-	names    *query.Names     // of the collector's configuration; nil: none
-	known    ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
-	networks []flow.Prefix    // prefixes of networks: in the collector's configuration
-	purging  sync.Mutex       // one purge at a time
-	aside    *quarantine      // of the collector; nil: it has none, or none runs
-	tails    *tails           // what comes in; nil: no collector runs
-	runs     sync.Mutex       // one import at a time takes a number
-	keys     sync.Mutex       // one export at a time makes a key
+	names    *query.Names       // of the collector's configuration; nil: none
+	known    ledger.Directory   // exporters of the configuration of the collector, of the last one if none runs
+	elements *flow.Kept         // information elements that it keeps, or has kept; nil: none
+	wanted   []flow.KeptElement // those that an import is to keep, without slots; nil: those that are kept
+	networks []flow.Prefix      // prefixes of networks: in the collector's configuration
+	purging  sync.Mutex         // one purge at a time
+	aside    *quarantine        // of the collector; nil: it has none, or none runs
+	tails    *tails             // what comes in; nil: no collector runs
+	runs     sync.Mutex         // one import at a time takes a number
+	keys     sync.Mutex         // one export at a time makes a key
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them
 }
 
 // parse returns what the filters of questions may refer to.
-func (l *local) parse() query.ParseOptions { return query.ParseOptions{Names: l.names} }
+func (l *local) parse() query.ParseOptions {
+	return query.ParseOptions{Names: l.names, Kept: l.elements, Elements: elementHint}
+}
 
 // Close closes the archive.
 func (l *local) Close() error { return l.store.Close() }
@@ -173,6 +177,9 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
+	if err := l.keepWanted(); err != nil {
+		return nil, err
+	}
 	l.runs.Lock()
 	im, err := newImporter(ctx, l)
 	l.runs.Unlock()

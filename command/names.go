@@ -74,7 +74,12 @@ func shapeOf(ctx context.Context, n *naming, b backend, format string, columns [
 		}
 	}
 	everything := columns == nil && (format == formatJSON || format == formatCSV)
+	var kept *flow.Kept
 	if everything {
+		var err error
+		if kept, err = keptOf(ctx, b); err != nil {
+			return shape{}, err
+		}
 		add(query.KindOrg)
 		for _, kind := range query.LabelKinds {
 			if f, _ := n.file(kind); f != nil {
@@ -96,6 +101,7 @@ func shapeOf(ctx context.Context, n *naming, b backend, format string, columns [
 				s.extra = append(s.extra, columnOf("src_"+string(kind)), columnOf("dst_"+string(kind)))
 			}
 		}
+		s.extra = append(s.extra, keptColumns(kept)...)
 	} else {
 		for _, kind := range kinds {
 			if !m.has(kind) {

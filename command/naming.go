@@ -182,7 +182,7 @@ const pathNames = "/names"
 
 // Names implements backend.
 func (l *local) Names(_ context.Context, req namesRequest) (*query.Names, error) {
-	out := &query.Names{Labels: query.LabelTables{}}
+	out := &query.Names{Labels: query.LabelTables{}, Kept: l.elements.All()}
 	if l.names != nil {
 		out.Organisations, out.Exporters = l.names.Organisations, l.names.Exporters
 	}

@@ -113,7 +113,7 @@ func (st *purgeState) count(ctx context.Context, l *local, report *purgeReport) 
 
 // over calls fn with the stores that records go from, and with what picks them.
 func (st *purgeState) over(l *local, fn func(stores []purged, p *picker) error) (err error) {
-	p, err := st.picker()
+	p, err := st.picker(l.elements)
 	if err != nil {
 		return err
 	}

@@ -126,8 +126,8 @@ type picker struct {
 	networks *flow.PrefixSet // nil: rows go wherever their addresses are
 }
 
-func (st *purgeState) picker() (*picker, error) {
-	m, err := query.NewMatcher(st.Filter, "", st.Window, query.ParseOptions{})
+func (st *purgeState) picker(kept *flow.Kept) (*picker, error) {
+	m, err := query.NewMatcher(st.Filter, "", st.Window, query.ParseOptions{Kept: kept})
 	if err != nil {
 		return nil, err
 	}

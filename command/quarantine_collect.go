@@ -124,6 +124,15 @@ func (q *quarantine) close() error {
 	return nil
 }
 
+// stores returns the archive of a quarantine in a list, which is empty if there is
+// none.
+func (q *quarantine) stores() []*store.Store {
+	if q == nil {
+		return nil
+	}
+	return []*store.Store{q.store}
+}
+
 // sink returns where records are set aside, nil if there is no quarantine.
 func (q *quarantine) sink() collector.Sink {
 	if q == nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weir/flow"
 )
 
 // recordOptions are how flows are printed, of the commands that print them.
@@ -16,6 +18,7 @@ type recordOptions struct {
 	plain   bool
 	naming  *naming
 	names   bool
+	kept    *flow.Kept // whose elements a layout names; nil: none
 }
 
 // recordFlags are the flags that recordOptionsOf reads.
@@ -32,7 +35,7 @@ func recordFlags() []cli.Flag {
 
 // recordOptionsOf returns the checked options.
 func recordOptionsOf(c *cli.Context) (o recordOptions, err error) {
-	if o.format, err = queryFormat(c); err != nil {
+	if o.format, o.kept, err = queryFormat(c); err != nil {
 		return o, err
 	}
 	if isLayout(o.format) && (c.IsSet("fields") || c.Bool("count")) {
@@ -45,7 +48,7 @@ func recordOptionsOf(c *cli.Context) (o recordOptions, err error) {
 		o.columns = wideColumns()
 	}
 	if c.IsSet("fields") {
-		if o.columns, err = parseColumns(c.String("fields")); err != nil {
+		if o.columns, err = parseColumns(c, c.String("fields")); err != nil {
 			return o, err
 		}
 	}
@@ -58,17 +61,24 @@ func recordOptionsOf(c *cli.Context) (o recordOptions, err error) {
 }
 
 // queryFormat returns the checked value of --output, which for flows may be a
-// layout of nfdump's.
-func queryFormat(c *cli.Context) (string, error) {
+// layout of nfdump's, and the kept elements that a layout names.
+func queryFormat(c *cli.Context) (string, *flow.Kept, error) {
 	format := c.String("output")
 	if !isLayout(format) {
 		if format == "" {
-			return formatTable, nil
+			return formatTable, nil, nil
 		}
-		return format, oneOf("--output", format, append(slices.Clone(outputFormats), layoutNames()...))
+		return format, nil, oneOf("--output", format, append(slices.Clone(outputFormats), layoutNames()...))
 	}
-	_, err := parseLayout(format, false)
-	return format, err
+	_, err := parseLayout(format, false, nil)
+	if err == nil {
+		return format, nil, nil
+	}
+	kept, _ := keptIn(c) // an archive that cannot be asked knows no more tokens
+	if len(kept.All()) > 0 {
+		_, err = parseLayout(format, false, kept)
+	}
+	return format, kept, err
 }
 
 // writer returns what writes flows to out with the names that b knows. With
@@ -78,7 +88,7 @@ func (o *recordOptions) writer(ctx context.Context, b backend, out io.Writer, co
 	if err != nil {
 		return nil, err
 	}
-	w, err := newRecordWriter(o.format, out, named.columns, color)
+	w, err := newRecordWriter(o.format, out, named.columns, color, o.kept)
 	if err != nil {
 		return nil, quietPipe(err)
 	}

@@ -3,7 +3,10 @@ package command
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"weir/flow"
 	"weir/query"
@@ -18,7 +21,8 @@ type recordWriter interface {
 // A column is a field of the record, or something worked out from several.
 type column struct {
 	name  string
-	field flow.Field // 0 for a worked-out column
+	field flow.Field        // 0 for a worked-out column
+	kept  *flow.KeptElement // what the field is, of a slot; else nil
 
 	// text returns the value's name, "" for none; nil: values have no names. A
 	// column without a field is nothing else.
@@ -63,11 +67,21 @@ func allColumns() []column {
 }
 
 // parseColumns parses a list of names as --fields takes it.
-func parseColumns(text string) ([]column, error) {
+func parseColumns(c *cli.Context, text string) ([]column, error) {
 	known := append(append(fieldNames(), durationColumn), query.LabelFieldNames(false)...)
 	var list []column
 	for _, name := range strings.Split(text, ",") {
 		name = strings.TrimSpace(name)
+		if !slices.Contains(known, name) {
+			e, err := keptField(c, "--fields", name)
+			if err != nil {
+				return nil, err
+			}
+			if e != nil {
+				list = append(list, keptColumn(e))
+				continue
+			}
+		}
 		if err := oneOf("--fields", name, known); err != nil {
 			return nil, withFieldHint(err, name, known)
 		}
@@ -156,6 +170,9 @@ func (c column) machine(dst []byte, r *flow.Record) []byte {
 	if name, ok := c.named(r); ok {
 		return appendCSVText(dst, name)
 	}
+	if c.kept != nil {
+		return appendCSVText(dst, string(c.kept.AppendText(nil, r)))
+	}
 	switch c.field {
 	case 0:
 		return flow.AppendNum(dst, flow.Bytes, duration(r))
@@ -169,6 +186,9 @@ func (c column) machine(dst []byte, r *flow.Record) []byte {
 func (c column) human(r *flow.Record) string {
 	if name, ok := c.named(r); ok {
 		return name
+	}
+	if c.kept != nil {
+		return humanKept(c.kept, r)
 	}
 	switch c.field {
 	case 0:
@@ -199,7 +219,7 @@ func appendLabels(dst []byte, r *flow.Record) []byte {
 // usualWidth returns how wide a column of a table is with ordinary values.
 func (c column) usualWidth() int {
 	switch {
-	case c.text != nil:
+	case c.text != nil || c.kept != nil:
 		return 12
 	case c.field == 0: // the duration
 		return len("1000.000")
@@ -216,8 +236,9 @@ func (c column) usualWidth() int {
 }
 
 // newRecordWriter returns the writer of a format. No columns means the format's
-// own choice. Every record is written to out at once: out buffers.
-func newRecordWriter(format string, out io.Writer, columns []column, color bool) (recordWriter, error) {
+// own choice. Every record is written to out at once: out buffers. A layout may
+// name elements of kept.
+func newRecordWriter(format string, out io.Writer, columns []column, color bool, kept *flow.Kept) (recordWriter, error) {
 	switch format {
 	case formatJSON:
 		return &jsonRecords{out: out, columns: columns}, nil
@@ -228,7 +249,7 @@ func newRecordWriter(format string, out io.Writer, columns []column, color bool)
 		return newCSVRecords(out, columns)
 	}
 	if isLayout(format) {
-		l, err := parseLayout(format, false)
+		l, err := parseLayout(format, false, kept)
 		if err != nil {
 			return nil, err
 		}
@@ -250,6 +271,12 @@ type jsonRecords struct {
 }
 
 func (w *jsonRecords) record(r *flow.Record) error {
+	_, err := w.out.Write(append(w.object(r), '\n'))
+	return err
+}
+
+// object returns a record as an object, which is good until the next.
+func (w *jsonRecords) object(r *flow.Record) []byte {
 	if w.columns == nil {
 		w.line = r.AppendJSON(w.line[:0])
 		if len(w.extra) > 0 {
@@ -258,8 +285,7 @@ func (w *jsonRecords) record(r *flow.Record) error {
 	} else {
 		w.line = append(w.members(append(w.line[:0], '{'), w.columns, r), '}')
 	}
-	_, err := w.out.Write(append(w.line, '\n'))
-	return err
+	return w.line
 }
 
 // members appends the columns that the record has to an object that has begun,
@@ -282,6 +308,11 @@ func (w *jsonRecords) members(dst []byte, columns []column, r *flow.Record) []by
 			dst = c.machine(dst, r)
 			continue
 		}
+		if c.kept != nil {
+			dst = append(dst, `"`+c.name+`":`...)
+			dst = c.kept.AppendJSON(dst, r)
+			continue
+		}
 		w.fields = append(w.fields[:0], c.field)
 		member := r.AppendJSONFields(nil, w.fields)
 		dst = append(dst, member[1:len(member)-1]...)
@@ -292,7 +323,8 @@ func (w *jsonRecords) members(dst []byte, columns []column, r *flow.Record) []by
 func (w *jsonRecords) finish() error { return nil }
 
 // csvRecords writes RFC 4180 with a header, which is there even without rows.
-// Only names of organisations and the like can hold what has to be quoted.
+// Only names of organisations and the like, and kept texts, can hold what has to
+// be quoted.
 type csvRecords struct {
 	out     io.Writer
 	columns []column
@@ -352,7 +384,7 @@ type tableRecords struct {
 func newTableRecords(out io.Writer, columns []column, color bool) *tableRecords {
 	heads := make([]tableColumn, len(columns))
 	for i, c := range columns {
-		heads[i] = tableColumn{name: c.name, right: c.name == durationColumn || c.field != 0 && c.text == nil && !c.field.IsAddr() && c.field.Kind() == flow.KindNumber &&
+		heads[i] = tableColumn{name: c.name, right: c.name == durationColumn || c.kept != nil && c.kept.IsNumber() || c.kept == nil && c.field != 0 && c.text == nil && !c.field.IsAddr() && c.field.Kind() == flow.KindNumber &&
 			c.field != flow.Proto && c.field != flow.TCPFlags}
 	}
 	return &tableRecords{table: newTable(out, heads, color), columns: columns}

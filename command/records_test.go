@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"github.com/urfave/cli/v2"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func testRecord() *flow.Record {
 func writeRecords(t *testing.T, format string, columns []column, records ...*flow.Record) string {
 	t.Helper()
 	var out bytes.Buffer
-	w, err := newRecordWriter(format, &out, columns, false)
+	w, err := newRecordWriter(format, &out, columns, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestRecordJSON(t *testing.T) {
 	if want := string(r.AppendJSON(nil)) + "\n"; got != want {
 		t.Errorf("got %s want %s", got, want)
 	}
-	columns, err := parseColumns("bytes, src_addr,duration,mpls_labels,nat_event")
+	columns, err := parseColumns(noArchive, "bytes, src_addr,duration,mpls_labels,nat_event")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +120,16 @@ func TestRecordCSV(t *testing.T) {
 	}
 }
 
+// noArchive is a command line that has no archive to ask.
+var noArchive = cli.NewContext(&cli.App{Metadata: map[string]any{}}, nil, nil)
+
 func TestParseColumnsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"src_adr":  `--fields: no "src_adr"; did you mean "src_addr"?`,
 		"bytes,,x": `--fields: no ""; weir query --help lists the fields`,
 		"zzzzzzzz": `--fields: no "zzzzzzzz"; weir query --help lists the fields`,
 	} {
-		if _, err := parseColumns(text); err == nil || err.Error() != want {
+		if _, err := parseColumns(noArchive, text); err == nil || err.Error() != want {
 			t.Errorf("parseColumns(%q): got %v, want %s", text, err, want)
 		}
 	}

@@ -138,7 +138,15 @@ func seriesFlags(c *cli.Context, std *Std) (o seriesOptions, err error) {
 // sums reads what is summed and drawn.
 func (o *seriesOptions) sums(c *cli.Context) error {
 	o.request.Distinct = c.String("distinct")
-	if f, ok := flow.ParseField(o.request.Distinct); o.request.Distinct != "" && o.request.Distinct != "addr" && (!ok || !f.IsAddr()) {
+	f, ok := flow.ParseField(o.request.Distinct)
+	if o.request.Distinct != "" && o.request.Distinct != "addr" && !ok {
+		if e, err := keptField(c, "--distinct", o.request.Distinct); err != nil {
+			return err
+		} else if e != nil {
+			f, ok = e.Field, true
+		}
+	}
+	if o.request.Distinct != "" && o.request.Distinct != "addr" && (!ok || !f.IsAddr()) {
 		return usagef("--distinct: %q is not a field of addresses", o.request.Distinct).withHint("it is src_addr, dst_addr, addr for both ends, or another address field")
 	}
 	o.by = c.String("by")
@@ -188,6 +196,9 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 	name, _, _ := strings.Cut(o.request.Group, "/")
 	if _, ok := flow.ParseField(name); ok {
 		return nil
+	}
+	if e, err := keptField(c, "--group", name); e != nil || err != nil {
+		return err
 	}
 	return withFieldHint(oneOf("--group", name, fieldNames()), name, fieldNames())
 }

@@ -59,7 +59,7 @@ func groupJSON(field string, g query.SeriesGroup) []byte {
 	switch {
 	case g.Other || g.Value == "":
 		return []byte("null")
-	case ok && (f.Kind() == flow.KindNumber || f.Kind() == flow.KindLabel):
+	case g.Literal, ok && (f.Kind() == flow.KindNumber || f.Kind() == flow.KindLabel):
 		return []byte(g.Value)
 	}
 	return marshal(g.Value)

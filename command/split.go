@@ -113,7 +113,7 @@ func (s *split) recordOf(label uint32, r *flow.Record) error {
 func (s *split) begin(org string) (*splitFile, error) {
 	f := &splitFile{org: org, name: s.fileName(org)}
 	var err error
-	f.writer, err = newRecordWriter(s.format, &f.buf, s.shape.columns, false)
+	f.writer, err = newRecordWriter(s.format, &f.buf, s.shape.columns, false, nil)
 	if j, ok := f.writer.(*jsonRecords); ok {
 		j.extra = s.shape.extra
 	}

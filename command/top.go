@@ -84,14 +84,14 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 	if c.NArg() == 0 {
 		return o, usagef("name the field to sum by").withHint("try: weir top src_addr --last 1h")
 	}
-	if o.request.Fields, err = groupFields(c.Args().First()); err != nil {
+	if o.request.Fields, err = groupFields(c, c.Args().First()); err != nil {
 		return o, err
 	}
 	if o.request.By, err = topOrder(c); err != nil {
 		return o, err
 	}
 	if o.request.Distinct = c.String("distinct"); o.request.Distinct != "" {
-		if err := knownField("--distinct", o.request.Distinct); err != nil {
+		if err := knownField(c, "--distinct", o.request.Distinct); err != nil {
 			return o, err
 		}
 	}
@@ -136,12 +136,12 @@ var sideFields = []string{"addr", "port", "as", "mask", "vlan", "if", "duration"
 
 // groupFields parses the fields that weir top groups by: names, addresses with
 // prefix lengths behind them.
-func groupFields(text string) ([]string, error) {
+func groupFields(c *cli.Context, text string) ([]string, error) {
 	var fields []string
 	for _, name := range strings.Split(text, ",") {
 		name = strings.TrimSpace(name)
 		base, _, _ := strings.Cut(name, "/")
-		if err := knownField("weir top", base); err != nil {
+		if err := knownField(c, "weir top", base); err != nil {
 			return nil, err
 		}
 		fields = append(fields, name)
@@ -150,10 +150,15 @@ func groupFields(text string) ([]string, error) {
 }
 
 // knownField refuses the name of a field that is none.
-func knownField(flag, name string) error {
+func knownField(c *cli.Context, flag, name string) error {
 	known := append(append(fieldNames(), sideFields...), query.LabelFieldNames(true)...)
 	if _, ok := flow.ParseField(name); ok {
 		return nil // a single label of the MPLS stack
+	}
+	if !slices.Contains(known, name) {
+		if e, err := keptField(c, flag, name); e != nil || err != nil {
+			return err
+		}
 	}
 	return withFieldHint(oneOf(flag, name, known), name, known)
 }

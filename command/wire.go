@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -11,9 +13,9 @@ import (
 
 // A flow crosses the socket as one line, a JSON list of numbers: of each field
 // its number and its value, which for an address is two numbers, the halves of
-// its 128 bits.
+// its 128 bits, and for a text its bytes in hexadecimal, as a string.
 //
-//	[1,1763820185123,8,0,281473902969351,12,6]
+//	[1,1763820185123,8,0,281473902969351,12,6,110,"7777772e"]
 //
 // The objects that users see would not do: they leave out bits of MPLS entries,
 // times beyond year 9999 do not parse, and reading them takes ten times as long.
@@ -23,11 +25,14 @@ func appendWireRecord(dst []byte, r *flow.Record) []byte {
 	dst = append(dst, '[')
 	for f := range r.Present.All {
 		dst = append(strconv.AppendUint(dst, uint64(f), 10), ',')
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			a := r.Addr(f)
 			dst = append(strconv.AppendUint(dst, a.Hi, 10), ',')
 			dst = strconv.AppendUint(dst, a.Lo, 10)
-		} else {
+		case f.IsText():
+			dst = append(hex.AppendEncode(append(dst, '"'), []byte(r.Text(f))), '"')
+		default:
 			dst = strconv.AppendUint(dst, r.Num(f), 10)
 		}
 		dst = append(dst, ',')
@@ -52,6 +57,15 @@ func parseWireRecord(line []byte, r *flow.Record) error {
 		f := flow.Field(number)
 		if !ok || number >= flow.FieldCount || !f.Valid() {
 			return wireError(line)
+		}
+		if f.IsText() {
+			text, after, ok := wireText(after)
+			if !ok {
+				return wireError(line)
+			}
+			r.SetText(f, text)
+			rest = after
+			continue
 		}
 		first, after, ok := wireNumber(after)
 		if !ok {
@@ -95,6 +109,19 @@ func wireNumber(b []byte) (v uint64, rest []byte, ok bool) {
 		return 0, nil, false
 	}
 	return v, b[i:], true
+}
+
+// wireText is wireNumber for a text.
+func wireText(b []byte) (text string, rest []byte, ok bool) {
+	if len(b) < 3 || b[0] != ',' || b[1] != '"' {
+		return "", nil, false
+	}
+	end := bytes.IndexByte(b[2:], '"')
+	if end < 0 || end > 2*flow.MaxText || len(b) < end+4 || b[end+3] != ',' && b[end+3] != ']' {
+		return "", nil, false
+	}
+	octets, err := hex.DecodeString(string(b[2 : end+2]))
+	return string(octets), b[end+3:], err == nil
 }
 
 // marshal returns v as one line of JSON; v is one of this package's own types,

@@ -325,3 +325,20 @@ func (p *parser) unkept(t token) error {
 	}
 	return p.reject(t, hint)
 }
+
+// Reserved reports whether a word means something in filters, groups or answers,
+// so that no kept element can have it for a name.
+func Reserved(word string) bool {
+	if _, isGroup := eitherGroups[word]; isGroup || slices.Contains(computedNames[:], word) || slices.Contains(bareProtos, word) {
+		return true
+	}
+	if _, isField := flow.ParseField(word); isField {
+		return true
+	}
+	return slices.Contains(subjectWords, word) || slices.Contains(LabelFieldNames(true), word) || slices.Contains(reservedWords, word)
+}
+
+// reservedWords are those that stand elsewhere than at the beginning of a
+// condition, and the names of columns that are no fields.
+var reservedWords = []string{"and", "or", "eq", "ne", "gt", "lt", "ge", "le", "contains", "begins", "ends", "with", "geo", "addr", "nat",
+	"mpls_labels", "org", "records", "share", "distinct", "other", "estimated"}

@@ -77,10 +77,11 @@ func LabelFieldNames(either bool) []string {
 
 // Names are what a question may call things by.
 type Names struct {
-	Organisations []Organisation  `json:"organisations,omitempty"`
-	Exporters     *Labels         `json:"exporters,omitempty"` // by the addresses that they send from; nil: none has a name
-	Interfaces    []InterfaceName `json:"interfaces,omitempty"`
-	Labels        LabelTables     `json:"labels,omitempty"` // guarded by mu once Names are in use
+	Organisations []Organisation     `json:"organisations,omitempty"`
+	Exporters     *Labels            `json:"exporters,omitempty"` // by the addresses that they send from; nil: none has a name
+	Interfaces    []InterfaceName    `json:"interfaces,omitempty"`
+	Kept          []flow.KeptElement `json:"kept,omitempty"`   // elements that the archive keeps, or has kept
+	Labels        LabelTables        `json:"labels,omitempty"` // guarded by mu once Names are in use
 
 	// Load makes a table that Labels lacks when it is first asked for; it
 	// returns nil if there is none. It may be nil.

@@ -53,10 +53,11 @@ type SeriesResult struct {
 
 // A SeriesGroup is the volumes of one group over time.
 type SeriesGroup struct {
-	Value  string        `json:"value,omitempty"` // of the group's field; "" where records have none
-	Other  bool          `json:"other,omitempty"` // all values that have no series of their own
-	Total  SeriesPoint   `json:"total"`           // within the window, each flow counted once, without Distinct
-	Points []SeriesPoint `json:"points"`          // one for each step
+	Value   string        `json:"value,omitempty"`   // of the group's field; "" where records have none
+	Literal bool          `json:"literal,omitempty"` // Value is a number or a boolean of a kept element
+	Other   bool          `json:"other,omitempty"`   // all values that have no series of their own
+	Total   SeriesPoint   `json:"total"`             // within the window, each flow counted once, without Distinct
+	Points  []SeriesPoint `json:"points"`            // one for each step
 }
 
 // A SeriesPoint is what one step holds. Estimates have each record multiplied by

@@ -209,7 +209,7 @@ func (a *seriesSums) result() *SeriesResult {
 		r.After.add(s.after)
 		g := SeriesGroup{Total: s.total, Points: s.points}
 		if i < len(a.query.values) {
-			g.Value = a.query.values[i].String()
+			g.Value, g.Literal = a.query.values[i].String(), a.query.values[i].Literal
 		} else if g.Other = req.Group != ""; g.Other && s.total == (SeriesPoint{}) && i > 0 {
 			continue
 		}
