@@ -145,13 +145,13 @@ type anonymiser struct {
 	options anonOptions
 	addrs   anon.Map      // nil: addresses and all that goes with them stay
 	numbers *anon.Numbers // nil as addrs
-	macs    []flow.Field  // fields of MAC addresses
+	macs    []flow.Field  // slots that hold MAC addresses, beside macAddrs
 	ours    *query.Labels // what belongs to us; nil where both sides are treated alike
 }
 
 // open returns what does what the options say, nil if that is nothing.
 func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymiser, error) {
-	a := &anonymiser{options: o, macs: macAddrs}
+	a := &anonymiser{options: o}
 	switch {
 	case o.method == "" && o.round == 0:
 		return nil, nil
@@ -173,7 +173,7 @@ func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymise
 	}
 	for _, e := range kept.All() {
 		if e.Type.Form() == flow.FormMAC {
-			a.macs = append(slices.Clone(a.macs), e.Field)
+			a.macs = append(a.macs, e.Field)
 		}
 	}
 	key := o.key
@@ -224,9 +224,11 @@ func (a *anonymiser) record(r *flow.Record) {
 			r.SetNum(f, a.numbers.Interface(r.Addr(flow.Exporter), r.Num(f)))
 		}
 	}
-	for _, f := range a.macs {
-		if r.Has(f) {
-			r.SetNum(f, a.numbers.MAC(r.Num(f)))
+	for _, list := range [][]flow.Field{macAddrs, a.macs} {
+		for _, f := range list {
+			if r.Has(f) {
+				r.SetNum(f, a.numbers.MAC(r.Num(f)))
+			}
 		}
 	}
 	for _, f := range deviceAddrs {

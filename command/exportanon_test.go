@@ -47,19 +47,29 @@ func TestHiddenFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &anonymiser{addrs: c, numbers: anon.NewNumbers(nil)}
+	mac := flow.FirstKeptNumber + 3
+	a := &anonymiser{addrs: c, numbers: anon.NewNumbers(nil), macs: []flow.Field{mac}}
 	var was flow.Record
-	for _, f := range flow.Fields() {
-		if f.IsAddr() {
+	for f := range flow.AllFields().All {
+		switch {
+		case f.IsAddr():
 			was.SetAddr(f, flow.AddrFrom4(0xc0000200|uint32(f)))
-		} else {
+		case f.IsText():
+			was.SetText(f, "somebody")
+		default:
 			was.SetNum(f, 1000+uint64(f))
 		}
 	}
 	is := was
 	a.record(&is)
-	for _, f := range flow.Fields() {
-		want := f.IsAddr() || f.Kind() == flow.KindMAC || f == flow.InIf || f == flow.OutIf
+	for f := range flow.AllFields().All {
+		if f.IsText() {
+			if is.Has(f) || is.Text(f) != "" {
+				t.Errorf("%v: it stays", f)
+			}
+			continue
+		}
+		want := f.IsAddr() || f.Kind() == flow.KindMAC || f == mac || f == flow.InIf || f == flow.OutIf
 		if got := is.Addr(f) != was.Addr(f) && f.IsAddr() || is.Num(f) != was.Num(f); got != want {
 			t.Errorf("%v: changed is %t, want %t", f, got, want)
 		}

@@ -30,6 +30,10 @@ type fakeBackend struct {
 	backup func(dir string) error
 }
 
+func (f *fakeBackend) Names(context.Context, namesRequest) (*query.Names, error) {
+	return &query.Names{}, nil
+}
+
 func (f *fakeBackend) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
 	return f.flows(ctx, req, emit)
 }
