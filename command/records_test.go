@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"github.com/urfave/cli/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ func TestParseColumnsRefuses(t *testing.T) {
 // drawRecord returns a record with any values in any fields.
 func drawRecord(t *rapid.T) *flow.Record {
 	var r flow.Record
-	for _, f := range rapid.SliceOfDistinct(rapid.SampledFrom(flow.Fields()), rapid.ID[flow.Field]).Draw(t, "fields") {
+	for _, f := range rapid.SliceOfDistinct(rapid.SampledFrom(slices.Collect(flow.AllFields().All)), rapid.ID[flow.Field]).Draw(t, "fields") {
 		if f.IsAddr() {
 			var b [16]byte
 			copy(b[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "addr"))
@@ -147,6 +148,8 @@ func drawRecord(t *rapid.T) *flow.Record {
 				a = flow.AddrFrom4(a.As4())
 			}
 			r.SetAddr(f, a)
+		} else if f.IsText() {
+			r.SetText(f, string(rapid.SliceOfN(rapid.Byte(), 0, flow.MaxText).Draw(t, "text")))
 		} else {
 			r.SetNum(f, rapid.Uint64().Draw(t, "num"))
 		}
@@ -175,6 +178,8 @@ func FuzzParseWireRecord(f *testing.F) {
 	f.Add(appendWireRecord(nil, testRecord()))
 	f.Add([]byte(`[1,2,8,"x"]`))
 	f.Add([]byte(`[8,"`))
+	f.Add([]byte(`[110,"61",76,5]`))
+	f.Add([]byte(`[110,"6"]`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		var r flow.Record
 		if parseWireRecord(line, &r) != nil {
