@@ -259,6 +259,7 @@ var reasonMeanings = map[collector.Reason]string{
 	collector.ReasonSample:           "an sFlow sample that cannot be read",
 	collector.ReasonSampleFormat:     "an sFlow sample or record of an unknown format, passed over",
 	collector.ReasonExporterLimit:    "more exporters than are remembered",
+	collector.ReasonCut:              "texts of kept elements longer than is kept, of which the beginning is",
 }
 
 // meaningOf returns what a reason means, or its name.

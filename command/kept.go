@@ -278,7 +278,7 @@ func humanKept(e *flow.KeptElement, r *flow.Record) string {
 	case e.Type.Form() == flow.FormTime:
 		return humanTime(r.Num(e.Field))
 	}
-	return printable(string(e.AppendText(nil, r)))
+	return string(e.AppendText(nil, r))
 }
 
 // filterOptions returns what the filters of a command line may refer to.

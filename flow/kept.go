@@ -125,7 +125,7 @@ func (k *Kept) Names() []string {
 // applicationId becomes application_id, flowEndDeltaMicroseconds
 // flow_end_delta_microseconds, bgpNextHopIPv4Address bgp_next_hop_ipv4_address.
 func ColumnName(element string) string {
-	element = strings.NewReplacer("IPv4", "Ipv4", "IPv6", "Ipv6").Replace(element)
+	element = strings.NewReplacer("IPv4", "Ipv4", "IPv6", "Ipv6", "VRFname", "VrfName").Replace(element)
 	upper := func(i int) bool { return i < len(element) && element[i] >= 'A' && element[i] <= 'Z' }
 	lower := func(i int) bool { return i < len(element) && element[i] >= 'a' && element[i] <= 'z' }
 	var b strings.Builder

@@ -158,10 +158,17 @@ func (e *KeptElement) floatBits() int {
 
 // TextOf returns the text form of a text or of octets: octets in hexadecimal
 // after 0x, but those of an element without a type as text where they are text.
+// What would move a terminal's cursor or break a line is a question mark: texts
+// are what a stranger's exporter sends.
 func (e *KeptElement) TextOf(text string) string {
 	switch e.Type.Form() {
 	case FormString:
-		return strings.ToValidUTF8(text, "\uFFFD")
+		return strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return '?'
+			}
+			return r
+		}, text)
 	case FormAny:
 		v, octets, isNum := SplitAny(text)
 		if isNum {
@@ -212,11 +219,13 @@ func (e *KeptElement) IsNumber() bool {
 }
 
 // AppendJSON appends the record's value, which is present, as JSON: numbers and
-// booleans as such, everything else as a string. A float that JSON cannot write
-// is a string too.
+// booleans as such, everything else as a string, texts with all of their
+// characters. A float that JSON cannot write is a string too.
 func (e *KeptElement) AppendJSON(dst []byte, r *Record) []byte {
-	form := e.Type.Form()
+	form, shown := e.Type.Form(), ""
 	switch {
+	case form == FormString:
+		shown = strings.ToValidUTF8(r.Text(e.Field), "\uFFFD")
 	case form == FormAny:
 		if v, _, isNum := SplitAny(r.Text(e.Field)); isNum {
 			return strconv.AppendUint(dst, v, 10)
@@ -228,6 +237,9 @@ func (e *KeptElement) AppendJSON(dst []byte, r *Record) []byte {
 	case e.Plain():
 		return e.AppendText(dst, r)
 	}
-	text, _ := json.Marshal(string(e.AppendText(nil, r))) // a string always marshals
+	if form != FormString {
+		shown = string(e.AppendText(nil, r))
+	}
+	text, _ := json.Marshal(shown) // a string always marshals
 	return append(dst, text...)
 }
