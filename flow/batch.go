@@ -43,7 +43,7 @@ func (b *Batch) Columns() FieldSet { return b.cols }
 func (b *Batch) Grow(n int) int {
 	base := b.grow(n)
 	if hi := min(b.n, b.dirty); base < hi {
-		for f := range b.cols.All {
+		for f := range b.cols.withoutTexts().All {
 			b.clean(f, base, hi)
 		}
 	}
@@ -60,14 +60,12 @@ func (b *Batch) grow(n int) int {
 	return base
 }
 
-// clean zeroes the values of rows that were removed.
+// clean zeroes the values of rows that were removed. Those of texts are zero
+// already, see Truncate.
 func (b *Batch) clean(f Field, lo, hi int) {
-	switch {
-	case f.IsAddr():
+	if f.IsAddr() {
 		clear(b.addrs[f][lo:hi])
-	case f.IsText():
-		clear(b.texts[f-FirstKeptText][lo:hi])
-	default:
+	} else {
 		clear(b.nums[f][lo:hi])
 	}
 }
@@ -100,18 +98,25 @@ func (b *Batch) Truncate(n int) {
 	}
 	for f := range b.cols.All {
 		clearBits(b.present[f], n, b.n)
-		if f.IsText() { // what strings refer to is not to be held on to
-			clear(b.texts[f-FirstKeptText][n:b.n])
-		}
+	}
+	for f := range b.cols.texts().All { // what strings refer to is not to be held on to
+		clear(b.texts[f-FirstKeptText][n:b.n])
 	}
 	b.dirty = max(b.dirty, b.n)
 	b.n = n
 }
 
 func (b *Batch) ensure(f Field) {
-	if b.cols.Has(f) {
-		return
+	if !b.cols.Has(f) {
+		b.addColumn(f)
 	}
+}
+
+// addColumn is apart so that ensure, which nearly always finds the column there,
+// is inlined.
+//
+//go:noinline
+func (b *Batch) addColumn(f Field) {
 	b.cols.Add(f)
 	switch {
 	case f.IsAddr():
@@ -157,7 +162,11 @@ func (b *Batch) Unmark(f Field, lo, hi int) {
 		return
 	}
 	clearBits(b.present[f], lo, hi)
-	b.clean(f, lo, hi)
+	if f.IsText() {
+		clear(b.texts[f-FirstKeptText][lo:hi])
+	} else {
+		b.clean(f, lo, hi)
+	}
 }
 
 // Has reports whether field f is present in that row.
@@ -271,7 +280,7 @@ func (b *Batch) AppendRows(src *Batch, lo, hi int) {
 	}
 	base := b.grow(hi - lo)
 	dirty := min(b.n, b.dirty)
-	for f := range b.cols.All {
+	for f := range b.cols.withoutTexts().All {
 		if base < dirty && !(src.cols.Has(f) && anyBits(src.present[f], lo, hi)) {
 			b.clean(f, base, dirty)
 		}

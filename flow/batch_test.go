@@ -9,11 +9,13 @@ import (
 // randomRecord returns a record in which about every third field is present.
 func randomRecord(rng *rand.Rand) Record {
 	var r Record
-	for _, f := range Fields() {
+	for f := range AllFields().All {
 		if rng.IntN(3) != 0 {
 			continue
 		}
-		if f.IsAddr() {
+		if f.IsText() {
+			r.SetText(f, fmt.Sprint("text ", rng.IntN(5)))
+		} else if f.IsAddr() {
 			a := Addr{rng.Uint64(), rng.Uint64()}
 			if rng.IntN(2) == 0 {
 				a = AddrFrom4(rng.Uint32())
@@ -38,12 +40,14 @@ func checkBatch(t *testing.T, b *Batch, want []Record) {
 			t.Fatalf("row %d is %s, want %s", row, got.AppendJSON(nil), want[row].AppendJSON(nil))
 		}
 	}
-	for _, f := range Fields() {
+	for f := range AllFields().All {
 		count := 0
 		for row := range want {
 			if want[row].Has(f) {
 				count++
-			} else if !f.IsAddr() && b.GetNum(f, row) != 0 || f.IsAddr() && b.GetAddr(f, row) != (Addr{}) {
+			} else if f.IsText() && b.GetText(f, row) == "" {
+				continue
+			} else if f.IsText() || !f.IsAddr() && b.GetNum(f, row) != 0 || f.IsAddr() && b.GetAddr(f, row) != (Addr{}) {
 				t.Fatalf("row %d has a value of the absent %s", row, f)
 			}
 		}

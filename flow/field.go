@@ -316,6 +316,13 @@ func (s FieldSet) All(yield func(Field) bool) {
 	}
 }
 
+// texts returns those of the fields that hold texts, withoutTexts the others.
+func (s FieldSet) texts() FieldSet        { return FieldSet{0, s[1] >> textBit << textBit} }
+func (s FieldSet) withoutTexts() FieldSet { return FieldSet{s[0], s[1] & (1<<textBit - 1)} }
+
+// textBit is the bit of the first text in the second word of a FieldSet.
+const textBit = FirstKeptText - 64
+
 // AllFields returns the set of all fields, slots included.
 func AllFields() FieldSet {
 	s := SetOf(Fields()...)
