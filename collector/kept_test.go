@@ -47,7 +47,7 @@ func TestKeptTypes(t *testing.T) {
 		{"macAddress", wire([]byte{0, 0x1b, 0x54, 1, 2, 3}), "00:1b:54:01:02:03", 0},
 		{"macAddress", wire(uint32(1)), "", ReasonValue},
 		{"ipv4Address", wire(uint32(0xc0000207)), "192.0.2.7", 0},
-		{"ipv6Address", wire(uint64(0x20010db8)<<32|0, uint64(1)), "2001:db8::1", 0},
+		{"ipv6Address", wire(uint64(0x20010db8)<<32, uint64(1)), "2001:db8::1", 0},
 		{"ipv4Address", wire(uint8(1)), "", ReasonValue},
 		{"dateTimeSeconds", wire(uint32(1_700_000_000)), "2023-11-14T22:13:20.000Z", 0},
 		{"dateTimeMilliseconds", wire(uint64(1_700_000_000_123)), "2023-11-14T22:13:20.123Z", 0},

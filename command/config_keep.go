@@ -111,11 +111,12 @@ func nearestFold(text string, words []string) string {
 }
 
 // columnOfElement returns the name that an element's column has: the given one or,
-// if that is "", the registry's in weir's manner, or the alias where weir has
-// something of that name.
+// if that is "", IANA's in weir's manner. It is the alias of an enterprise's
+// element, and where weir has something of that name.
 func columnOfElement(e *flow.KeptElement, name string) (string, error) {
 	if name == "" {
-		if name = flow.ColumnName(e.Element); name == "" || query.Reserved(name) {
+		name = flow.ColumnName(e.Element)
+		if ours := strings.HasPrefix(e.Alias, "element_") || strings.HasPrefix(e.Alias, "reverse_"); !ours || name == "" || query.Reserved(name) {
 			name = e.Alias
 		}
 		return name, nil
@@ -220,6 +221,9 @@ func elementNamed(r *collector.Registry, name string) (collector.Element, bool) 
 	if e, ok := r.Find(name); ok {
 		return e, true
 	}
+	if e, ok := elementOfAlias(name); ok {
+		return e, true
+	}
 	for _, known := range r.Names() {
 		if flow.ColumnName(known) == strings.ToLower(name) {
 			return r.Find(known)
@@ -234,9 +238,7 @@ func elementHint(name string) string {
 	r := collector.NewRegistry()
 	e, ok := elementNamed(r, name)
 	if !ok {
-		if e, ok = elementOfAlias(name); !ok {
-			return ""
-		}
+		return ""
 	}
 	if column := collector.ColumnOf(e); column != "" {
 		return fmt.Sprintf("%s is the field %s", name, column)

@@ -58,7 +58,7 @@ func describeKept(e *flow.KeptElement) exportColumn {
 	case flow.FormAny:
 		unit, what = "", what+": a number, a text, or octets in hexadecimal after 0x"
 	case flow.FormOctets:
-		what += ", in hexadecimal after 0x"
+		what += ", in hexadecimal after 0x where it is no text"
 	}
 	return exportColumn{e.Name, unit, what + ", as exported"}
 }

@@ -181,7 +181,7 @@ func TestKeptChanges(t *testing.T) {
 	collect("keep: [{element: cisco/12235, name: web_host, type: string}]", 9) // another type: another column
 	count("2\n", "application_id 0x0d000050")
 	count("1\n", "web_host www.example.com")
-	count("1\n", "application_http_host contains 'www'")
+	count("1\n", "cisco_12235 contains 'www'")
 	collect("", 12)
 	count("1\n", "web_host www.example.com")
 	count("2\n", "application_id 0x0d000050")
@@ -337,8 +337,8 @@ func TestReadKeep(t *testing.T) {
 	for _, e := range c.Kept {
 		got = append(got, fmt.Sprintf("%d/%d %s %s", e.Enterprise, e.Number, e.Name, e.Type))
 	}
-	want := []string{"0/95 application_id octetArray", "0/96 application_name string", "9/12235 application_http_host octetArray",
-		"29305/136 reverse_flow_end_reason unsigned8", "0/30000 element_30000 ", "0/60 ip_version unsigned8", "9/7232 user_name string", "54321/1 fun ipv6Address"}
+	want := []string{"0/95 application_id octetArray", "0/96 application_name string", "9/12235 cisco_12235 octetArray",
+		"29305/136 reverse_flow_end_reason unsigned8", "0/30000 element_30000 ", "0/60 ip_version unsigned8", "9/7232 cisco_7232 string", "54321/1 fun ipv6Address"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -70,8 +70,9 @@ func (k *Kept) Of(f Field) *KeptElement {
 }
 
 // Find returns the element of that name, nil if there is none: the column's, the
-// registry's, the alias, or that of the slot, whatever the case. Of several under
-// one name in the registry or one alias, the one that is being kept counts.
+// registry's in either manner, the alias, or that of the slot, whatever the case.
+// Of several under one name in the registry or one alias, the one that is being
+// kept counts.
 func (k *Kept) Find(name string) *KeptElement {
 	if name == "" {
 		return nil
@@ -85,7 +86,7 @@ func (k *Kept) Find(name string) *KeptElement {
 	var found *KeptElement
 	for i := range k.All() {
 		e := &k.elements[i]
-		known := e.Element != "" && strings.EqualFold(e.Element, name) || strings.EqualFold(e.Alias, name)
+		known := e.Element != "" && (strings.EqualFold(e.Element, name) || strings.EqualFold(ColumnName(e.Element), name)) || strings.EqualFold(e.Alias, name)
 		if known && (found == nil || e.Until == 0) {
 			found = e
 		}

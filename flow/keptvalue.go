@@ -156,8 +156,8 @@ func (e *KeptElement) floatBits() int {
 	return 64
 }
 
-// TextOf returns the text form of a text or of octets: octets in hexadecimal
-// after 0x, but those of an element without a type as text where they are text.
+// TextOf returns the text form of a text or of octets: octets as text where they
+// are printable UTF-8, and else in hexadecimal after 0x.
 // What would move a terminal's cursor or break a line is a question mark: texts
 // are what a stranger's exporter sends.
 func (e *KeptElement) TextOf(text string) string {
@@ -174,15 +174,16 @@ func (e *KeptElement) TextOf(text string) string {
 		if isNum {
 			return strconv.FormatUint(v, 10)
 		}
-		if isReadable(octets) {
-			return octets
-		}
 		text = octets
+	}
+	if isReadable(text) {
+		return text
 	}
 	return "0x" + hex.EncodeToString([]byte(text))
 }
 
-// isReadable reports whether octets of an unknown element are shown as text.
+// isReadable reports whether octets are shown as text: not where the text could
+// be taken for others in hexadecimal.
 func isReadable(octets string) bool {
 	if !utf8.ValidString(octets) || strings.HasPrefix(octets, "0x") {
 		return false
