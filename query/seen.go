@@ -91,24 +91,40 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 	if err != nil {
 		return nil, q.summary, err
 	}
-	q.outer = len(buckets)
-	report := ProgressOf(ctx)
-	err = inOrder(ctx, workers(), len(buckets),
-		func(i int) (*seenPart, error) { return q.bucket(ctx, buckets[i]) },
-		func(i int, p *seenPart) error {
-			q.take(p)
-			if report != nil {
-				pruned := q.summary.BucketsPruned
-				report(Progress{Buckets: pruned + i + 1, Total: pruned + len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
-			}
-			return nil
-		})
-	if err != nil {
+	if err := q.read(ctx, byDay(buckets)); err != nil {
 		return nil, q.summary, err
 	}
 	result := q.result(view.Buckets())
 	q.summary.Elapsed = time.Since(began)
 	return result, q.summary, nil
+}
+
+// read looks for the addresses in buckets, several days at once. Tallies of busy
+// addresses are added up over a day before they are added to all: that is done
+// ninety times, and not two thousand.
+func (q *seenQuery) read(ctx context.Context, days [][]*store.Bucket) error {
+	report, done := ProgressOf(ctx), q.summary.BucketsPruned
+	q.outer = len(days)
+	return inOrder(ctx, workers(), len(days),
+		func(i int) (*seenPart, error) { return q.day(ctx, days[i]) },
+		func(i int, p *seenPart) error {
+			q.take(p)
+			if done += len(days[i]); report != nil {
+				report(Progress{Buckets: done, Total: q.summary.BucketsConsidered, Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
+			}
+			return nil
+		})
+}
+
+// day looks for the addresses in the buckets of a day.
+func (q *seenQuery) day(ctx context.Context, buckets []*store.Bucket) (*seenPart, error) {
+	p := q.newPart()
+	for _, b := range buckets {
+		if err := q.bucket(ctx, b, p); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // A seenQuery is a SeenRequest on its way to its answer.
@@ -118,8 +134,8 @@ type seenQuery struct {
 	window  Window
 	hours   bool
 	exact   int // peers of one address that are counted exactly
-	outer   int // buckets that are read at the same time
-	found   map[int]*seenTally
+	outer   int // days that there are to be read at the same time
+	found   *seenPart
 	scratch sync.Pool // of *seenBlock
 	summary Summary
 }
@@ -128,7 +144,7 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	if len(req.Addrs) > MaxSeenAddrs {
 		return nil, &RequestError{Part: "addresses", Text: fmt.Sprint(len(req.Addrs)), Expected: fmt.Sprintf("at most %d", MaxSeenAddrs)}
 	}
-	q := &seenQuery{window: req.Window, hours: req.Hours, found: map[int]*seenTally{}}
+	q := &seenQuery{window: req.Window, hours: req.Hours}
 	for _, text := range req.Addrs {
 		a, err := flow.ParseAddr(text)
 		if err != nil {
@@ -142,6 +158,7 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 		q.ranges = append(q.ranges, index.AddrRange(a, a))
 	}
 	q.ranges = index.Normalize(q.ranges)
+	q.found = q.newPart()
 	q.exact = min(max(seenPeerBudget/max(len(q.addrs), 1), 256), 1_000_000)
 	return q, nil
 }
@@ -154,13 +171,7 @@ const seenPeerBudget = 4_000_000
 // window. The summaries of days rule most out where addresses are rare.
 func (q *seenQuery) choose(ctx context.Context, buckets []*store.Bucket) ([]*store.Bucket, error) {
 	q.summary.BucketsConsidered = len(buckets)
-	var days [][]*store.Bucket
-	for i, b := range buckets {
-		if i == 0 || b.Hour()/24 != buckets[i-1].Hour()/24 {
-			days = append(days, nil)
-		}
-		days[len(days)-1] = append(days[len(days)-1], b)
-	}
+	days := byDay(buckets)
 	var chosen []*store.Bucket
 	err := inOrder(ctx, workers(), len(days),
 		func(i int) ([]*store.Bucket, error) { return q.chooseOfDay(days[i]), nil },
@@ -197,48 +208,50 @@ func (q *seenQuery) chooseOfDay(day []*store.Bucket) []*store.Bucket {
 	})
 }
 
-// A seenPart is what one bucket has.
+// A seenPart is what some buckets have.
 type seenPart struct {
-	hour    store.Hour
-	tallies map[int]*seenTally // by place in seenQuery.addrs
-	summary Summary            // what it took
+	tallies []*seenTally // by place in seenQuery.addrs, nil: none
+	summary Summary      // what it took
 }
 
-// bucket looks for the addresses in a bucket.
-func (q *seenQuery) bucket(ctx context.Context, b *store.Bucket) (*seenPart, error) {
-	p := &seenPart{hour: b.Info().Hour, tallies: map[int]*seenTally{}}
-	p.summary.BlocksConsidered = b.Blocks()
+func (q *seenQuery) newPart() *seenPart {
+	return &seenPart{tallies: make([]*seenTally, len(q.addrs))}
+}
+
+// bucket looks for the addresses in a bucket and adds what it has to p.
+func (q *seenQuery) bucket(ctx context.Context, b *store.Bucket, p *seenPart) error {
+	p.summary.BlocksConsidered += b.Blocks()
 	blocks, err := q.blocks(b)
 	if err != nil {
 		if err := p.damage(err); err != nil {
-			return p, err
+			return err
 		}
 		blocks = index.Full(b.Blocks()).Slice() // they can still answer
 	}
-	p.summary.BlocksPruned = b.Blocks() - len(blocks)
+	p.summary.BlocksPruned += b.Blocks() - len(blocks)
 	side := min((workers()+q.outer-1)/max(q.outer, 1), len(blocks))
-	err = inOrder(ctx, side, side,
+	if side <= 1 {
+		return q.someBlocks(ctx, p, b, blocks, 1)
+	}
+	return inOrder(ctx, side, side,
 		func(i int) (*seenPart, error) {
-			part := &seenPart{tallies: map[int]*seenTally{}}
-			for ; i < len(blocks) && ctx.Err() == nil; i += side {
-				if err := q.block(part, b, int(blocks[i])); err != nil {
-					return part, err
-				}
-			}
-			return part, ctx.Err()
+			part := q.newPart()
+			return part, q.someBlocks(ctx, part, b, blocks[i:], side)
 		},
 		func(_ int, from *seenPart) error {
-			p.summary.join(from.summary)
-			if len(p.tallies) == 0 {
-				p.tallies = from.tallies
-				return nil
-			}
-			for i, t := range from.tallies {
-				p.tally(i).merge(t, q.exact)
-			}
+			p.join(from, q.exact)
 			return nil
 		})
-	return p, err
+}
+
+// someBlocks looks into every so manyth of the blocks of a bucket.
+func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *store.Bucket, blocks []uint32, step int) error {
+	for i := 0; i < len(blocks) && ctx.Err() == nil; i += step {
+		if err := q.block(p, b, int(blocks[i])); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // blocks returns the blocks of b that may have any of the addresses.
@@ -272,22 +285,22 @@ func (p *seenPart) tally(i int) *seenTally {
 	return t
 }
 
-// take adds a bucket's part to what was found.
+// take adds a day's part to what was found.
 func (q *seenQuery) take(p *seenPart) {
 	q.summary.join(p.summary)
-	for i, from := range p.tallies {
-		if from.records == 0 {
-			continue
-		}
-		t := q.found[i]
-		if t == nil {
-			t = new(seenTally)
-			q.found[i] = t
-		}
-		t.merge(from, q.exact)
-		t.active++
-		if q.hours {
-			t.hours = append(t.hours, SeenHour{p.hour.StartMS(), from.records})
+	q.found.join(p, q.exact)
+}
+
+// join adds a part of the same hours or later ones.
+func (p *seenPart) join(from *seenPart, exact int) {
+	p.summary.join(from.summary)
+	for i, t := range from.tallies {
+		switch {
+		case t == nil || t.records == 0:
+		case p.tallies[i] == nil:
+			p.tallies[i] = t
+		default:
+			p.tallies[i].merge(t, exact)
 		}
 	}
 }
@@ -315,7 +328,7 @@ func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	}
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}
-		if t := q.found[i]; t != nil {
+		if t := q.found.tallies[i]; t != nil && t.records > 0 {
 			entry = t.entry(a.String())
 			q.summary.Emitted++
 		}

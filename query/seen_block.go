@@ -22,6 +22,7 @@ var seenFields = spanFields.Union(flow.SetOf(flow.SrcPort, flow.DstPort, flow.Pr
 type seenBlock struct {
 	query   *seenQuery
 	part    *seenPart
+	hour    store.Hour
 	columns columns
 	cells   cells
 	span    func(row int) (from, to uint64)
@@ -46,7 +47,8 @@ func (q *seenQuery) block(p *seenPart, b *store.Bucket, number int) error {
 		s = &seenBlock{query: q}
 	}
 	defer q.scratch.Put(s)
-	s.part, s.inside, s.matched = p, q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
+	s.part, s.hour = p, b.Hour()
+	s.inside, s.matched = q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
 	if err := s.read(blk); err != nil {
 		return p.damage(err)
 	}
@@ -147,7 +149,7 @@ func (s *seenBlock) side(hits []seenHit, peers seenPeers, source bool) {
 				continue // counted as source already
 			}
 			s.matched++
-			t.see(start, end)
+			t.see(start, end, s.hour, s.query.hours)
 			if known {
 				t.peers.add(peer, s.query.exact)
 			}
@@ -170,11 +172,10 @@ func (s *seenBlock) role(t *seenTally, row int, source bool) {
 	if !source {
 		mine, other = other, mine
 	}
-	port := SeenPort{uint8(proto), uint16(min(mine, other)), 1}
 	if mine < other || mine == other && !source {
-		t.server = t.server.add(port)
+		t.server.add(uint8(proto), uint16(mine), 1)
 	} else {
-		t.client = t.client.add(port)
+		t.client.add(uint8(proto), uint16(other), 1)
 	}
 }
 
