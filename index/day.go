@@ -163,6 +163,20 @@ func (d *Day) Hours(ranges []ValueRange) (uint32, error) {
 	return uint32(l.words[0]), nil
 }
 
+// Each calls fn for every one of the ranges, which ascend and do not overlap, of
+// which an address occurs, with the hours as Hours returns them: in one pass
+// over the summary for all ranges.
+func (d *Day) Each(ranges []ValueRange, fn func(i int, hours uint32)) error {
+	l := lookup{it: d.it, field: dayField, hour: d.hour, n: hoursPerDay, words: make([]uint64, 1), stats: &d.stats}
+	return l.each(ranges, func(i int) bool {
+		if l.words[0] != 0 {
+			fn(i, uint32(l.words[0]))
+			l.words[0] = 0
+		}
+		return true
+	})
+}
+
 // Stats returns what the look-ups took.
 func (d *Day) Stats() Stats { return d.stats }
 

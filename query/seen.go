@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -87,11 +88,7 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 		return nil, Summary{}, fmt.Errorf("open view: %w", err)
 	}
 	defer view.Close()
-	buckets, err := q.choose(ctx, view.Buckets())
-	if err != nil {
-		return nil, q.summary, err
-	}
-	if err := q.read(ctx, byDay(buckets)); err != nil {
+	if err := q.read(ctx, view.Buckets()); err != nil {
 		return nil, q.summary, err
 	}
 	result := q.result(view.Buckets())
@@ -102,15 +99,16 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 // read looks for the addresses in buckets, several days at once. Tallies of busy
 // addresses are added up over a day before they are added to all: that is done
 // ninety times, and not two thousand.
-func (q *seenQuery) read(ctx context.Context, days [][]*store.Bucket) error {
-	report, done := ProgressOf(ctx), q.summary.BucketsPruned
+func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
+	q.summary.BucketsConsidered = len(buckets)
+	report, done, days := ProgressOf(ctx), 0, byDay(buckets)
 	q.outer = len(days)
 	return inOrder(ctx, workers(), len(days),
 		func(i int) (*seenPart, error) { return q.day(ctx, days[i]) },
 		func(i int, p *seenPart) error {
 			q.take(p)
 			if done += len(days[i]); report != nil {
-				report(Progress{Buckets: done, Total: q.summary.BucketsConsidered, Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
+				report(Progress{Buckets: done, Total: len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
 			}
 			return nil
 		})
@@ -119,8 +117,10 @@ func (q *seenQuery) read(ctx context.Context, days [][]*store.Bucket) error {
 // day looks for the addresses in the buckets of a day.
 func (q *seenQuery) day(ctx context.Context, buckets []*store.Bucket) (*seenPart, error) {
 	p := q.newPart()
-	for _, b := range buckets {
-		if err := q.bucket(ctx, b, p); err != nil {
+	chosen := q.choose(buckets)
+	p.summary.BucketsPruned = len(buckets) - len(chosen)
+	for i := range chosen {
+		if err := q.bucket(ctx, &chosen[i], p); err != nil {
 			return nil, err
 		}
 	}
@@ -129,8 +129,8 @@ func (q *seenQuery) day(ctx context.Context, buckets []*store.Bucket) (*seenPart
 
 // A seenQuery is a SeenRequest on its way to its answer.
 type seenQuery struct {
-	addrs   []flow.Addr // ascending, each once
-	ranges  []index.ValueRange
+	addrs   []flow.Addr        // ascending, each once
+	ranges  []index.ValueRange // one for each
 	window  Window
 	hours   bool
 	exact   int // peers of one address that are counted exactly
@@ -157,7 +157,6 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	for _, a := range q.addrs {
 		q.ranges = append(q.ranges, index.AddrRange(a, a))
 	}
-	q.ranges = index.Normalize(q.ranges)
 	q.found = q.newPart()
 	q.exact = min(max(seenPeerBudget/max(len(q.addrs), 1), 256), 1_000_000)
 	return q, nil
@@ -167,28 +166,20 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 // where the peers of many addresses are counted.
 const seenPeerBudget = 4_000_000
 
-// choose returns the buckets that may have records of the addresses in the
-// window. The summaries of days rule most out where addresses are rare.
-func (q *seenQuery) choose(ctx context.Context, buckets []*store.Bucket) ([]*store.Bucket, error) {
-	q.summary.BucketsConsidered = len(buckets)
-	days := byDay(buckets)
-	var chosen []*store.Bucket
-	err := inOrder(ctx, workers(), len(days),
-		func(i int) ([]*store.Bucket, error) { return q.chooseOfDay(days[i]), nil },
-		func(_ int, of []*store.Bucket) error {
-			chosen = append(chosen, of...)
-			return nil
-		})
-	q.summary.BucketsPruned = len(buckets) - len(chosen)
-	return chosen, err
+// A seenBucket is a bucket and what is looked for in it.
+type seenBucket struct {
+	*store.Bucket
+	addrs []int32 // places in seenQuery.addrs; nil: all of them
 }
 
-// chooseOfDay is choose for the buckets of one day.
-func (q *seenQuery) chooseOfDay(day []*store.Bucket) []*store.Bucket {
-	var chosen []*store.Bucket
+// choose returns the buckets of a day that may have records of the addresses in
+// the window. The summary of the day rules most out where addresses are rare,
+// and says in which hours to look for which of many.
+func (q *seenQuery) choose(day []*store.Bucket) []seenBucket {
+	var chosen []seenBucket
 	for _, b := range day {
 		if info := b.Info(); info.Rows > 0 && q.window.Holds(info.MinStart, info.MaxEnd) {
-			chosen = append(chosen, b)
+			chosen = append(chosen, seenBucket{Bucket: b})
 		}
 	}
 	if len(chosen) < 2 {
@@ -199,13 +190,32 @@ func (q *seenQuery) chooseOfDay(day []*store.Bucket) []*store.Bucket {
 		return chosen // the hours themselves can still answer
 	}
 	defer summary.Close() // nothing was written
-	hours, err := summary.Hours(q.ranges)
+	narrow, err := q.narrow(summary)
 	if err != nil {
 		return chosen
 	}
-	return slices.DeleteFunc(chosen, func(b *store.Bucket) bool {
-		return summary.Covers(b) && hours>>(b.Hour()%24)&1 == 0
+	kept := chosen[:0]
+	for _, b := range chosen {
+		if summary.Covers(b.Bucket) {
+			b.addrs = narrow[b.Hour()%24]
+			if len(b.addrs) == 0 {
+				continue
+			}
+		}
+		kept = append(kept, b)
+	}
+	return kept
+}
+
+// narrow returns for each hour of a day the places of the addresses in it.
+func (q *seenQuery) narrow(summary *index.Day) (hours [24][]int32, err error) {
+	err = summary.Each(q.ranges, func(i int, mask uint32) {
+		for ; mask != 0; mask &= mask - 1 {
+			h := bits.TrailingZeros32(mask)
+			hours[h] = append(hours[h], int32(i))
+		}
 	})
+	return hours, err
 }
 
 // A seenPart is what some buckets have.
@@ -219,9 +229,9 @@ func (q *seenQuery) newPart() *seenPart {
 }
 
 // bucket looks for the addresses in a bucket and adds what it has to p.
-func (q *seenQuery) bucket(ctx context.Context, b *store.Bucket, p *seenPart) error {
+func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) error {
 	p.summary.BlocksConsidered += b.Blocks()
-	blocks, err := q.blocks(b)
+	blocks, err := q.candidates(b)
 	if err != nil {
 		if err := p.damage(err); err != nil {
 			return err
@@ -245,7 +255,7 @@ func (q *seenQuery) bucket(ctx context.Context, b *store.Bucket, p *seenPart) er
 }
 
 // someBlocks looks into every so manyth of the blocks of a bucket.
-func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *store.Bucket, blocks []uint32, step int) error {
+func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, blocks []uint32, step int) error {
 	for i := 0; i < len(blocks) && ctx.Err() == nil; i += step {
 		if err := q.block(p, b, int(blocks[i])); err != nil {
 			return err
@@ -254,13 +264,20 @@ func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *store.Bucket
 	return ctx.Err()
 }
 
-// blocks returns the blocks of b that may have any of the addresses.
-func (q *seenQuery) blocks(b *store.Bucket) ([]uint32, error) {
-	sources, err := index.Blocks(b, flow.SrcAddr, q.ranges)
+// candidates returns the blocks that may have any of the addresses.
+func (q *seenQuery) candidates(b *seenBucket) ([]uint32, error) {
+	ranges := q.ranges
+	if b.addrs != nil {
+		ranges = make([]index.ValueRange, len(b.addrs))
+		for i, place := range b.addrs {
+			ranges[i] = q.ranges[place]
+		}
+	}
+	sources, err := index.Blocks(b.Bucket, flow.SrcAddr, ranges)
 	if err != nil {
 		return nil, err
 	}
-	destinations, err := index.Blocks(b, flow.DstAddr, q.ranges)
+	destinations, err := index.Blocks(b.Bucket, flow.DstAddr, ranges)
 	if err != nil {
 		return nil, err
 	}
@@ -307,6 +324,7 @@ func (p *seenPart) join(from *seenPart, exact int) {
 
 // join adds the counts of a part of the work.
 func (s *Summary) join(t Summary) {
+	s.BucketsPruned += t.BucketsPruned
 	s.BlocksConsidered += t.BlocksConsidered
 	s.BlocksPruned += t.BlocksPruned
 	s.BlocksRead += t.BlocksRead
