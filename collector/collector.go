@@ -43,10 +43,11 @@ type Options struct {
 	// goroutines call it at once.
 	Forward func(src netip.AddrPort, payload []byte)
 
-	Now    func() time.Time // the clock; nil: time.Now
-	Logger *slog.Logger     // nil: none
-	Limits Limits           // zero fields: DefaultLimits
-	Policy *Policy          // whose datagrams are taken, and what with their records; nil: all, as they come
+	Now    func() time.Time     // the clock; nil: time.Now
+	Clock  func() time.Duration // time that has passed since any moment, also while the host slept, however Now is set; nil: the system's
+	Logger *slog.Logger         // nil: none
+	Limits Limits               // zero fields: DefaultLimits
+	Policy *Policy              // whose datagrams are taken, and what with their records; nil: all, as they come
 
 	TLS         *tls.Config      // of addresses for TLS, which need it
 	Connections ConnectionLimits // zero fields: DefaultConnectionLimits
@@ -62,6 +63,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Clock == nil {
+		o.Clock = systemClock()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -101,8 +105,9 @@ type Collector struct {
 	sinkErrors, lostRecords atomic.Uint64
 	failing                 atomic.Bool // the sink refused the last batch
 
-	lastSign      uint64 // ms, the last sign of life in the ledger; the keeper's
-	ledgerRefused int    // times in a row; the keeper's
+	lastSign      uint64        // ms, the last sign of life in the ledger; the keeper's
+	lastClock     time.Duration // Options.Clock then; the keeper's
+	ledgerRefused int           // times in a row; the keeper's
 }
 
 // New binds the sockets and loads the saved state. The sockets receive from now
