@@ -24,8 +24,8 @@ func digestOf(e *ledger.Entry, version uint16) Digest {
 	}
 }
 
-// add adds what o counted.
-func (d *Digest) add(o *Digest) {
+// Add adds what o counted, of another exporter or another time.
+func (d *Digest) Add(o *Digest) {
 	d.Datagrams += o.Datagrams
 	d.Bytes += o.Bytes
 	d.Records += o.Records
