@@ -177,6 +177,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := writeKnown(s, o.config.Known); err != nil {
 		return err
 	}
+	if err := writeScope(s, o.config.scope(nil)); err != nil {
+		return err
+	}
 	journal := newJournal(s, std)
 	aside, err := openQuarantine(o, std, log, s, journal)
 	if err != nil {
@@ -208,9 +211,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
-	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
+	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics), forward: relay}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		doors.close()
 		relay.close()

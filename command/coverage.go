@@ -34,7 +34,7 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
 	c, err := l.kept().Coverage(ctx, query.CoverageRequest{
-		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Options: l.parse(),
+		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Live: l.daemon != nil, Options: l.parse(),
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()

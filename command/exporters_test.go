@@ -177,7 +177,7 @@ func TestLossLately(t *testing.T) {
 		t.Errorf("got %v of the exporter, %v of all, %d records; want 0.1, 0.1, 100", list[0].LossHour, r.Loss, r.Lost)
 	}
 	short := &query.Grid{Exporters: []query.GridExporter{{Cells: cells([2]uint64{3, 1})}}}
-	if records, lost := short.Lately(0); records != 3 || lost != 1 {
-		t.Errorf("of one step: got %d and %d, want 3 and 1", records, lost)
+	if d := short.Lately(0); d.Records != 3 || d.Lost != 1 {
+		t.Errorf("of one step: got %d and %d, want 3 and 1", d.Records, d.Lost)
 	}
 }

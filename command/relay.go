@@ -86,6 +86,14 @@ func (f forward) callback() func(netip.AddrPort, []byte) {
 	return f.relay.Send
 }
 
+// stats returns the counters of the targets; nil: there are none.
+func (f forward) stats() []collector.RelayStats {
+	if f.relay == nil {
+		return nil
+	}
+	return f.relay.Stats()
+}
+
 // run sends until ctx is done.
 func (f forward) run(ctx context.Context) error {
 	if f.relay == nil {
