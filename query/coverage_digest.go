@@ -3,6 +3,7 @@ package query
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"weir/flow/ledger"
 )
@@ -101,20 +102,22 @@ func addIntervals(a, b []ledger.Interval) []ledger.Interval {
 
 // How far the median of receipt less end may be from zero. A flow is exported
 // when it has been idle for a while, or after the active timeout, so receipt
-// comes seconds to minutes later; nothing ends after it was reported.
+// comes seconds to minutes later; nothing ends after it was reported. Alert
+// rules and documents go by the same bounds.
 const (
-	maxAhead  = 10_000         // ms, of the exporter's clock
-	maxBehind = 15 * 60 * 1000 // ms
+	ClockAhead  = 10 * time.Second // of the exporter's clock
+	ClockBehind = 15 * time.Minute
 )
 
 // clockError returns how far a median of receipt less end is beyond what is
 // ordinary, in ms.
 func clockError(skew int64) int64 {
+	ahead, behind := ClockAhead.Milliseconds(), ClockBehind.Milliseconds()
 	switch {
-	case skew < -maxAhead:
-		return -(skew + maxAhead)
-	case skew > maxBehind:
-		return skew - maxBehind
+	case skew < -ahead:
+		return -(skew + ahead)
+	case skew > behind:
+		return skew - behind
 	}
 	return 0
 }
