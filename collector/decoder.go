@@ -121,7 +121,8 @@ func (d *Decoder) message(b *flow.Batch, received uint64, src netip.AddrPort, co
 	}
 	d.policy.sift(e, b, before, received)
 	e.finish(received, d)
-	if e.changed {
+	if e.urgent {
+		e.urgent = false
 		d.announce()
 	}
 	return err

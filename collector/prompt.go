@@ -30,6 +30,10 @@ func (p *prompt) ask() {
 // save saves it and has it on disk.
 func (p *prompt) save() {
 	p.due = nil
+	select {
+	case <-p.c.decoder.fresh: // what is announced by now is saved with the rest
+	default:
+	}
 	begun := time.Now()
 	err := p.c.save()
 	if durable, ok := p.c.o.State.(interface{ SyncState() error }); ok && err == nil {

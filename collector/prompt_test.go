@@ -40,7 +40,7 @@ func TestTemplatesAreSavedBounded(t *testing.T) {
 	c, _ := startCollector(t, Options{Listen: []Listen{{"netflow", "127.0.0.1:0"}}, Sink: newMemorySink(), State: state, SaveEvery: time.Hour})
 	begun := time.Now()
 	for i := range 300 {
-		send(t, c, v9(uint32(i%8), set(0, templateOf(uint16(256+i), 8, 4))))
+		send(t, c, v9(uint32(i%8), set(0, templateOf(256+i, 8, 4))))
 		time.Sleep(time.Millisecond)
 	}
 	waitFor(t, "all templates", func() bool { return c.Stats().Total.Templates == 300 })
