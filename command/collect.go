@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,7 +82,7 @@ collectors get what comes in (forward); docs/operations.md has an example of eve
 type collectOptions struct {
 	dir     string
 	listen  []collector.Listen
-	tls     *tls.Config   // of addresses for TLS; nil: there are none
+	tls     *certificates // of addresses for TLS; nil: there are none
 	keep    time.Duration // 0: for ever
 	names   *query.Names  // of the configuration; nil: none
 	config  config        // what the file says that is no flag
@@ -200,7 +199,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls.tls(log), Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		relay.close()
 		return listenError(err)

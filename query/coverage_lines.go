@@ -95,6 +95,7 @@ func (c *Coverage) gapsOf(of func(Reason) bool) (worst Gap, all Moment, times in
 func (c *Coverage) uncovered() (facts []string) {
 	worst, all, times := c.gapsOf(func(r Reason) bool { return r == ReasonNoCapture })
 	switch {
+	case all < longDown || all == c.To-c.From: // records of its flows may well have come later
 	case times == 1:
 		facts = append(facts, fmt.Sprintf("no capture covers %s from %s", SpanText(all), shortTime(worst.From)))
 	case times > 1:
