@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -87,7 +88,7 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	if e.coverage {
 		lines = append([]string{c.Judged()}, lines...)
 	}
-	lines = append(lines, damageLines(c.Damaged)...)
+	lines = fold(append(lines, damageLines(c.Damaged)...), mostLines)
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
 		whole := *c
 		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
@@ -97,6 +98,17 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 		fmt.Fprintf(std.Err, "weir: coverage: %s\n", line)
 	}
 	return nil
+}
+
+// mostLines is how many lines an answer has on its window.
+const mostLines = 3
+
+// fold joins the last lines, so that there are at most so many.
+func fold(lines []string, most int) []string {
+	if len(lines) <= most {
+		return lines
+	}
+	return append(slices.Clone(lines[:most-1]), strings.Join(lines[most-1:], "; "))
 }
 
 // damageMost is how many damaged parts of the ledger are named.

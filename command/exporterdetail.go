@@ -84,6 +84,10 @@ func (r *exporterReport) statusText(list *exporterList) string {
 	return fmt.Sprintf("%s, last %s", r.Status, heardText(r.Heard))
 }
 
+// worthSilence is how long an exporter must have been silent to be worth a line,
+// in ms.
+const worthSilence = 60_000
+
 // rareLines returns the facts that most exporters have nothing of.
 func (r *exporterReport) rareLines() (lines [][2]string) {
 	add := func(n uint64, name, text string) {
@@ -106,6 +110,9 @@ func (r *exporterReport) rareLines() (lines [][2]string) {
 		scope += fmt.Sprintf(", %s refused", humanCount(r.Refused))
 	}
 	add(r.OutOfScope, "out of scope", scope)
+	if r.Silence.Length() < worthSilence {
+		return lines
+	}
 	add(r.Silence.Length(), "longest silence", fmt.Sprintf("%s from %s", query.SpanText(query.Moment(r.Silence.Length())), showMS(r.Silence.From)))
 	return lines
 }

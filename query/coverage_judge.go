@@ -187,7 +187,7 @@ func (j *judge) gaps() {
 	for _, k := range j.req.Known {
 		wait = max(wait, uint64(k.ActiveTimeout.Milliseconds()))
 	}
-	if open := j.req.Now - min(wait, j.req.Now); j.to > open && uint64(j.c.Newest) >= open {
+	if open := j.req.Now - min(wait, j.req.Now); j.req.Live && j.to > open && uint64(j.c.Newest) >= open {
 		j.c.Open = Moment(max(open, j.from))
 	}
 }

@@ -400,7 +400,7 @@ all 1500-1620 no capture imported 200`,
 			w.up(1, 0, 1800, ledger.EndOpen)
 			w.hear(1, "192.0.2.1", 0, 1800)
 		},
-		req: CoverageRequest{Window: Window{From: minute(1790)}},
+		req: CoverageRequest{Window: Window{From: minute(1790)}, Live: true},
 		lines: `
 flows since 2025-11-24 05:59:00Z are still being reported`,
 	},
