@@ -43,13 +43,15 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 	}
 	lost := ""
 	if r.Lost > 0 {
-		lost = fmt.Sprintf("%s of %s records (%s) in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), query.ShareText(r.Loss),
-			plural(r.Gaps, "gap"), query.ShareText(r.LossHour))
+		lost = fmt.Sprintf("%s of %s records (%s), %s missing in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), query.ShareText(r.Loss),
+			r.missingText(), plural(r.Gaps, "gap"), query.ShareText(r.LossHour))
 	} else if r.Records > 0 {
 		lost = "none"
 	}
 	without := ""
-	if r.SetsWithout > 0 {
+	if waits := r.SetsWithout - min(r.SetsRecovered+r.SetsDropped, r.SetsWithout); waits > 0 {
+		without = fmt.Sprintf("%s, of which %d were decoded when it came, %d given up, and %d wait", plural(r.SetsWithout, "data set"), r.SetsRecovered, r.SetsDropped, waits)
+	} else if r.SetsWithout > 0 {
 		without = fmt.Sprintf("%s, of which %d were decoded when it came, and %d given up", plural(r.SetsWithout, "data set"), r.SetsRecovered, r.SetsDropped)
 	}
 	sampling := r.samplingText()
@@ -70,6 +72,20 @@ func (r *exporterReport) lines(list *exporterList) [][2]string {
 		{"lost", lost}, {"without template", without}, {"sampling", sampling}, {"skew", skew},
 	}
 	return append(lines, r.rareLines()...)
+}
+
+// missingText says what is missing as the sequence numbers count it.
+func (r *exporterReport) missingText() string {
+	var words []string
+	for _, unit := range []struct {
+		n    uint64
+		name string
+	}{{r.LostFlows, "flow"}, {r.LostDatagrams, "datagram"}, {r.LostData, "data record"}} {
+		if unit.n > 0 {
+			words = append(words, query.Things(unit.n, unit.name))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // statusText says when the exporter was heard.

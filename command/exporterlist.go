@@ -75,9 +75,12 @@ type exporterReport struct {
 	Duplicates      uint64            `json:"duplicates"`
 	SetsRecovered   uint64            `json:"sets_recovered"` // data sets that were decoded when their template came
 	TemplateChanges uint64            `json:"template_changes"`
-	Options         uint64            `json:"options"`      // options records
-	LostSamples     uint64            `json:"lost_samples"` // sFlow: missing by their own numbers
-	SampleDrops     uint64            `json:"sample_drops"` // sFlow: that the agent says it dropped
+	Options         uint64            `json:"options"`           // options records
+	LostFlows       uint64            `json:"lost_flows"`        // what is missing as the sequence numbers count it: NetFlow v5 and v7
+	LostDatagrams   uint64            `json:"lost_datagrams"`    // NetFlow v9 and sFlow
+	LostData        uint64            `json:"lost_data_records"` // IPFIX
+	LostSamples     uint64            `json:"lost_samples"`      // sFlow: missing by their own numbers
+	SampleDrops     uint64            `json:"sample_drops"`      // sFlow: that the agent says it dropped
 	SamplingChanges uint64            `json:"sampling_changes"`
 	BadTimes        uint64            `json:"bad_times"`    // records with impossible times
 	OutOfScope      uint64            `json:"out_of_scope"` // records with neither side in our networks
@@ -288,6 +291,7 @@ func (r *exporterReport) addSkew(d *query.Digest) {
 func (r *exporterReport) addRare(d *query.Digest) {
 	r.Reordered, r.Duplicates, r.SetsRecovered = r.Reordered+d.Reordered, r.Duplicates+d.Duplicates, r.SetsRecovered+d.SetsRecovered
 	r.TemplateChanges, r.Options = r.TemplateChanges+d.TemplateChanges, r.Options+d.Options
+	r.LostFlows, r.LostDatagrams, r.LostData = r.LostFlows+d.LostFlows, r.LostDatagrams+d.LostDatagrams, r.LostData+d.LostData
 	r.LostSamples, r.SampleDrops = r.LostSamples+d.LostSamples, r.SampleDrops+d.SampleDrops
 	r.SamplingChanges, r.BadTimes = r.SamplingChanges+d.Changes, r.BadTimes+d.BadTimes
 	r.OutOfScope, r.SetAside, r.Refused = r.OutOfScope+d.OutOfScope, r.SetAside+d.SetAside, r.Refused+d.Refused

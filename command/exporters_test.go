@@ -97,7 +97,7 @@ func TestExportersOfACollector(t *testing.T) {
 	out, errs, status = weir(t, dir, "exporters", "border-1")
 	for _, want := range []string{
 		"owner                 Backbone group\n", "expected              yes: its silence is a finding\n", "records/s             20 now, 6.1 over the day\n",
-		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.4 %) in 14 gaps; in this hour and the one before 0 %\n",
+		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.4 %), 1920 data records missing in 14 gaps; in this hour and the one before 0 %\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status %d, %s: %q is missing from\n%s", status, errs, want, out)

@@ -84,6 +84,7 @@ var (
 		"sets_without_template", "sets_dropped", "bad_datagrams", "sampling", "skew_ms", "last_heard", "owner", "contact", "permission",
 		"skew_min_ms", "skew_max_ms", "reordered", "duplicates", "sets_recovered", "template_changes", "options", "lost_samples", "sample_drops",
 		"sampling_changes", "bad_times", "out_of_scope", "set_aside", "refused", "silence_ms", "errors",
+		"lost_flows", "lost_datagrams", "lost_data_records",
 	)
 )
 
@@ -120,7 +121,8 @@ func exporterRows(list *exporterList) (rows [][]string) {
 		cells = append(cells, intervalsCell(r.Sampling), maybeCell(r.SkewMS), r.Heard.String(), r.Owner, r.Contact, r.Permission, maybeCell(r.SkewMinMS), maybeCell(r.SkewMaxMS))
 		cells = append(cells, numberCells(r.Reordered, r.Duplicates, r.SetsRecovered, r.TemplateChanges, r.Options, r.LostSamples, r.SampleDrops,
 			r.SamplingChanges, r.BadTimes, r.OutOfScope, r.SetAside, r.Refused, r.Silence.Length())...)
-		rows = append(rows, append(cells, errorsCell(r.Errors)))
+		cells = append(cells, errorsCell(r.Errors))
+		rows = append(rows, append(cells, numberCells(r.LostFlows, r.LostDatagrams, r.LostData)...))
 	}
 	return rows
 }

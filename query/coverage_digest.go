@@ -11,7 +11,7 @@ import (
 // digestOf returns the digest of one entry of a ledger, without its skew, which
 // is that of all entries of an exporter together.
 func digestOf(e *ledger.Entry, version uint16) Digest {
-	return Digest{
+	d := Digest{
 		Datagrams: e.Get(ledger.Datagrams), Bytes: e.Get(ledger.Bytes), Records: e.Get(ledger.Records),
 		Lost: e.LostRecords(version), Gaps: e.Get(ledger.Gaps), Reordered: e.Get(ledger.Reordered),
 		Duplicates: e.Get(ledger.Duplicates), Restarts: e.Get(ledger.Restarts),
@@ -23,6 +23,8 @@ func digestOf(e *ledger.Entry, version uint16) Digest {
 		First: Moment(e.First), Last: Moment(e.Last), Silence: e.Silence, Intervals: e.Intervals,
 		Errors: e.Errors,
 	}
+	d.miss(version, e.Get(ledger.Lost))
+	return d
 }
 
 // Add adds what o counted, of another exporter or another time.
@@ -31,6 +33,9 @@ func (d *Digest) Add(o *Digest) {
 	d.Bytes += o.Bytes
 	d.Records += o.Records
 	d.Lost += o.Lost
+	d.LostFlows += o.LostFlows
+	d.LostDatagrams += o.LostDatagrams
+	d.LostData += o.LostData
 	d.Gaps += o.Gaps
 	d.Reordered += o.Reordered
 	d.Duplicates += o.Duplicates

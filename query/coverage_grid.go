@@ -96,7 +96,10 @@ type Digest struct {
 	Datagrams       uint64 `json:"datagrams,omitempty"`
 	Bytes           uint64 `json:"bytes,omitempty"`
 	Records         uint64 `json:"records,omitempty"`
-	Lost            uint64 `json:"lost,omitempty"` // records that never came, an estimate
+	Lost            uint64 `json:"lost,omitempty"`              // records that never came, an estimate
+	LostFlows       uint64 `json:"lost_flows,omitempty"`        // what is missing as the sequence numbers count it: flows of NetFlow v5 and v7
+	LostDatagrams   uint64 `json:"lost_datagrams,omitempty"`    // datagrams of NetFlow v9 and sFlow
+	LostData        uint64 `json:"lost_data_records,omitempty"` // data records of IPFIX
 	Gaps            uint64 `json:"gaps,omitempty"`
 	Reordered       uint64 `json:"reordered,omitempty"`
 	Duplicates      uint64 `json:"duplicates,omitempty"`
@@ -124,6 +127,18 @@ type Digest struct {
 	SkewMaxMS int64             `json:"skew_max_ms,omitempty"`
 	Errors    map[string]uint64 `json:"errors,omitempty"` // by reason; nil: none
 	Intervals []ledger.Interval `json:"sampling,omitempty"`
+}
+
+// miss takes in what is missing, in the unit of a protocol.
+func (d *Digest) miss(version uint16, n uint64) {
+	switch ledger.UnitOf(version) {
+	case ledger.UnitFlows:
+		d.LostFlows = n
+	case ledger.UnitDatagrams:
+		d.LostDatagrams = n
+	case ledger.UnitRecords:
+		d.LostData = n
+	}
 }
 
 // Loss returns the share of the records that never came, 0 to 1.
