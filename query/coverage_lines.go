@@ -68,7 +68,7 @@ func (c *Coverage) reach() []string {
 	case begins:
 		return []string{"the captures begin at " + shortTime(c.Begin)}
 	case c.End != 0:
-		return []string{"the captures end at " + shortTime(c.End)}
+		return []string{"the captures of the window end at " + shortTime(c.End)}
 	}
 	return nil
 }

@@ -379,7 +379,7 @@ all 1440-1560 past retention 0`,
 			w.hear(1, "192.0.2.2", 1620, 1680)
 		},
 		lines: `
-the captures end at 2025-11-24 04:00:00Z; no capture covers 2h00m from 2025-11-24 01:00:00Z`,
+the captures of the window end at 2025-11-24 04:00:00Z; no capture covers 2h00m from 2025-11-24 01:00:00Z`,
 		worst: `
 all 1500-1620 no capture imported 200`,
 	},
