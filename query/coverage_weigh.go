@@ -3,6 +3,8 @@ package query
 import (
 	"math"
 	"time"
+
+	"weir/flow"
 )
 
 // misplaced is what a record at the wrong time counts, of one that is not there.
@@ -40,23 +42,31 @@ func (s *BadSpan) share(received uint64) float64 {
 	return 1
 }
 
-// weightOf returns the part of the archive that a span is about: all of it, or
-// an exporter's part of the records, but as much as any other's at least. Who
-// sends little may be all that is known of a place.
-func (g *gridBuilder) weightOf(s *BadSpan) float64 {
-	if s.Addr == "" && s.Name == "" {
-		return 1
-	}
-	weight, all := 1/float64(max(len(g.lines), 1)), uint64(0)
+// weights returns the part of the archive that each exporter is, by its address:
+// its part of the records, but as much as if all sent the same at least. Who
+// sends little may be all that is known of a place. That of "" is for those that
+// were never heard.
+func (g *gridBuilder) weights() map[string]float64 {
+	all := uint64(0)
 	for _, l := range g.lines {
 		all += l.total.Records
 	}
+	least := 1 / float64(max(len(g.lines), 1))
+	weights := map[string]float64{"": least}
 	for _, l := range g.lines {
-		if s.Addr != "" && addrText(l.addr) == s.Addr {
-			weight = max(weight, float64(l.total.Records)/float64(max(all, 1)))
+		if l.addr != (flow.Addr{}) || l.total.Datagrams > 0 {
+			weights[addrText(l.addr)] = max(least, float64(l.total.Records)/float64(max(all, 1)))
 		}
 	}
-	return weight
+	return weights
+}
+
+// weightOf returns the part of the archive that a span is about.
+func (s *BadSpan) weightOf(weights map[string]float64) float64 {
+	if s.Addr == "" && s.Name == "" {
+		return 1
+	}
+	return weights[s.Addr]
 }
 
 // meant reports whether what the reason takes away is gone because somebody

@@ -55,9 +55,10 @@ func (g *gridBuilder) worst() []BadSpan {
 	if g.c.Past != 0 {
 		w.put(BadSpan{From: Moment(g.req.From), To: g.c.Past, Reason: ReasonRetention}, 0)
 	}
+	weights := g.weights()
 	for i := range w.spans {
 		w.spans[i].describe()
-		w.spans[i].weigh(w.received[i], g.weightOf(&w.spans[i]))
+		w.spans[i].weigh(w.received[i], w.spans[i].weightOf(weights))
 	}
 	slices.SortStableFunc(w.spans, func(a, b BadSpan) int {
 		return cmp.Or(compareBool(a.Reason.meant(), b.Reason.meant()), cmp.Compare(b.Missing, a.Missing), cmp.Compare(b.Records, a.Records),
