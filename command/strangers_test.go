@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -178,5 +179,35 @@ func TestScopeIsWrittenDown(t *testing.T) {
 	}
 	if s, err := readScope(l.store); err != nil || s != nil {
 		t.Errorf("there is none any more: got %+v, %v", s, err)
+	}
+}
+
+// TestScopeOfNetworksAlone lets two exporters send what is not ours to a
+// collector that only knows networks: it is kept and counted, and found.
+func TestScopeOfNetworksAlone(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	c := collectConfigured(t, data, "networks: [{name: ours, prefix: 10.0.0.1/32}]\nexporters: [{name: uni-a-gw, address: 127.0.0.3, group: organisation}]\n", testNow.Add(-time.Minute))
+	c.send(t, "127.0.0.3", netflow5(30))
+	c.send(t, "127.0.0.2", netflow5(1)) // ours
+	waitAnswer(t, data, "31\n", "query", "--count")
+	c.clock.Store(testNow.UnixMilli())
+	waitStatus(t, data, func(r *statusReport) bool {
+		return r.OutOfScope == 29 && slices.Equal(r.Foreign, []foreignReport{{"uni-a-gw", "organisation", 29, 30, 0, 0}}) && !r.Healthy
+	})
+	if log := c.log.String(); strings.Count(log, "no address is in networks") != 1 || !strings.Contains(log, "hint=") {
+		t.Errorf("the log is\n%s", log)
+	}
+	for want, args := range map[string][]string{
+		"out of scope          29 of 30 records\n": {"exporters", "uni-a-gw"},
+		"  -  97 % of 30 records\n":                {"coverage"},
+		"\"out_of_scope\":29,":                     {"exporters", "uni-a-gw", "-o", "json"},
+	} {
+		if out, errs, _ := weir(t, data, args...); !strings.Contains(out, want) {
+			t.Errorf("%q: %q is missing from\n%s%s", args, want, out, errs)
+		}
+	}
+	c.stop()
+	if out, errs, _ := weir(t, data, "coverage"); !strings.Contains(out, "  -  97 % of 30 records\n") {
+		t.Errorf("without the collector: got\n%s%s", out, errs)
 	}
 }
