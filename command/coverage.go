@@ -88,7 +88,10 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	if e.coverage {
 		lines = append([]string{c.Judged()}, lines...)
 	}
-	lines = fold(append(lines, damageLines(c.Damaged)...), mostLines)
+	if len(c.Damaged) > 0 {
+		lines = append(lines, damageText(c.Damaged))
+	}
+	lines = fold(lines, mostLines)
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
 		whole := *c
 		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
@@ -114,13 +117,13 @@ func fold(lines []string, most int) []string {
 // damageMost is how many damaged parts of the ledger are named.
 const damageMost = 3
 
-// damageLines says which parts of the ledger are damaged: without that nobody can
+// damageText says which parts of the ledger are damaged: without that nobody can
 // do anything about it.
-func damageLines(parts []string) []string {
-	if len(parts) <= damageMost {
-		return parts
+func damageText(parts []string) string {
+	if len(parts) > damageMost {
+		parts = append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
 	}
-	return append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
+	return strings.Join(parts, "; ")
 }
 
 // writeCoverage writes the last line or lines of an answer for programs.

@@ -175,10 +175,10 @@ func (h *hourReader) host(run ledger.Run, host *ledger.Host) {
 	h.sum.unstored = append(h.sum.unstored, host.Unstored...)
 	h.sum.stills = append(h.sum.stills, host.Stills...)
 	up := host.Up
-	if up.From != 0 && up.Length() == 0 {
-		up.To = up.From + 1 // a capture of one moment, or a run that has only just begun
+	if host.Import && up.From != 0 && up.Length() == 0 {
+		up.To = up.From + 1 // a capture of one moment
 	}
-	if up.Length() > 0 {
+	if up.Length() > 0 { // else the run has only just begun
 		h.sum.runs = append(h.sum.runs, runSpan{up, run, host.Import, host.End})
 	}
 }
