@@ -37,6 +37,7 @@ var doors = map[string]door{
 			"github.com/schollz/progressbar/v3"},
 	},
 	"command/mmdb": {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
+	"command/parquet": {nil, []string{"github.com/parquet-go/parquet-go"}},
 	// yaml: its test reads the alert rules in docs.
 	"command/metrics": {[]string{"flow"}, []string{"github.com/prometheus/client_golang", "go.yaml.in/yaml/v3"}},
 	"bench":           {weir: []string{"flow"}},

@@ -105,6 +105,7 @@ func (s *server) handler() http.Handler {
 	})
 	handleQuestions(mux, s)
 	handleAnonKeys(mux, s)
+	handleExported(mux, s)
 	handle(mux, s, pathExplain, func(ctx context.Context, req query.ExplainRequest) (any, error) {
 		return s.backend.Explain(ctx, req)
 	})
