@@ -24,8 +24,8 @@ func exportCommand() *command {
 		about: `
 Writes the flows that match into the directory of -o, which must be new or empty: the records as CSV, as JSON (one object a
 line) or as Parquet, a manifest that says what they are, what was asked for by whom, and how complete the answer is, and
-the SHA-256 of every file. weir verify checks such a package anywhere. Without a manifest a package is not whole. docs/export.md describes
-the files.
+the SHA-256 of every file. weir verify checks such a package anywhere. Without a manifest a package is not whole.
+docs/export.md describes the files.
 
 --anonymise crypto-pan gives every address another one and keeps prefixes: two addresses of a network are still of one
 network. Its key is that of the --case, made at first use and kept in the archive (weir anon-keys), or that of --key-file.
@@ -82,8 +82,8 @@ type exportOptions struct {
 	hosts   int      // least number of a group
 
 	disclosure *disclosure // nil: the package answers no notice
-	timing  bool
-	naming  *naming
+	timing     bool
+	naming     *naming
 }
 
 func exportFlags(c *cli.Context, std *Std) (o exportOptions, err error) {

@@ -42,13 +42,13 @@ type manifest struct {
 	Sampling query.Sampling   `json:"sampling"`
 	Damaged  []string         `json:"damaged,omitempty"` // what the archive could not read, and the package lacks
 
-	Anonymisation *manifestAnon  `json:"anonymisation"` // null: nothing is hidden
-	Statistics    *foldedGroups  `json:"statistics,omitempty"`
+	Anonymisation *manifestAnon `json:"anonymisation"` // null: nothing is hidden
+	Statistics    *foldedGroups `json:"statistics,omitempty"`
 
 	Disclosure *manifestDisclosure `json:"disclosure,omitempty"` // the notice that the package answers
 
-	Columns       []exportColumn `json:"columns"`
-	Files         []packageFile  `json:"files"`
+	Columns []exportColumn `json:"columns"`
+	Files   []packageFile  `json:"files"`
 }
 
 // A manifestQuestion is what was asked for.

@@ -151,10 +151,13 @@ func plainSampling(c *query.Coverage, s query.Sampling, rows uint64) (said []str
 		for _, n := range intervals {
 			words = append(words, fmt.Sprint(n))
 		}
-		said = append(said, fmt.Sprintf("The devices look at a sample of the packets: one in %s. What is recorded took place. That something is not recorded does not show that it did not take place.", strings.Join(words, ", ")))
+		n := strings.Join(words, ", ")
 		if rows > 0 {
-			said = append(said, fmt.Sprintf("The numbers of bytes and packets of %d of the %d records are those of the sample, not of the whole: an estimate of the whole is the number times the interval in the same record.", s.Sampled, rows))
+			said = append(said, fmt.Sprintf("%d of the %d records are of devices that look at one packet in %s only. Their numbers of bytes and packets are those of the packets looked at: an estimate of the whole is the number times the interval in the same record.", s.Sampled, rows, n))
+		} else {
+			said = append(said, fmt.Sprintf("Devices look at one packet in %s only.", n))
 		}
+		said = append(said, "What is recorded took place. That something is not recorded does not show that it did not take place.")
 	}
 	switch {
 	case s.Unknown > 0:

@@ -208,6 +208,6 @@ func (f *footer) pass(n uint64) error {
 	if n > 1<<32 {
 		return io.ErrUnexpectedEOF // a footer is shorter
 	}
-	_, err := io.CopyN(io.Discard, f.in, int64(n))
+	_, err := f.in.Discard(int(n))
 	return err
 }

@@ -11,8 +11,8 @@ import (
 // Bounds of what a Writer holds.
 const (
 	batchRows     = 1024     // rows that are handed to the columns at once
-	maxGroupRows  = 1 << 20  // rows of a row group
-	maxGroupBytes = 32 << 20 // of a row group: pages as they are in the file, and what is not in a page yet
+	maxGroupRows  = 1 << 19  // rows of a row group
+	maxGroupBytes = 16 << 20 // of a row group: pages as they are in the file, and what is not in a page yet
 	pageBytes     = 128 << 10
 	maxDictionary = 1 << 20 // bytes of the different texts of a column in a row group; past it they are written as they come
 )
