@@ -47,7 +47,8 @@ var doors = map[string]door{
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.
-var testLibs = []string{"pgregory.net/rapid"}
+// parquet-go: what weir writes is read back with it.
+var testLibs = []string{"pgregory.net/rapid", "github.com/parquet-go/parquet-go"}
 
 const (
 	maxLines     = 500 // past that a second concept waits to leave the file

@@ -19,11 +19,11 @@ var coverText string
 // page. What is longer is cut, and the manifest has it in full. The page cuts off
 // what a text of wide letters would still make too long.
 const (
-	coverLine       = 120 // references, names
-	coverBasis      = 400
-	coverFilter     = 240
+	coverLine       = 100 // references, names
+	coverBasis      = 320
+	coverFilter     = 180
 	coverSentence   = 220
-	coverSentences  = 8
+	coverSentences  = 7
 	coverFiles      = 3
 	coverExporters  = 4
 	coverInManifest = " … (in full in manifest.json)"
