@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"weir/flow/ledger"
 	"weir/query"
 )
 
@@ -213,9 +214,10 @@ func TestPlainWords(t *testing.T) {
 			query.Sampling{Sampled: 2, Intervals: []uint64{100, 512}}, 3,
 			[]string{"retention rule", "begins at", "1 of 2 hours", "1 of 3 devices that were expected to report did not: edge (192.0.2.1)", "stopped to report: edge",
 				"did not report from", "About 5.0 % of the records", "2 datagrams", "4 are counted", "6 blocks of records", "1 datagram of", "8 records about", "9 records about",
-				"10 records of these hours had been deleted on purpose", "1 part of the log", "1m00s ahead", "still going on", "2 of the 3 records", "one packet in 100, 512 only",
+				"10 records of these hours had been deleted on purpose", "1 part of the log", "1m00s ahead", "still going on", "2 of the 3 records", "one packet in 100 or 512 only",
 				"does not show that it did not take place"}},
-		{"nothing found", &query.Coverage{Ledgers: 1}, query.Sampling{}, 0, []string{"it is not proven"}},
+		{"nothing found", &query.Coverage{Ledgers: 1, Intervals: []ledger.Interval{{N: 1, Records: 5}, {N: 512, Records: 3}}}, query.Sampling{}, 0,
+			[]string{"it is not proven", "Some of the devices look at one packet in 512 only"}},
 	} {
 		got := strings.Join(plainWords(test.coverage, test.sampling, test.rows), "\n")
 		for _, want := range test.want {

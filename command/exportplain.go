@@ -138,11 +138,13 @@ func plainTimes(c *query.Coverage) (said []string) {
 // plainSampling says what the records prove and what not, where devices look at
 // some packets only.
 func plainSampling(c *query.Coverage, s query.Sampling, rows uint64) (said []string) {
-	intervals := s.Intervals
+	intervals, who := s.Intervals, "The devices look"
 	if rows == 0 && c != nil {
 		for _, i := range c.Intervals {
 			if i.N > 1 {
 				intervals = append(intervals, uint64(i.N))
+			} else {
+				who = "Some of the devices look"
 			}
 		}
 	}
@@ -151,11 +153,11 @@ func plainSampling(c *query.Coverage, s query.Sampling, rows uint64) (said []str
 		for _, n := range intervals {
 			words = append(words, fmt.Sprint(n))
 		}
-		n := strings.Join(words, ", ")
+		n := strings.Join(words, " or ")
 		if rows > 0 {
 			said = append(said, fmt.Sprintf("%d of the %d records are of devices that look at one packet in %s only. Their numbers of bytes and packets are those of the packets looked at: an estimate of the whole is the number times the interval in the same record.", s.Sampled, rows, n))
 		} else {
-			said = append(said, fmt.Sprintf("Devices look at one packet in %s only.", n))
+			said = append(said, fmt.Sprintf("%s at one packet in %s only.", who, n))
 		}
 		said = append(said, "What is recorded took place. That something is not recorded does not show that it did not take place.")
 	}
