@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -190,6 +191,9 @@ func runExport(ctx context.Context, std *Std, o exportOptions) error {
 		return err
 	}
 	defer b.Close()
+	// Nearly all memory is blocks that are read ahead, at once garbage: half as
+	// much of it costs a tenth of the time.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	if err := refusePast(ctx, b, o.request.Window); err != nil {
 		return err
 	}
