@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +60,14 @@ func TestPurgeKill9(t *testing.T) {
 		}
 		switch said := w.endPurge(round%2 == 1); {
 		case strings.Contains(said, "C-17"):
+			total := 0
+			for _, n := range going {
+				n, _ := strconv.Atoi(n)
+				total += n
+			}
+			if !strings.Contains(said, fmt.Sprintf("%d records gone", total)) && !strings.Contains(said, fmt.Sprintf("records=%d", total)) {
+				t.Errorf("%d records are gone, but it said\n%s", total, said)
+			}
 		case len(left) == hours || len(left) == 0: // it had not begun, or ended
 			w.must("purge", "--data", w.dir, "proto tcp", "--all-time", "--case", "C-17", "--yes")
 		default:

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"weir/flow/ledger"
+	"weir/store"
 )
 
 // The paths of what the daemon answers about a purge that was begun.
@@ -59,6 +62,17 @@ func (a *audited) BegunPurge(ctx context.Context) (*begunPurge, error) {
 
 func (st *purgeState) begun() *begunPurge {
 	return &begunPurge{Case: st.Case, By: st.By, Hours: len(st.Done), Records: st.Records}
+}
+
+// addNoted adds what the ledger of an hour says that this purge deleted there: also
+// in a run before that was killed and could not count it any more.
+func (st *purgeState) addNoted(s *store.Store, h store.Hour) error {
+	return s.ScanLedger(h, h, func(_ store.Hour, row ledger.Row) error {
+		if p := row.Purge; row.Kind == ledger.KindPurge && p.Case == st.Case && p.By == st.By && p.At >= st.At {
+			st.Records += p.Records
+		}
+		return nil
+	})
 }
 
 // GiveUpPurge implements purgeEnder. What is gone stays gone, its bytes and the
