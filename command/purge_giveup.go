@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -93,27 +92,24 @@ func (a *audited) GiveUpPurge(ctx context.Context, ticket string) (*begunPurge, 
 	}
 	p := st.begun()
 	detail := fmt.Sprintf("gives up the purge of case %s: %s, the rest stays", st.Case, p.gone())
-	return p, a.act(ctx, detail, func() (uint64, error) { return p.Records, a.forgetPurge(ctx) })
+	return p, a.act(ctx, detail, func() (uint64, error) { return p.Records, st.forget(ctx, a.local) })
 }
 
-// forgetPurge takes the bytes of what is gone out of the files, and then the
+// forget takes the bytes of what is gone out of the files, and then the
 // purge. When it is cut short, the purge is still there.
-func (l *local) forgetPurge(ctx context.Context) (err error) {
-	stores, closeStores, err := l.purgedStores()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeStores()) }()
-	for _, s := range stores {
-		if _, err := s.store.Scrub(ctx, ""); err != nil {
+func (st *purgeState) forget(ctx context.Context, l *local) error {
+	return st.over(l, func(stores []purged, _ *picker) error {
+		for _, s := range stores {
+			if _, err := s.store.Scrub(ctx, ""); err != nil {
+				return err
+			}
+		}
+		if err := l.store.DeleteState(purgeKey); err != nil {
 			return err
 		}
-	}
-	if err := l.store.DeleteState(purgeKey); err != nil {
+		_, err := l.store.Scrub(ctx, purgePrefix)
 		return err
-	}
-	_, err = l.store.Scrub(ctx, purgePrefix)
-	return err
+	})
 }
 
 // BegunPurge implements purgeEnder.
