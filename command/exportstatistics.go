@@ -95,7 +95,7 @@ func (e *export) writeSums(r *query.TopResult, hosts uint64) error {
 		return err
 	}
 	var shown []query.TopRow
-	shown, e.folded = fold(r.Rows, uint64(e.options.hosts), hosts)
+	shown, e.folded = foldSmall(r.Rows, uint64(e.options.hosts), hosts)
 	for _, row := range shown {
 		var cells []string
 		for _, v := range row.Key {
@@ -120,7 +120,7 @@ func (e *export) writeSums(r *query.TopResult, hosts uint64) error {
 	return file.finish(e.rows)
 }
 
-// fold returns the groups that have enough hosts, in their order, and the others
+// foldSmall returns the groups that have enough hosts, in their order, and the others
 // as one. hosts is how many all of them have together.
 //
 // The others are themselves a group that must have enough hosts, counted once
@@ -128,7 +128,7 @@ func (e *export) writeSums(r *query.TopResult, hosts uint64) error {
 // small groups makes their number unknown, but they have at least as many as are
 // in no large group. Where that is not enough the smallest large group is folded
 // as well, whose hosts are.
-func fold(rows []query.TopRow, least, hosts uint64) (shown []query.TopRow, f *foldedGroups) {
+func foldSmall(rows []query.TopRow, least, hosts uint64) (shown []query.TopRow, f *foldedGroups) {
 	f = &foldedGroups{MinHosts: int(least)}
 	var elsewhere uint64 // hosts of large groups, at most
 	for _, row := range rows {

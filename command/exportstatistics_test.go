@@ -33,7 +33,7 @@ func TestFold(t *testing.T) {
 			rows = append(rows, row)
 			members[string(rune('a'+g))] = in
 		}
-		shown, f := fold(rows, least, uint64(len(hosts)))
+		shown, f := foldSmall(rows, least, uint64(len(hosts)))
 		sum, others := f.sums.Records, map[int]bool{}
 		is := map[uint64]bool{}
 		for _, row := range shown {
