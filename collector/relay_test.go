@@ -210,9 +210,13 @@ func TestRetarget(t *testing.T) {
 		}
 	}
 	payloads, _ = receiveN(t, later, rounds/2)
-	for n, p := range payloads {
-		if string(p) != fmt.Sprint(2*n+1) {
-			t.Errorf("the later one's datagram %d is %q", n, p)
+	odd := map[string]bool{} // what waited when it was left out may come after what came next
+	for _, p := range payloads {
+		odd[string(p)] = true
+	}
+	for n := 1; n < rounds; n += 2 {
+		if !odd[fmt.Sprint(n)] {
+			t.Errorf("the later one lacks datagram %d", n)
 		}
 	}
 	if st := r.Stats(); len(st) != 2 || st[0].Sent != rounds || st[0].dropped() != 0 {

@@ -31,6 +31,7 @@ type config struct {
 	Audit     auditPolicy
 	Socket    socketPolicy
 	TLS       tlsFiles
+	Log       logOptions
 }
 
 // newConfig is what an empty file says.
@@ -66,6 +67,7 @@ var configKeys = []struct {
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"tls", func(c *config, v *yaml.Node) error { return c.readTLS(v) }},
+	{"log", func(c *config, v *yaml.Node) error { return c.readLog(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ type daemon struct {
 	collector *collector.Collector
 	rates     *meter
 	counts    *questionCounts
-	metrics   string // where they can be scraped; "": nowhere
+	metrics   *metricsDoor
+	reload    func(context.Context) (*reloadReport, error) // reads the configuration again
 	hour      hourCache
 }
 
