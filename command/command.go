@@ -124,6 +124,7 @@ func commands() []*command {
 		demoCommand(),
 		generateCommand(),
 		completionCommand(),
+		manPagesCommand(),
 		versionCommand(),
 		helpCommand(),
 	}
