@@ -86,6 +86,9 @@ func (p *manPage) example(lines ...string) {
 	p.WriteString(".fi\n.RE\n")
 }
 
+// manFullLine is from where on a line of help is one that had no room for more.
+const manFullLine = 90
+
 // paragraphs writes text as help has it: paragraphs, lists with their own line
 // breaks, and indented lines that are examples.
 func (p *manPage) paragraphs(text string) {
@@ -96,8 +99,9 @@ func (p *manPage) paragraphs(text string) {
 			continue
 		}
 		p.WriteString(".PP\n")
-		for _, line := range lines {
-			if strings.HasPrefix(line, " ") {
+		for i, line := range lines {
+			// A line that is indented is an item, unless it goes on from a full one.
+			if strings.HasPrefix(line, " ") && (i == 0 || len(lines[i-1]) < manFullLine) {
 				p.WriteString(".br\n")
 			}
 			fmt.Fprintln(p, manLine(strings.TrimSpace(line)))
