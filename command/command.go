@@ -143,6 +143,20 @@ func addCaseFlags(defs []*command) {
 	}
 }
 
+// Exists reports whether there is a command of that name, or under the commands
+// named before it.
+func Exists(name ...string) bool {
+	defs := commands()
+	for _, word := range name {
+		c := find(defs, word)
+		if c == nil {
+			return false
+		}
+		defs = c.commands
+	}
+	return len(name) > 0
+}
+
 // Main runs the command line args, of which the first is the program's name,
 // and returns the exit status. When ctx is cancelled the command stops.
 func Main(ctx context.Context, args []string, std *Std) int {

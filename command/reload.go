@@ -82,16 +82,18 @@ type reloadReport struct {
 
 // line says it in words.
 func (r *reloadReport) line() string {
-	text := r.File + " is in force; "
-	if len(r.Changed) == 0 {
-		text += "nothing changed"
-	} else {
-		text += "changed: " + strings.Join(r.Changed, ", ")
-	}
+	text := r.File + " is in force; " + r.changes()
 	if len(r.Restart) > 0 {
 		text += "; needs a restart: " + strings.Join(r.Restart, ", ")
 	}
 	return text
+}
+
+func (r *reloadReport) changes() string {
+	if len(r.Changed) == 0 {
+		return "nothing changed"
+	}
+	return "changed: " + strings.Join(r.Changed, ", ")
 }
 
 // errNoConfig says that there is nothing to read again.
@@ -182,13 +184,13 @@ func (r *reloader) reload(ctx context.Context) (report *reloadReport, err error)
 	}
 	report = &reloadReport{File: r.o.file, Changed: []string{}, Restart: []string{}}
 	r.o.compare(&next, report)
-	if err := r.journal.note("reload", report.line()+"; SHA-256 "+next.digest); err != nil {
+	if err := r.journal.note("reload", fmt.Sprintf("takes %s in; %s; SHA-256 %s", report.File, report.changes(), next.digest)); err != nil {
 		return nil, fmt.Errorf("nothing was changed, because it cannot be noted: %w", err)
 	}
 	if err := r.takeIn(ctx, &next); err != nil {
 		return nil, err
 	}
-	r.log.Info("configuration read again", "file", report.File, "changed", strings.Join(report.Changed, ", "))
+	r.log.Info("configuration read again", "file", report.File, "result", report.changes())
 	for _, key := range report.Restart {
 		r.log.Warn(key+" needs a restart: what the configuration says now is not in force", "file", report.File)
 	}

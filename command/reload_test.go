@@ -305,7 +305,7 @@ func checkReloadLog(t *testing.T, data, file string) {
 			continue
 		}
 		switch {
-		case e.Kind == audit.KindNote && strings.HasPrefix(e.Detail, file) && strings.Contains(e.Detail, "SHA-256 "):
+		case e.Kind == audit.KindNote && strings.HasPrefix(e.Detail, "takes "+file+" in; changed: ") && strings.Contains(e.Detail, "SHA-256 "):
 			notes++
 		case e.Failed != "":
 			failed++
