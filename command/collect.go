@@ -269,7 +269,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	announce(std, o, c.Addrs(), l.daemon.metrics.url())
+	announce(std, log, o, c.Addrs(), l.daemon.metrics.url())
 	manager.Ready(r.watched.line())
 	if o.ready != nil {
 		o.ready(c.Addrs())
@@ -364,11 +364,22 @@ func checkFree(ctx context.Context, o collectOptions) error {
 	return checkPorts(o.listen)
 }
 
-// announce says where the collector listens and how to ask it.
-func announce(std *Std, o collectOptions, addrs []net.Addr, metrics string) {
+// announce says where the collector listens and how to ask it; in a log that a
+// program reads, as lines of it.
+func announce(std *Std, log *slog.Logger, o collectOptions, addrs []net.Addr, metrics string) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		dir = o.dir
+	}
+	if o.log.Format == logJSON {
+		log.Info("collecting", "version", version, "data", dir, "keep", keepText(o.keep))
+		for i, addr := range addrs {
+			log.Info("listening", "on", o.listen[i].Scheme+"://"+addr.String())
+		}
+		if metrics != "" {
+			log.Info("metrics", "on", metrics)
+		}
+		return
 	}
 	fmt.Fprintf(std.Err, "weir %s collects into %s and keeps it %s\n", version, dir, keptFor(o.keep))
 	for i, addr := range addrs {

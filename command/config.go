@@ -87,7 +87,7 @@ func parseConfig(name string, text []byte) (*config, error) {
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 		return newConfig(), nil
 	} else if err != nil {
-		return nil, usagef("%s: %s", name, yamlMessage(err))
+		return nil, usagef("%s:%s", name, yamlSyntax(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, usagef("%s: more than one document", name)
@@ -156,6 +156,16 @@ func unknownKey(key string, known []string) error {
 		return e.withHint("did you mean %q?", near)
 	}
 	return e.withHint("the keys are %s", strings.Join(known, ", "))
+}
+
+// yamlSyntax returns the parser's message about text that is no YAML, behind the
+// number of its line if it has one.
+func yamlSyntax(err error) string {
+	message := yamlMessage(err)
+	if rest, ok := strings.CutPrefix(message, "line "); ok {
+		return rest
+	}
+	return " " + message
 }
 
 // yamlMessage returns the parser's message on one line without its own prefix.

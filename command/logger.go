@@ -21,7 +21,9 @@ type logOptions struct {
 }
 
 // logFormats are the values of --log-format.
-var logFormats = []string{"text", "json"}
+var logFormats = []string{"text", logJSON}
+
+const logJSON = "json"
 
 // logLevels are the values of --log-level.
 var logLevels = []string{"debug", "info", "warn", "error"}
@@ -81,16 +83,18 @@ func newLogger(w io.Writer, o logOptions) (*slog.Logger, *slog.LevelVar) {
 	level.Set(o.Level)
 	options := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(w, options)
-	if o.Format == "json" {
+	if o.Format == logJSON {
 		h = slog.NewJSONHandler(w, options)
 	}
 	return slog.New(newLogLimiter(h, time.Now)), level
 }
 
-// How many lines a minute may have: of one kind, and of all. Who sends bad
-// datagrams, or a disk that fails, must not fill the disk of the log.
+// How many lines a minute may have: of one kind of complaint, of one kind of
+// anything else, and of all. Who sends bad datagrams, or a disk that fails, must
+// not fill the disk of the log.
 const (
 	logKindLines = 30
+	logInfoLines = 300
 	logLines     = 600
 	logKinds     = 256 // kinds that are told apart; the others are one
 )
@@ -190,7 +194,11 @@ func (t *logTally) count(level slog.Level, message string) (leftOut uint64, ok b
 			t.kinds[name] = k
 		}
 	}
-	if k.lines >= logKindLines || t.all >= logLines {
+	most := logKindLines
+	if level < slog.LevelWarn {
+		most = logInfoLines
+	}
+	if k.lines >= most || t.all >= logLines {
 		k.leftOut++
 		return 0, false
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,6 +76,28 @@ func TestLogOptions(t *testing.T) {
 	_, errs, status := weir(t, filepath.Join(t.TempDir(), "data"), "collect", "--log-format", "xml", "--listen", "netflow://127.0.0.1:0")
 	if status != exitUsage || !strings.Contains(errs, "log format") {
 		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
+// TestLogInJSON checks that a collector that logs in JSON writes nothing else.
+func TestLogInJSON(t *testing.T) {
+	var errs lockedBuffer
+	c := collectFor(t, collectOptions{
+		dir: filepath.Join(t.TempDir(), "data"), listen: []collector.Listen{{Scheme: "netflow", Addr: "127.0.0.1:0"}},
+		log: logOptions{Format: logJSON}, metrics: "127.0.0.1:0",
+	}, &errs)
+	c.hangups <- syscall.SIGHUP
+	c.stop(t)
+	lines := 0
+	for line := range strings.Lines(errs.String()) {
+		lines++
+		var l struct{ Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Msg == "" || l.Level == "" {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	if lines < 4 || !strings.Contains(errs.String(), `"msg":"listening","on":"netflow://127.0.0.1:`) {
+		t.Errorf("%d lines: %s", lines, errs.String())
 	}
 }
 
