@@ -56,7 +56,9 @@ A configuration file has the same keys as the flags, and flags go before it:
 
 It may also say whose networks are (networks), what exporters there are and whether others are refused (exporters), what
 to do with records that are not ours (scope), which file knows countries and names of AS (mmdb), and which other
-collectors get what comes in (forward); docs/operations.md has an example of every key.`,
+collectors get what comes in (forward); docs/operations.md has an example of every key. The signal SIGHUP, or weir reload,
+takes a changed file in without losing a datagram. Under systemd (Type=notify) it says when it is ready, and that it is
+alive while receiving and storing go on.`,
 		flags: append([]cli.Flag{
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT, sflow://HOST:PORT, ipfix+tcp://HOST:PORT or ipfix+tls://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},

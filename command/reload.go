@@ -211,7 +211,12 @@ func (r *reloader) takeIn(ctx context.Context, next *collectOptions) error {
 		return change{func() error { return of(next) }, func() error { return of(old) }}
 	}
 	changes := []change{
-		both(func(o *collectOptions) error { return o.socket.apply(r.store.Dir(), socketPath(r.store.Dir())) }),
+		both(func(o *collectOptions) error {
+			if err := o.socket.apply(r.store.Dir(), socketPath(r.store.Dir())); err != nil {
+				return fmt.Errorf("socket: %w", err)
+			}
+			return nil
+		}),
 		both(func(o *collectOptions) error { return r.metrics.move(o.metrics) }),
 		both(func(o *collectOptions) error { return r.relay.Retarget(o.config.Forward, o.listen) }),
 		both(func(o *collectOptions) error { return r.policy.Change(policyOptions(&o.config, r.aside, r.log)) }),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -377,4 +378,65 @@ func newTestLocal(t *testing.T) *local {
 	l.tails = newTails(l.store)
 	l.sealer = l.someSealer()
 	return l
+}
+
+// TestReloadIsForTheOwner checks that who may ask may not reload.
+func TestReloadIsForTheOwner(t *testing.T) {
+	l, _ := statusLocal(t)
+	reloads := 0
+	l.daemon.reload = func(context.Context) (*reloadReport, error) { reloads++; return &reloadReport{}, nil }
+	for _, tt := range []struct {
+		uid  int
+		want int
+	}{{os.Geteuid(), 1}, {0, 2}, {4711, 2}, {-1, 2}} {
+		ctx := withCaller(t.Context(), caller{who: audit.Who{UID: tt.uid, User: "ana"}, command: "reload"})
+		_, err := newAudited(l).Reload(ctx)
+		if reloads != tt.want || (err == nil) != (tt.uid == os.Geteuid() || tt.uid == 0) {
+			t.Errorf("user %d: %d reloads, %v", tt.uid, reloads, err)
+		}
+	}
+}
+
+// TestMetricsMove moves the metrics to an address that covers the old one, to one
+// that cannot be had, and to none.
+func TestMetricsMove(t *testing.T) {
+	l, _ := statusLocal(t)
+	door, err := openMetrics("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- door.run(ctx, l.snapshot) }()
+	answers := func(url string) bool {
+		resp, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
+	first := door.url()
+	_, port, _ := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(first, "http://"), "/metrics"))
+	if err := door.move("0.0.0.0:" + port); err != nil || !answers(first) {
+		t.Errorf("to all addresses: %v", err)
+	}
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	if err := door.move(busy.Addr().String()); err == nil || !answers(first) {
+		t.Errorf("to a port in use: %v", err)
+	}
+	if err := door.move(""); err != nil || answers(first) || door.url() != "" {
+		t.Errorf("to none: %v", err)
+	}
+	if err := door.move("127.0.0.1:" + port); err != nil || !answers(first) {
+		t.Errorf("back: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil || answers(first) {
+		t.Errorf("at the end: %v", err)
+	}
 }
