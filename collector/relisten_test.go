@@ -83,7 +83,9 @@ func TestRelisten(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := c.Stats()
-	if got := sink.len(); got != want || st.KernelDrops != 0 || want < 100 {
+	// On a host that stalls the kernel may drop; it counts that. What is in a
+	// socket that is closed, it does not.
+	if got := sink.len(); uint64(got)+st.KernelDrops != uint64(want) || want < 100 {
 		t.Errorf("%d of %d datagrams received, the kernel dropped %d", got, want, st.KernelDrops)
 	}
 }
@@ -213,15 +215,15 @@ func TestPolicyChange(t *testing.T) {
 func TestProgress(t *testing.T) {
 	sink := &stuckSink{memorySink: newMemorySink(), goOn: make(chan struct{})}
 	c, stop := startCollector(t, Options{Listen: []Listen{{"netflow", "127.0.0.1:0"}}, Sink: sink, Workers: 1})
-	time.Sleep(1500 * time.Millisecond)
-	if what, since := c.Progress(); since > 1400*time.Millisecond {
+	time.Sleep(3 * time.Second)
+	if what, since := c.Progress(); since > 2500*time.Millisecond {
 		t.Errorf("idle, and %s has stood still for %v", what, since)
 	}
 	sent := flood(t, c.Addrs()[0].String())
-	time.Sleep(1800 * time.Millisecond)
-	if what, since := c.Progress(); since < 1400*time.Millisecond || !strings.HasPrefix(what, "decoding") {
-		t.Errorf("the sink is stuck, and it is %s that has stood still for %v", what, since)
-	}
+	waitFor(t, "the decoder to be named", func() bool {
+		what, since := c.Progress()
+		return since > 3*time.Second && strings.HasPrefix(what, "decoding")
+	})
 	close(sink.goOn)
 	sent()
 	if err := stop(); err != nil {

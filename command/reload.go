@@ -263,7 +263,7 @@ func (r *reloader) openAside(next *collectOptions) error {
 	return nil
 }
 
-// close closes what is set aside, and gives up what is not going to be served.
+// close closes the quarantine that there is now.
 func (r *reloader) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

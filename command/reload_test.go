@@ -151,7 +151,7 @@ func TestReloadLosesNothing(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		tick := time.NewTicker(500 * time.Microsecond)
+		tick := time.NewTicker(2 * time.Millisecond) // small receive buffers hold a second of it
 		defer tick.Stop()
 		for {
 			select {

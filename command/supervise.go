@@ -21,6 +21,10 @@ const (
 // statusEvery is how often the manager gets a new line.
 const statusEvery = 10 * time.Second
 
+// leastPatience is for how long a loop may stand still, however impatient the
+// manager is: some go round once a second, and a disk may take a moment.
+const leastPatience = 5 * time.Second
+
 // A supervisor tells the service manager how a collector does.
 type supervisor struct {
 	manager   *systemd.Notifier
@@ -76,11 +80,12 @@ func (s *supervisor) run(ctx context.Context) error {
 	defer status.Stop()
 	var beat <-chan time.Time
 	patience := s.manager.Watchdog()
+	most := max(patience/2, leastPatience)
 	if patience > 0 {
 		tick := time.NewTicker(patience / 4)
 		defer tick.Stop()
 		beat = tick.C
-		s.beat(patience / 2)
+		s.beat(most)
 	}
 	for {
 		select {
@@ -89,7 +94,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		case <-status.C:
 			s.manager.Status(s.line())
 		case <-beat:
-			s.beat(patience / 2)
+			s.beat(most)
 		}
 	}
 }
