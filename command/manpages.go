@@ -19,9 +19,9 @@ func manPagesCommand() *command {
 		usage:  "write the manual pages, for who packages weir",
 		args:   "DIR",
 		hidden: true,
-		about:  "Writes weir.1, a page for each command, and weir.yaml.5 into the directory DIR, which must be there.",
+		about:  "Writes weir(1), a page for each command, and weir.yaml(5) into man1 and man5 in the directory DIR.",
 		examples: []example{
-			{"weir man-pages /usr/local/share/man/man1", "beside a binary that was built by hand"},
+			{"weir man-pages /usr/local/share/man", "beside a binary that was built by hand"},
 		},
 		words: func(int) []string { return []string{completeFiles} },
 		prepare: func(c *cli.Context, _ *Std) (runner, error) {
@@ -34,10 +34,14 @@ func manPagesCommand() *command {
 	}
 }
 
-// writeManPages writes every page into a directory.
+// writeManPages writes every page into the directory of its section.
 func writeManPages(dir string) error {
 	for name, page := range manPages() {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(page), 0o644); err != nil {
+		section := filepath.Join(dir, "man"+strings.TrimPrefix(filepath.Ext(name), "."))
+		if err := os.MkdirAll(section, 0o755); err != nil {
+			return fmt.Errorf("write the manual: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(section, name), []byte(page), 0o644); err != nil {
 			return fmt.Errorf("write the manual: %w", err)
 		}
 	}

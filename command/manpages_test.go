@@ -63,7 +63,7 @@ func TestManPages(t *testing.T) {
 		if d.hidden {
 			continue
 		}
-		name := filepath.Join(dir, "weir-"+d.name+".1")
+		name := filepath.Join(dir, "man1", "weir-"+d.name+".1")
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Error(err)
@@ -80,7 +80,7 @@ func TestManPages(t *testing.T) {
 			}
 		}
 	}
-	pages, err := filepath.Glob(filepath.Join(dir, "*"))
+	pages, err := filepath.Glob(filepath.Join(dir, "man?", "*"))
 	if err != nil || len(pages) < 20 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
