@@ -350,7 +350,7 @@ func TestReconfigured(t *testing.T) {
 	l := newTestLocal(t)
 	next := l.reconfigured(&collectOptions{config: config{Known: knownExporters(t)}}, nil)
 	from, to := reflect.ValueOf(l).Elem(), reflect.ValueOf(next).Elem()
-	own := map[string]bool{"names": true, "known": true, "networks": true, "aside": true, "before": true,
+	own := map[string]bool{"names": true, "known": true, "scope": true, "networks": true, "aside": true, "before": true,
 		"purging": true, "runs": true, "keys": true, "begin": true, "ledgers": true}
 	for i := range from.NumField() {
 		name := from.Type().Field(i).Name
