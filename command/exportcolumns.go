@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"weir/collector"
+	"weir/command/parquet"
 	"weir/flow"
 	"weir/query"
 )
@@ -12,18 +13,24 @@ import (
 type exportColumn struct {
 	Name    string `json:"name"`
 	Unit    string `json:"unit,omitempty"` // "": none
+	Type    string `json:"type,omitempty"` // of Parquet; CSV and JSON have none
 	Meaning string `json:"meaning"`
 }
 
-// schemaOf describes the columns of records.
-func schemaOf(columns []column) []exportColumn {
+// schemaOf describes the columns of records in a format.
+func schemaOf(columns []column, format string) []exportColumn {
 	list := make([]exportColumn, 0, len(columns))
 	for _, c := range columns {
+		about := describe(c.name)
 		if c.kept != nil {
-			list = append(list, describeKept(c.kept))
-			continue
+			about = describeKept(c.kept)
 		}
-		list = append(list, describe(c.name))
+		if format == formatParquet {
+			if about.Type = c.parquetType().String(); c.parquetType() == parquet.Time {
+				about.Unit = "ms since 1970, UTC"
+			}
+		}
+		list = append(list, about)
 	}
 	return list
 }
@@ -36,10 +43,10 @@ func describe(name string) exportColumn {
 		if isCut {
 			meaning += ", cut to /" + cut
 		}
-		return exportColumn{name, unit, meaning}
+		return exportColumn{Name: name, Unit: unit, Meaning: meaning}
 	}
 	if f, ok := query.ParseLabelField(name); ok {
-		return exportColumn{name, "", string(f.Kind) + " of the address at this end, as the exporting side knows it"}
+		return exportColumn{Name: name, Meaning: string(f.Kind) + " of the address at this end, as the exporting side knows it"}
 	}
 	return exportColumn{Name: name, Meaning: "the value of either end of the flow"}
 }
@@ -60,7 +67,7 @@ func describeKept(e *flow.KeptElement) exportColumn {
 	case flow.FormOctets:
 		what += ", in hexadecimal after 0x where it is no text"
 	}
-	return exportColumn{e.Name, unit, what + ", as exported"}
+	return exportColumn{Name: e.Name, Unit: unit, Meaning: what + ", as exported"}
 }
 
 // columnMeanings say unit and meaning of each column of records, before and

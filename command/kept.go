@@ -55,20 +55,30 @@ func keepElements(wanted []flow.KeptElement, now uint64, s *store.Store, with ..
 	if err != nil {
 		return nil, err
 	}
+	kept := flow.NewKept(list)
 	for _, of := range append(with, s) {
-		if len(wanted) > 0 {
-			if err := of.UseSlots(); err != nil {
-				return nil, fmt.Errorf("have the archive keep elements: %w", err)
-			}
-		}
-		if err := of.PutState(keptKey, marshal(list)); err != nil {
-			return nil, fmt.Errorf("write down the kept elements: %w", err)
-		}
-		if err := of.Flush(); err != nil {
-			return nil, fmt.Errorf("write down the kept elements: %w", err)
+		if err := writeKept(of, kept); err != nil {
+			return nil, err
 		}
 	}
-	return flow.NewKept(list), nil
+	return kept, nil
+}
+
+// writeKept writes down what an archive keeps, or has kept. It is on the disk when
+// writeKept returns.
+func writeKept(s *store.Store, k *flow.Kept) error {
+	if len(k.All()) > 0 {
+		if err := s.UseSlots(); err != nil {
+			return fmt.Errorf("have the archive keep elements: %w", err)
+		}
+	}
+	if err := s.PutState(keptKey, marshal(k.All())); err != nil {
+		return fmt.Errorf("write down the kept elements: %w", err)
+	}
+	if err := s.Flush(); err != nil {
+		return fmt.Errorf("write down the kept elements: %w", err)
+	}
+	return nil
 }
 
 // keepWanted has the archive keep what its user named for an import.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/collector"
 	"weir/flow"
 	"weir/flow/ledger"
 	"weir/index"
@@ -28,6 +29,7 @@ type local struct {
 	now      func() time.Time
 	names    *query.Names       // of the collector's configuration; nil: none
 	known    ledger.Directory   // exporters of the configuration of the collector, of the last one if none runs
+	scope    *collector.Scope   // of the same configuration, perhaps without its networks; nil: the collector does not look whose records are
 	elements *flow.Kept         // information elements that it keeps, or has kept; nil: none
 	wanted   []flow.KeptElement // those that an import is to keep, without slots; nil: those that are kept
 	networks []flow.Prefix      // prefixes of networks: in the collector's configuration
@@ -39,6 +41,26 @@ type local struct {
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them
+
+	before *local // of the collector's configuration before this one; nil: this is the first
+}
+
+// first returns the local whose turns are taken: those of all configurations of
+// a collector are taken together.
+func (l *local) first() *local {
+	for l.before != nil {
+		l = l.before
+	}
+	return l
+}
+
+// reconfigured returns the local of another configuration of the same collector.
+// Questions that are being answered go on with theirs.
+func (l *local) reconfigured(o *collectOptions, aside *quarantine) *local {
+	return &local{
+		store: l.store, sealer: l.sealer, keeper: l.keeper, daemon: l.daemon, now: l.now, tails: l.tails,
+		names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), elements: l.elements, aside: aside, before: l.first(),
+	}
 }
 
 // parse returns what the filters of questions may refer to.
@@ -90,8 +112,12 @@ func (l *local) Backup(_ context.Context, dir string) error {
 const policyKey = "collect/retention"
 
 // policy returns how long records are kept, and whether a collector said so.
-func (l *local) policy() (keep time.Duration, known bool, err error) {
-	text, err := l.store.GetState(policyKey)
+func (l *local) policy() (keep time.Duration, known bool, err error) { return readPolicy(l.store) }
+
+// readPolicy returns how long a collector said that the records of an archive are
+// kept.
+func readPolicy(s *store.Store) (keep time.Duration, known bool, err error) {
+	text, err := s.GetState(policyKey)
 	if err != nil {
 		return 0, false, fmt.Errorf("read the retention: %w", err)
 	}
@@ -180,9 +206,9 @@ func (l *local) Import(ctx context.Context, files captures) (*importResult, erro
 	if err := l.keepWanted(); err != nil {
 		return nil, err
 	}
-	l.runs.Lock()
+	l.first().runs.Lock()
 	im, err := newImporter(ctx, l)
-	l.runs.Unlock()
+	l.first().runs.Unlock()
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"sync"
+
 	"weir/flow"
 	"weir/store"
 )
@@ -25,7 +27,12 @@ type columns struct {
 
 	texts  *textNumbers // of the question, that numbers texts
 	wanted *rowSet      // rows of the current block whose texts need a number
+	chosen rowSet       // scratch of gather
 }
+
+// columnsPool keeps the memory of one question for the next, megabytes, which a
+// question about few records would spend most of its time to get and to clear.
+var columnsPool = sync.Pool{New: func() any { return new(columns) }}
 
 const (
 	haveNum = 1 << iota
@@ -44,6 +51,13 @@ func (c *columns) open(blk *store.Block) {
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}
 	c.packs = [flow.FieldCount]*store.Packed{}
+}
+
+// close lets go of the current block, whose store may be closed; the memory
+// stays.
+func (c *columns) close() {
+	c.blk, c.rows, c.texts, c.wanted = nil, 0, nil, nil
+	c.have = [flow.FieldCount]uint8{}
 }
 
 // first marks a kind of a field as decoded and reports whether it was not.
