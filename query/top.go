@@ -54,7 +54,7 @@ func (t *top) release() {
 		taken += t.workers[i].pending.runs.ever
 	}
 	large := taken > largeTable
-	t.table, t.workers = nil, nil
+	t.table, t.addrs, t.workers = nil, nil, nil
 	if large {
 		runtime.GC()
 	}
@@ -73,6 +73,7 @@ type top struct {
 	either    int // the grouper with two ends, -1: none
 	distinct  *grouper
 	table     *groupTable
+	addrs     *addrTables // nil: not for this question
 	workers   []topWorker
 }
 
@@ -90,6 +91,7 @@ type topWorker struct {
 	zeros     []uint64
 	partial   partial
 	pending   pending
+	addrs     addrRuns
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -137,6 +139,9 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	}
 	times := req.Times || t.by == "bps" || t.by == "pps"
 	t.table = newGroupTable(t.layout, times, pairs, limit)
+	if len(groupers) == 1 && groupers[0].isAddr() && t.table.plain() && req.Limit > 0 && req.Limit <= chunkRows {
+		t.addrs = newAddrTables(t.table)
+	}
 	for i := range t.workers {
 		t.workers[i].pending = t.table.newPending(t.layout)
 	}
