@@ -28,6 +28,14 @@ type Packed struct {
 	own  Dict     // memory for dict
 	keep []uint64 // scratch of Restrict: one bit a code
 	want []uint64 // scratch of Restrict: one bit a value
+	room room
+}
+
+// A room is scratch of Restrict. It is not on the stack, since what tells which
+// values are wanted may keep what it is shown, for all that the compiler knows.
+type room struct {
+	table  byteTable
+	values [256]uint64
 }
 
 // planes are a frame of reference, not put together.

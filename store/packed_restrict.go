@@ -61,7 +61,7 @@ func (p *Packed) Restrict(wanted Wanted, set []uint64) {
 	if p.frequent {
 		p.restrictFrequent(wanted, want)
 	} else {
-		p.plain.restrict(wanted, want)
+		p.plain.restrict(wanted, want, &p.room)
 	}
 	if p.present != nil {
 		p.deposited(set)
@@ -88,8 +88,8 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 
 // restrict removes from want, which has a bit for each value, what is not
 // wanted.
-func (p *planes) restrict(wanted Wanted, want []uint64) {
-	var values [256]uint64
+func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
+	values, table := &scratch.values, &scratch.table
 	if p.width == 0 {
 		values[0] = p.base
 		if wanted(values[:1])&1 == 0 {
@@ -100,8 +100,7 @@ func (p *planes) restrict(wanted Wanted, want []uint64) {
 	for i := range values {
 		values[i] = p.base + uint64(i)
 	}
-	var table byteTable // of values whose other planes are 0, as most are
-	table.set(values[:], wanted)
+	table.set(values[:], wanted) // of values whose other planes are 0, as most are
 	for i, w := range want {
 		if w == 0 {
 			continue
@@ -110,7 +109,7 @@ func (p *planes) restrict(wanted Wanted, want []uint64) {
 		word, _ := table.word(p.plane[0][from:to])
 		if large := p.large(from, to); large&w != 0 {
 			word &^= large
-			word |= p.restrictLarge(wanted, from, to, large&w)
+			word |= p.restrictLarge(wanted, from, to, large&w, scratch)
 		}
 		want[i] = w & word
 	}
@@ -138,8 +137,8 @@ func (p *planes) large(from, to int) (word uint64) {
 
 // restrictLarge returns which of the values at the places in large, from from
 // on, are wanted.
-func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64) (word uint64) {
-	var values [64]uint64
+func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64, scratch *room) (word uint64) {
+	values := scratch.values[:64]
 	n := bits.OnesCount64(large)
 	if n > fewValues {
 		p.join(values[:to-from], from)
@@ -155,7 +154,8 @@ func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64) (word 
 
 // restrictFrequent is restrict of values that are written by the frequent ones.
 func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
-	var table byteTable
+	table := &p.room.table
+	clear(table[:])
 	table.set(p.top[:p.topCount], wanted)
 	table[p.topCount] = 0
 	for i, w := range want {
@@ -173,7 +173,7 @@ func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
 // restrictOthers returns which of the others in word i are wanted; w says which
 // values matter.
 func (p *Packed) restrictOthers(wanted Wanted, i int, w uint64) uint64 {
-	var values [64]uint64
+	values := p.room.values[:64]
 	other, first := p.other[i], p.before[i]
 	if n := bits.OnesCount64(other); bits.OnesCount64(other&w) > fewValues {
 		p.others.join(values[:n], first)
