@@ -239,7 +239,7 @@ func (t *addrTable[K]) grow(s *addrShard[K]) error {
 }
 
 func (t *addrTable[K]) account(s *addrShard[K], n int64) error {
-	if t.table.bytes.Add(n)+t.table.numbers.bytes() > t.table.max {
+	if !t.table.take(n) {
 		return &TooManyGroupsError{Groups: s.n * addrShards, Bytes: t.table.max}
 	}
 	return nil

@@ -54,6 +54,9 @@ func (t *top) release() {
 		taken += t.workers[i].pending.runs.ever
 	}
 	large := taken > largeTable
+	if t.table.giveBack != nil {
+		t.table.giveBack()
+	}
 	t.table, t.addrs, t.workers = nil, nil, nil
 	if large {
 		runtime.GC()
@@ -139,6 +142,9 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	}
 	times := req.Times || t.by == "bps" || t.by == "pps"
 	t.table = newGroupTable(t.layout, times, pairs, limit)
+	if s != nil {
+		t.table.lend = s.Lend
+	}
 	if len(groupers) == 1 && groupers[0].isAddr() && t.table.plain() && req.Limit > 0 && req.Limit <= chunkRows {
 		t.addrs = newAddrTables(t.table)
 	}

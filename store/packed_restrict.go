@@ -174,7 +174,7 @@ func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
 // values matter.
 func (p *Packed) restrictOthers(wanted Wanted, i int, w uint64) uint64 {
 	values := p.room.values[:64]
-	other, first := p.other[i], p.before[i]
+	other, first := p.other[i], int(p.before[i])
 	if n := bits.OnesCount64(other); bits.OnesCount64(other&w) > fewValues {
 		p.others.join(values[:n], first)
 		return deposit(wanted(values[:n]), other)
