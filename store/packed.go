@@ -74,7 +74,7 @@ func (p *packedColumn) clone() *packedColumn {
 // A room is scratch of Restrict. It is not on the stack, since what tells which
 // values are wanted may keep what it is shown, for all that the compiler knows.
 type room struct {
-	table  byteTable
+	test   byteTest
 	values [256]uint64
 }
 

@@ -89,7 +89,7 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 // restrict removes from want, which has a bit for each value, what is not
 // wanted.
 func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
-	values, table := &scratch.values, &scratch.table
+	values, test := &scratch.values, &scratch.test
 	if p.width == 0 {
 		values[0] = p.base
 		if wanted(values[:1])&1 == 0 {
@@ -100,13 +100,14 @@ func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
 	for i := range values {
 		values[i] = p.base + uint64(i)
 	}
-	table.set(values[:], wanted) // of values whose other planes are 0, as most are
+	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
+	test.prepare(byte(p.base))
 	for i, w := range want {
 		if w == 0 {
 			continue
 		}
 		from, to := i<<6, min(i<<6+64, p.n)
-		word, _ := table.word(p.plane[0][from:to])
+		word := test.word(p.plane[0][from:to])
 		if large := p.large(from, to); large&w != 0 {
 			word &^= large
 			word |= p.restrictLarge(wanted, from, to, large&w, scratch)
@@ -118,14 +119,13 @@ func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
 // large returns which of the values from to to-1, at most 64, have another
 // plane than the lowest.
 func (p *planes) large(from, to int) (word uint64) {
-	const low7 = 0x7f7f_7f7f_7f7f_7f7f
 	for k := 1; k < p.width; k++ {
 		b := p.plane[k][from:to]
 		at := 0
 		for ; len(b) >= 8; at, b = at+8, b[8:] {
 			if x := binary.LittleEndian.Uint64(b); x != 0 {
-				x = (x&low7 + low7 | x) >> 7 & 0x0101_0101_0101_0101 // 1 in each byte that is not 0
-				word |= x * 0x0102_0408_1020_4080 >> 56 << (at & 63)
+				x = (x&low7 + low7 | x) >> 7 & eachByte // 1 in each byte that is not 0
+				word |= x * gather8 >> 56 << (at & 63)
 			}
 		}
 		for i, x := range b {
@@ -154,15 +154,15 @@ func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64, scratc
 
 // restrictFrequent is restrict of values that are written by the frequent ones.
 func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
-	table := &p.room.table
-	clear(table[:])
-	table.set(p.top[:p.topCount], wanted)
-	table[p.topCount] = 0
+	test := &p.room.test
+	clear(test.table[:])
+	test.table.set(p.top[:p.topCount], wanted)
+	test.prepare(0)
 	for i, w := range want {
 		if w == 0 {
 			continue
 		}
-		word, _ := table.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
+		word := test.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
 		if p.other[i]&w != 0 {
 			word |= p.restrictOthers(wanted, i, w)
 		}
