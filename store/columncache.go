@@ -62,9 +62,8 @@ func (c *columnCache) get(name columnName) *packedColumn {
 
 // offer keeps a copy of a column if there is room for it, or room is made.
 func (c *columnCache) offer(name columnName, column *packedColumn) {
-	size := column.size()
 	c.mu.Lock()
-	room := c.busy == 0 && c.room(size)
+	room := c.busy == 0 && c.room(column.size()) // or more than the copy takes
 	c.mu.Unlock()
 	if !room {
 		return
@@ -77,7 +76,7 @@ func (c *columnCache) offer(name columnName, column *packedColumn) {
 	}
 	e := &cachedColumn{name: name, place: len(c.ring), credit: newCredit, column: kept}
 	c.at[name], c.ring = e, append(c.ring, e)
-	c.size += size
+	c.size += kept.size()
 }
 
 // room reports whether so many bytes fit. If not it passes over one column, which

@@ -82,15 +82,27 @@ type room struct {
 type planes struct {
 	n, width int
 	base     uint64
-	plane    [8][]byte
+	plane    [8][]byte // nil: sparse
 	buf      [8][]byte // memory for plane
+	sparse   [8]sparsePlane
 }
 
-func (p *planes) size() int64 { return int64(p.n * p.width) }
+func (p *planes) size() (n int64) {
+	for k := range p.width {
+		n += int64(len(p.plane[k])) + p.sparse[k].size()
+	}
+	return n
+}
 
 func (p *planes) clone() planes {
 	c := planes{n: p.n, width: p.width, base: p.base}
 	for k := range p.width {
+		if k > 0 {
+			var ok bool
+			if c.sparse[k], ok = sparsed(p.plane[k]); ok {
+				continue
+			}
+		}
 		c.plane[k] = slices.Clone(p.plane[k])
 	}
 	return c
@@ -122,7 +134,11 @@ func (p *planes) take(d *decoder, n int, src []byte) (rest []byte, err error) {
 func (p *planes) at(i int) uint64 {
 	v := uint64(0)
 	for k := range p.width {
-		v |= uint64(p.plane[k][i]) << (8 * k)
+		if p.plane[k] == nil {
+			v |= uint64(p.sparse[k].at(i)) << (8 * k)
+		} else {
+			v |= uint64(p.plane[k][i]) << (8 * k)
+		}
 	}
 	return p.base + v
 }
@@ -130,10 +146,21 @@ func (p *planes) at(i int) uint64 {
 // join puts values from to from+len(dst)-1 together.
 func (p *planes) join(dst []uint64, from int) {
 	var part [8][]byte
-	for k := range p.width {
-		part[k] = p.plane[k][from:]
+	dense := 0 // planes below it are
+	for dense < p.width && p.plane[dense] != nil {
+		part[dense] = p.plane[dense][from:]
+		dense++
 	}
-	joinPlanes(dst, p.base, &part, p.width)
+	joinPlanes(dst, p.base, &part, dense)
+	for k := dense; k < p.width; k++ {
+		if p.plane[k] == nil {
+			p.sparse[k].addTo(dst, from, 8*k)
+			continue
+		}
+		for i, b := range p.plane[k][from : from+len(dst)] {
+			dst[i] += uint64(b) << (8 * k)
+		}
+	}
 }
 
 // PackedIn returns the column of a numeric field so, in the memory of one that

@@ -120,6 +120,10 @@ func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
 // plane than the lowest.
 func (p *planes) large(from, to int) (word uint64) {
 	for k := 1; k < p.width; k++ {
+		if p.plane[k] == nil {
+			word |= p.sparse[k].some[from>>6]
+			continue
+		}
 		b := p.plane[k][from:to]
 		at := 0
 		for ; len(b) >= 8; at, b = at+8, b[8:] {

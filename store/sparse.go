@@ -1,0 +1,62 @@
+package store
+
+import "math/bits"
+
+// A sparsePlane is a plane most of whose bytes are 0, as the high ones are. Only
+// columns that are kept have such.
+type sparsePlane struct {
+	some   []uint64 // bit i%64 of word i/64: byte i is not 0
+	before []uint16 // how many of those come before each word
+	bytes  []byte   // that are not 0, in order
+}
+
+// sparseFrom is how many bytes of a plane there must be for each that is not 0.
+const sparseFrom = 6
+
+// sparsed returns a plane so, and false if too many bytes are not 0.
+func sparsed(plane []byte) (s sparsePlane, ok bool) {
+	n := 0
+	for _, b := range plane {
+		n += int(min(b, 1))
+	}
+	if n > len(plane)/sparseFrom {
+		return s, false
+	}
+	words := (len(plane) + 63) / 64
+	s = sparsePlane{some: make([]uint64, words), before: make([]uint16, words), bytes: make([]byte, 0, n)}
+	for i := range words {
+		s.before[i] = uint16(len(s.bytes))
+		for j, b := range plane[i<<6 : min(i<<6+64, len(plane))] {
+			if b != 0 {
+				s.some[i] |= 1 << j
+				s.bytes = append(s.bytes, b)
+			}
+		}
+	}
+	return s, true
+}
+
+func (s *sparsePlane) size() int64 { return int64(8*len(s.some) + 2*len(s.before) + len(s.bytes)) }
+
+// at returns byte i.
+func (s *sparsePlane) at(i int) byte {
+	word, bit := s.some[i>>6], uint64(1)<<(i&63)
+	if word&bit == 0 {
+		return 0
+	}
+	return s.bytes[int(s.before[i>>6])+bits.OnesCount64(word&(bit-1))]
+}
+
+// addTo adds the bytes from byte from on, times 2^shift.
+func (s *sparsePlane) addTo(dst []uint64, from, shift int) {
+	for i := from >> 6; i<<6 < from+len(dst); i++ {
+		next := s.bytes[s.before[i]:]
+		for word := s.some[i]; word != 0; word, next = word&(word-1), next[1:] {
+			if at := i<<6 + bits.TrailingZeros64(word) - from; at >= len(dst) {
+				return
+			} else if at >= 0 {
+				dst[at] += uint64(next[0]) << shift
+			}
+		}
+	}
+}
