@@ -124,17 +124,7 @@ func (p *planes) large(from, to int) (word uint64) {
 			word |= p.sparse[k].some[from>>6]
 			continue
 		}
-		b := p.plane[k][from:to]
-		at := 0
-		for ; len(b) >= 8; at, b = at+8, b[8:] {
-			if x := binary.LittleEndian.Uint64(b); x != 0 {
-				x = (x&low7 + low7 | x) >> 7 & eachByte // 1 in each byte that is not 0
-				word |= x * gather8 >> 56 << (at & 63)
-			}
-		}
-		for i, x := range b {
-			word |= uint64(min(x, 1)) << ((at + i) & 63)
-		}
+		word |= notZero(p.plane[k][from:to])
 	}
 	return word
 }

@@ -1,6 +1,9 @@
 package store
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // A sparsePlane is a plane most of whose bytes are 0, as the high ones are. Only
 // columns that are kept have such.
@@ -15,25 +18,38 @@ const sparseFrom = 6
 
 // sparsed returns a plane so, and false if too many bytes are not 0.
 func sparsed(plane []byte) (s sparsePlane, ok bool) {
-	n := 0
-	for _, b := range plane {
-		n += int(min(b, 1))
-	}
-	if n > len(plane)/sparseFrom {
-		return s, false
-	}
 	words := (len(plane) + 63) / 64
-	s = sparsePlane{some: make([]uint64, words), before: make([]uint16, words), bytes: make([]byte, 0, n)}
+	s = sparsePlane{some: make([]uint64, words), before: make([]uint16, words)}
+	n := 0
 	for i := range words {
-		s.before[i] = uint16(len(s.bytes))
-		for j, b := range plane[i<<6 : min(i<<6+64, len(plane))] {
-			if b != 0 {
-				s.some[i] |= 1 << j
-				s.bytes = append(s.bytes, b)
-			}
+		s.before[i] = uint16(n)
+		s.some[i] = notZero(plane[i<<6 : min(i<<6+64, len(plane))])
+		if n += bits.OnesCount64(s.some[i]); n > len(plane)/sparseFrom {
+			return sparsePlane{}, false
+		}
+	}
+	s.bytes = make([]byte, 0, n)
+	for i, word := range s.some {
+		for ; word != 0; word &= word - 1 {
+			s.bytes = append(s.bytes, plane[i<<6+bits.TrailingZeros64(word)])
 		}
 	}
 	return s, true
+}
+
+// notZero returns which of at most 64 bytes are not 0.
+func notZero(b []byte) (word uint64) {
+	at := 0
+	for ; len(b) >= 8; at, b = at+8, b[8:] {
+		if x := binary.LittleEndian.Uint64(b); x != 0 {
+			x = (x&low7 + low7 | x) >> 7 & eachByte // 1 in each byte that is not 0
+			word |= x * gather8 >> 56 << (at & 63)
+		}
+	}
+	for i, x := range b {
+		word |= uint64(min(x, 1)) << ((at + i) & 63)
+	}
+	return word
 }
 
 func (s *sparsePlane) size() int64 { return int64(8*len(s.some) + 2*len(s.before) + len(s.bytes)) }
