@@ -1,6 +1,8 @@
 package query
 
 import (
+	"unsafe"
+
 	"weir/flow"
 	"weir/store"
 )
@@ -19,8 +21,8 @@ type addrRun[K addrKey] struct {
 	blocks [][addrShards + 1]int32 // where the sums of each shard begin in sums, by block
 }
 
-// mostAddrSums is how many sums of each kind a worker keeps: 8 MiB of IPv4.
-const mostAddrSums = 1 << 19
+// mostAddrBytes is what sums of each kind may take before a worker adds them.
+const mostAddrBytes = 4 << 20
 
 // addAddrs adds the sums of a block by the codes of its dictionary, of which the
 // one past the last is for rows without an address.
@@ -61,8 +63,9 @@ func addRun[K addrKey](r *addrRun[K], t *addrTable[K], accs []acc, addrs []flow.
 		if err := t.drain(r, 0); err != nil {
 			return err
 		}
-		if had := cap(r.sums); had < max(len(accs), mostAddrSums) { // new, not grown: nothing has to be copied
-			r.sums = make([]addrSum[K], 0, max(4*len(accs), min(8*had, mostAddrSums)))
+		most := mostAddrBytes / int(unsafe.Sizeof(addrSum[K]{}))
+		if had := cap(r.sums); had < max(len(accs), most) { // new, not grown: nothing has to be copied
+			r.sums = make([]addrSum[K], 0, max(len(accs), min(max(4*len(accs), 8*had), most)))
 		}
 	}
 	r.blocks = append(r.blocks, [addrShards + 1]int32{})

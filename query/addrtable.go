@@ -146,9 +146,8 @@ func (t *addrTable[K]) add(s *addrShard[K], sums []addrSum[K]) error {
 // does.
 func (s *addrShard[K]) prefetch(hashes []uint64) {
 	var slots [prefetchRows]uint32
-	shift := s.shift()
 	for i, hash := range hashes {
-		slots[i] = s.slots[hash>>shift] & groupMask
+		slots[i] = s.slots[s.slot(hash)] & groupMask
 	}
 	touched := uint64(0)
 	for _, v := range slots[:len(hashes)] {
@@ -161,9 +160,8 @@ func (s *addrShard[K]) prefetch(hashes []uint64) {
 
 // addOne adds one sum to a shard that has slots for it.
 func (t *addrTable[K]) addOne(s *addrShard[K], sum *addrSum[K], hash uint64) error {
-	tag, mask := addrTag(hash), uint64(len(s.slots)-1)
-	at := hash >> s.shift()
-	for ; s.slots[at] != 0; at = (at + 1) & mask {
+	tag, at := addrTag(hash), s.slot(hash)
+	for ; s.slots[at] != 0; at = s.after(at) {
 		if v := s.slots[at]; v&^groupMask == tag {
 			if row := s.row(int(v&groupMask) - 1); row.addr == sum.addr {
 				s.join(row, sum)
@@ -182,8 +180,18 @@ func (t *addrTable[K]) addOne(s *addrShard[K], sum *addrSum[K], hash uint64) err
 	return nil
 }
 
-// shift returns how far a hash is shifted to be a place in the slots.
-func (s *addrShard[K]) shift() int { return 65 - bits.Len(uint(len(s.slots))) }
+// slot returns the slot that a hash begins at, after the one that follows.
+func (s *addrShard[K]) slot(hash uint64) uint64 {
+	at, _ := bits.Mul64(hash, uint64(len(s.slots)))
+	return at
+}
+
+func (s *addrShard[K]) after(at uint64) uint64 {
+	if at++; at == uint64(len(s.slots)) {
+		return 0
+	}
+	return at
+}
 
 // addrTag returns bits of a hash that are not among those that choose the slot.
 func addrTag(hash uint64) uint32 { return uint32(hash>>7) &^ groupMask }
@@ -219,19 +227,18 @@ func (t *addrTable[K]) addChunk(s *addrShard[K]) error {
 // addrSumBytes is what the sums of an address take at most.
 const addrSumBytes = 32
 
-// grow doubles the slots of a shard.
+// grow gives a shard half as many slots more.
 func (t *addrTable[K]) grow(s *addrShard[K]) error {
-	slots := max(64, 2*len(s.slots))
+	slots := max(64, len(s.slots)*3/2)
 	if err := t.account(s, int64(slots-len(s.slots))*4); err != nil {
 		return err
 	}
 	s.slots = make([]uint32, slots)
-	mask := uint64(slots - 1)
 	for i := range s.n {
 		hash := s.row(i).addr.hash(t.factor)
-		at := hash >> s.shift()
+		at := s.slot(hash)
 		for s.slots[at] != 0 {
-			at = (at + 1) & mask
+			at = s.after(at)
 		}
 		s.slots[at] = addrTag(hash) | uint32(i+1)
 	}

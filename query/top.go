@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +59,10 @@ func (t *top) release() {
 		t.table.giveBack()
 	}
 	t.table, t.addrs, t.workers = nil, nil, nil
-	if large {
+	switch {
+	case taken > manyGroups:
+		debug.FreeOSMemory() // and given back: it is more than the next question is likely to need
+	case large:
 		runtime.GC()
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"runtime/debug"
 	"sync"
 
 	"weir/flow"
@@ -15,13 +16,14 @@ import (
 // column makes room only once it has been passed over as often as it was worth:
 // a part of the columns stays, and that part is found.
 type columnCache struct {
-	mu   sync.Mutex
-	max  int64
-	size int64 // of all
-	busy int   // questions that need the memory themselves
-	at   map[columnName]*cachedColumn
-	ring []*cachedColumn
-	hand int // the next in ring to be passed over
+	mu      sync.Mutex
+	max     int64
+	size    int64 // of all
+	busy    int   // questions that need the memory themselves
+	percent int   // garbage that there may be when there are none
+	at      map[columnName]*cachedColumn
+	ring    []*cachedColumn
+	hand    int // the next in ring to be passed over
 }
 
 // A columnName says which column it is. Blocks of one incarnation of an hour keep
@@ -115,18 +117,30 @@ func (c *columnCache) forget(incarnation uint64) {
 	}
 }
 
+// leanPercent is how much garbage there may be while the cache is lent, as a
+// percentage of what is in use: that is much then, without pointers and so soon
+// passed over.
+const leanPercent = 15
+
 // Lend gives the memory of the cache of columns to a question that needs much
-// itself, until the question calls what is returned.
+// itself, until the question calls what is returned. Meanwhile the process
+// collects its garbage sooner.
 func (s *Store) Lend() (giveBack func()) {
 	c := s.columns
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy++
+	if c.busy++; c.busy == 1 {
+		if c.percent = debug.SetGCPercent(leanPercent); c.percent >= 0 && c.percent < leanPercent {
+			debug.SetGCPercent(c.percent)
+		}
+	}
 	c.size, c.ring = 0, nil
 	clear(c.at)
 	return sync.OnceFunc(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.busy--
+		if c.busy--; c.busy == 0 {
+			debug.SetGCPercent(c.percent)
+		}
 	})
 }
