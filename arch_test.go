@@ -32,21 +32,24 @@ var doors = map[string]door{
 	"retention": {[]string{"store"}, nil},
 	"collector": {[]string{"flow"}, []string{"github.com/netsampler/goflow2/v2", "github.com/gopacket/gopacket", "golang.org/x/sys"}},
 	"command": {
-		[]string{"flow", "store", "index", "query", "retention", "collector", "bench", "testdata"},
+		[]string{"flow", "store", "index", "query", "retention", "collector", "bench", "testdata", "packaging"},
 		[]string{"github.com/urfave/cli/v2", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys",
 			"github.com/schollz/progressbar/v3"},
 	},
-	"command/mmdb": {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
+	"command/mmdb":    {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
+	"command/parquet": {nil, []string{"github.com/parquet-go/parquet-go"}},
 	// yaml: its test reads the alert rules in docs.
 	"command/metrics": {[]string{"flow"}, []string{"github.com/prometheus/client_golang", "go.yaml.in/yaml/v3"}},
 	"bench":           {weir: []string{"flow"}},
 	// A program: it reads captures to send them, and processes' CPU clocks.
 	"bench/compare": {[]string{"flow", "collector"}, []string{"golang.org/x/sys"}},
 	"testdata":      {},
+	"packaging":     {}, // what an installed weir comes with
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.
-var testLibs = []string{"pgregory.net/rapid"}
+// parquet-go: what weir writes is read back with it.
+var testLibs = []string{"pgregory.net/rapid", "github.com/parquet-go/parquet-go"}
 
 const (
 	maxLines     = 500 // past that a second concept waits to leave the file

@@ -40,8 +40,9 @@ type Decoder struct {
 	policy  *Policy
 	watch   *Watch // nil: nobody watches
 	book    *book  // nil: without a ledger
-	known   ledger.Directory
+	known   atomic.Pointer[ledger.Directory]
 	agents  agentSources
+	fresh   chan struct{} // has one while an exporter has defined something that is not saved
 
 	mu        sync.RWMutex // guards exporters and other
 	exporters map[netip.Addr]*exporter
@@ -68,14 +69,26 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		log:       newComplaints(o.Logger),
 		policy:    o.Policy,
 		watch:     o.Watch,
-		known:     o.Known,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
+		fresh:     make(chan struct{}, 1),
 	}
+	d.known.Store(&o.Known)
 	d.book = newBook(&o, d.limits.PendingAge+time.Minute)
 	d.load()
 	return d
 }
+
+// SetKnown replaces DecoderOptions.Known.
+func (d *Decoder) SetKnown(known ledger.Directory) {
+	d.known.Store(&known)
+	if d.book != nil {
+		d.book.setKnown(known)
+	}
+}
+
+// directory returns the exporters that the configuration describes now.
+func (d *Decoder) directory() ledger.Directory { return *d.known.Load() }
 
 // Decode appends the records of one datagram to b. received is the time of
 // receipt in ms since 1970, src the UDP source. The error is a *DecodeError; it
@@ -119,7 +132,19 @@ func (d *Decoder) message(b *flow.Batch, received uint64, src netip.AddrPort, co
 	}
 	d.policy.sift(e, b, before, received)
 	e.finish(received, d)
+	if e.urgent {
+		e.urgent = false
+		d.announce()
+	}
 	return err
+}
+
+// announce says that there is something to save.
+func (d *Decoder) announce() {
+	select {
+	case d.fresh <- struct{}{}:
+	default:
+	}
 }
 
 func (d *Decoder) datagram(b *flow.Batch, e *exporter, port uint16, payload []byte) error {

@@ -44,6 +44,7 @@ type Scope struct {
 	Default  Treatment            // of exporters without a group, and of groups that Groups lacks
 	Groups   map[string]Treatment // by the group of the exporter
 	Aside    Sink                 // takes what is set aside; needed if anything is
+	Implied  bool                 // nobody asked for it, networks are merely known: complaints are rarer, and say how to end them
 }
 
 // scopeFields are the addresses by which a record is ours.
@@ -72,8 +73,15 @@ func (s *Scope) check() error {
 	return nil
 }
 
-// treatment returns what is done with a group's records that are not ours. usual
-// says that the group was named to keep them: it is meant to have such records.
+// Usual reports whether exporters of a group are meant to have records that are
+// not ours: the group was named to keep them.
+func (s *Scope) Usual(group string) bool {
+	_, usual := s.treatment(group)
+	return usual
+}
+
+// treatment returns what is done with a group's records that are not ours, and
+// whether it is meant to have such records.
 func (s *Scope) treatment(group string) (t Treatment, usual bool) {
 	if t, named := s.Groups[group]; named && group != "" {
 		return t, t == Keep
@@ -169,13 +177,13 @@ func (s *sieve) split(b *flow.Batch, from int) {
 // that are not ours out of b if that is what is to be done with them. The
 // exporter's mutex is held.
 func (p *Policy) sift(e *exporter, b *flow.Batch, from int, received uint64) {
-	if p == nil || p.scope == nil || from == b.Len() {
+	if p == nil || e.rule.of.scope == nil || from == b.Len() {
 		return
 	}
 	s := p.sieves.get()
 	defer p.sieves.put(s)
 	n := b.Len() - from
-	out := s.sort(b, from, p.scope.Networks)
+	out := s.sort(b, from, e.rule.of.scope.Networks)
 	if out > 0 {
 		e.stats.more[ledger.OutOfScope] += uint64(out)
 		p.treat(e, s, b, from, uint64(out))
@@ -191,7 +199,7 @@ func (p *Policy) treat(e *exporter, s *sieve, b *flow.Batch, from int, out uint6
 		e.stats.more[ledger.Refused] += out
 	case SetAside:
 		s.split(b, from)
-		if err := p.scope.Aside.Append(s.aside); err != nil {
+		if err := e.rule.of.scope.Aside.Append(s.aside); err != nil {
 			e.stats.more[ledger.Refused] += out // they are nowhere
 			if p.asideErrors.Add(1)%1000 == 1 {
 				p.log.Error("records could not be set aside and are lost", "exporter", e.addr, "records", out, "error", err)

@@ -96,9 +96,18 @@ func (a *audited) look(ctx context.Context, s subject, ask func() (rows uint64, 
 	if err != nil {
 		return err
 	}
+	about(ctx, &e, s)
+	return a.noted(ctx, e, ask)
+}
+
+// about writes into an entry what a question is about.
+func about(ctx context.Context, e *audit.Entry, s subject) {
 	e.Filter, e.Detail = s.filter, s.detail
 	if s.exporter != "" {
 		e.Detail = strings.TrimSpace(e.Detail + " exporter " + s.exporter)
+	}
+	if c := callerOf(ctx); c.detail != "" {
+		e.Detail = strings.TrimSpace(e.Detail + " " + printable(c.detail))
 	}
 	if s.window.From != 0 {
 		e.From = rfc3339(s.window.From)
@@ -106,7 +115,6 @@ func (a *audited) look(ctx context.Context, s subject, ask func() (rows uint64, 
 	if s.window.To != 0 {
 		e.To = rfc3339(s.window.To)
 	}
-	return a.noted(ctx, e, ask)
 }
 
 // act notes what is about to be changed, does it, and notes how that ended. A
@@ -116,11 +124,19 @@ func (a *audited) act(ctx context.Context, detail string, do func() (rows uint64
 	if err != nil {
 		return err
 	}
-	if who := e.Who; who.UID != os.Geteuid() && who.UID != 0 {
-		return fmt.Errorf("user %s may ask and not change: %s is for the archive's owner, %s", who.User, e.Command, userName(os.Geteuid()))
+	if err := mayChange(callerOf(ctx)); err != nil {
+		return err
 	}
 	e.Detail = detail
 	return a.noted(ctx, e, do)
+}
+
+// mayChange refuses whoever is neither the archive's owner nor root.
+func mayChange(c caller) error {
+	if c.who.UID == os.Geteuid() || c.who.UID == 0 {
+		return nil
+	}
+	return fmt.Errorf("user %s may ask and not change: %s is for the archive's owner, %s", c.who.User, c.command, userName(os.Geteuid()))
 }
 
 func (a *audited) noted(ctx context.Context, e audit.Entry, do func() (rows uint64, err error)) error {

@@ -193,8 +193,8 @@ func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, 
 			return err
 		}
 		report.add(l, a.name, info.Hour, counts)
-		for _, n := range counts {
-			st.Records += n
+		if err := st.addNoted(a.store, info.Hour); err != nil {
+			return err
 		}
 		st.Done = append(st.Done, place)
 		if len(counts) > 0 {
@@ -301,8 +301,8 @@ func (a *audited) resume(ctx context.Context) (*resumed, error) {
 // resumePurge ends, in a collector that starts, the purge that was cut short.
 func resumePurge(ctx context.Context, std *Std, l *local, log *slog.Logger) error {
 	a := newAudited(l)
-	l.purging.Lock()
-	defer l.purging.Unlock()
+	l.first().purging.Lock()
+	defer l.first().purging.Unlock()
 	st, err := readPurge(l.store)
 	if st == nil || err != nil {
 		return err
