@@ -53,7 +53,7 @@ func openQuarantine(o collectOptions, std *Std, log *slog.Logger, main *store.St
 			return nil, nil
 		}
 	}
-	s, err := store.Open(q.dir, store.Options{Logger: q.log, CacheSize: quarantineCache, MemTableSize: quarantineMemTable, MaxOpenHours: 1})
+	s, err := store.Open(q.dir, store.Options{Logger: q.log, CacheSize: quarantineCache, ColumnCacheSize: -1, MemTableSize: quarantineMemTable, MaxOpenHours: 1})
 	if err != nil {
 		return nil, fmt.Errorf("open the quarantine: %w", err)
 	}

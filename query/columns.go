@@ -90,14 +90,17 @@ func (c *columns) num(f flow.Field) ([]uint64, error) {
 // numOf returns the values of a numeric field, good for the rows of a set only,
 // of which there are n. To put few together takes less than all.
 func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
-	if c.have[f]&haveNum != 0 || n > c.rows/fewOf || f.IsText() {
+	if f.IsText() {
 		return c.num(f)
 	}
-	p, err := c.packed(f)
+	if c.have[f]&haveNum != 0 {
+		return c.nums[f], nil
+	}
+	p, err := c.packed(f) // also for all rows: it may be there from the last question
 	if err != nil {
 		return nil, err
 	}
-	if p == nil || p.HasDict() {
+	if p == nil || p.HasDict() || n > c.rows/fewOf {
 		return c.num(f)
 	}
 	c.nums[f] = p.Gather(c.nums[f], set[:])

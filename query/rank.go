@@ -44,13 +44,18 @@ func (t *top) best(ctx context.Context, r *TopResult) (best rankHeap, err error)
 	n := len(t.workers)
 	waiting := make([]*pending, n)
 	err = inOrder(ctx, n, n,
-		func(i int) (struct{}, error) { return struct{}{}, t.workers[i].pending.settle() },
+		func(i int) (struct{}, error) { return struct{}{}, t.settle(i) },
 		func(i int, _ struct{}) error {
 			waiting[i] = &t.workers[i].pending
 			return nil
 		})
 	if err != nil {
 		return nil, err
+	}
+	if t.addrs != nil && t.addrs.mixed.Load() {
+		if err := t.addrs.move(waiting[0], t.layout); err != nil {
+			return nil, err
+		}
 	}
 	rankers := make([]ranker, n)
 	err = inOrder(ctx, n, n,
@@ -76,6 +81,17 @@ func (t *top) best(ctx context.Context, r *TopResult) (best rankHeap, err error)
 		best = best[:limit]
 	}
 	return best, nil
+}
+
+// settle has what a worker keeps be where the rankers look for it.
+func (t *top) settle(worker int) error {
+	w := &t.workers[worker]
+	if t.addrs != nil {
+		if err := t.addrs.settle(&w.addrs, t.firstShard(worker)); err != nil {
+			return err
+		}
+	}
+	return w.pending.settle()
 }
 
 // A ranker completes one shard after the other and keeps the groups that come
@@ -104,6 +120,9 @@ func (r *ranker) shards(ctx context.Context, first, end int) error {
 		r.groups += s.n
 		r.rankShard(s)
 		r.retire(s)
+		if r.addrs != nil {
+			r.rankAddrs(i)
+		}
 	}
 	return nil
 }
@@ -111,25 +130,37 @@ func (r *ranker) shards(ctx context.Context, first, end int) error {
 // rankShard puts those groups of a shard that may be in the answer among the
 // best.
 func (r *ranker) rankShard(s *shard) {
-	t, limit := r.top, r.request.Limit
-	if limit == 0 {
+	t := r.top
+	if r.request.Limit == 0 {
 		r.best = slices.Grow(r.best, s.n)
 	}
 	for g := range s.n {
 		value := t.rank(s, g)
-		if limit > 0 && len(r.best) == limit && (value < r.best[0].value) != t.ascending && value != r.best[0].value {
+		if r.passesOver(value) {
 			continue // nearly all
 		}
 		e := ranked{value, s, g, t}
-		switch {
-		case limit == 0:
-			r.best = append(r.best, e)
-		case len(r.best) < limit:
-			heap.Push(&r.best, e)
-		case e.before(&r.best[0]):
-			r.best[0] = e
-			heap.Fix(&r.best, 0)
-		}
+		r.offer(&e)
+	}
+}
+
+// passesOver reports whether a group of that value is not among the best,
+// whatever its key.
+func (r *ranker) passesOver(value uint64) bool {
+	limit := r.request.Limit
+	return limit > 0 && len(r.best) == limit && (value < r.best[0].value) != r.ascending && value != r.best[0].value
+}
+
+// offer puts a group among the best if it belongs there.
+func (r *ranker) offer(e *ranked) {
+	switch limit := r.request.Limit; {
+	case limit == 0:
+		r.best = append(r.best, *e)
+	case len(r.best) < limit:
+		heap.Push(&r.best, *e)
+	case e.before(&r.best[0]):
+		r.best[0] = *e
+		heap.Fix(&r.best, 0)
 	}
 }
 

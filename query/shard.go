@@ -173,7 +173,7 @@ func (t *groupTable) widen(s *shard, p *partial) error {
 
 // account counts memory that is about to be allocated.
 func (t *groupTable) account(s *shard, n int64) error {
-	if t.bytes.Add(n)+t.numbers.bytes() > t.max {
+	if !t.take(n) {
 		return &TooManyGroupsError{Groups: s.n * shardCount, Bytes: t.max}
 	}
 	return nil

@@ -42,6 +42,12 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 		return false, err
 	}
 	w.add(c, n+1, codes, rows)
+	if t.addrs != nil {
+		if d := v.dicts[g.field]; d != nil && t.canWait(c) {
+			return true, t.addAddrs(w, d, g)
+		}
+		t.addrs.mixed.Store(true)
+	}
 	c.varianceByCode(w, n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
@@ -167,7 +173,7 @@ func (t *top) codes(v *visit, w *topWorker, g *grouper) (codes []uint16, n int, 
 				}
 			}, nil
 		}
-		if g.isAddr() && v.matched > d.Len()/2 {
+		if g.isAddr() && t.addrs == nil && v.matched > d.Len()/2 {
 			w.parts = resize(w.parts, d.Len())
 			t.layout.numbers.packAll(w.parts, d, g)
 			return codes, d.Len(), func(key []uint64, code int) { t.layout.putNum(key, 0, w.parts[code]) }, nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
+	"sync"
 	"sync/atomic"
 )
 
@@ -19,6 +21,10 @@ type groupTable struct {
 	bytes   atomic.Int64 // allocated by all shards
 	numbers *addrNumbers // that keys refer to
 	max     int64        // of both
+
+	lend     func() (giveBack func()) // called once if groups are many; may be nil
+	lent     sync.Once
+	giveBack func()
 }
 
 const (
@@ -33,6 +39,21 @@ const (
 	atPackets
 	rowSums
 )
+
+// manyGroups is the memory from which on groups need that of the cache of columns.
+const manyGroups = 48 << 20
+
+// take counts n bytes more, and reports whether groups may take them.
+func (t *groupTable) take(n int64) bool {
+	bytes := t.bytes.Add(n)
+	if bytes > manyGroups && t.lend != nil {
+		t.lent.Do(func() {
+			t.giveBack = t.lend()
+			runtime.GC() // now: by itself it would come when the groups have taken as much again
+		})
+	}
+	return bytes+t.numbers.bytes() <= t.max
+}
 
 // A TooManyGroupsError says that an answer's groups do not fit in the memory
 // that they may take.

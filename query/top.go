@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,8 +55,14 @@ func (t *top) release() {
 		taken += t.workers[i].pending.runs.ever
 	}
 	large := taken > largeTable
-	t.table, t.workers = nil, nil
-	if large {
+	if t.table.giveBack != nil {
+		t.table.giveBack()
+	}
+	t.table, t.addrs, t.workers = nil, nil, nil
+	switch {
+	case taken > manyGroups:
+		debug.FreeOSMemory() // and given back: it is more than the next question is likely to need
+	case large:
 		runtime.GC()
 	}
 }
@@ -73,6 +80,7 @@ type top struct {
 	either    int // the grouper with two ends, -1: none
 	distinct  *grouper
 	table     *groupTable
+	addrs     *addrTables // nil: not for this question
 	workers   []topWorker
 }
 
@@ -90,6 +98,7 @@ type topWorker struct {
 	zeros     []uint64
 	partial   partial
 	pending   pending
+	addrs     addrRuns
 }
 
 func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
@@ -138,6 +147,12 @@ func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
 	}
 	times := req.Times || t.by == "bps" || t.by == "pps"
 	t.table = newGroupTable(t.layout, times, pairs, limit)
+	if s != nil {
+		t.table.lend = s.Lend
+	}
+	if len(groupers) == 1 && groupers[0].isAddr() && t.table.plain() && req.Limit > 0 && req.Limit <= chunkRows {
+		t.addrs = newAddrTables(t.table)
+	}
 	for i := range t.workers {
 		t.workers[i].pending = t.table.newPending(t.layout)
 	}

@@ -8,9 +8,10 @@ import (
 
 // A Bucket is one hour in a View.
 type Bucket struct {
-	view  *View
-	info  BucketInfo
-	snaps []*snapshot // rows not yet in blocks, in order
+	view        *View
+	info        BucketInfo
+	incarnation uint64
+	snaps       []*snapshot // rows not yet in blocks, in order
 }
 
 // Info returns what is known of the bucket without reading it.
@@ -45,6 +46,6 @@ func (b *Bucket) Block(i int) (*Block, error) {
 	}
 	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field, dst []byte) ([]byte, error) {
 		return b.view.get(columnKey(b.info.Hour, f, i), dst)
-	}}
+	}, cache: b.view.store.columns, incarnation: b.incarnation, number: i}
 	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
 }

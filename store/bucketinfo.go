@@ -53,6 +53,25 @@ type hourState struct {
 	ledger     bool   // there are rows of the ledger on disk
 	change     uint64 // by Store.changes, when the ledger was last written; 0: not by this process
 	dropped    bool   // no longer in Store.hours
+
+	// incarnation is one of its own while blocks keep their numbers and rows: it
+	// changes when rows are removed, and an hour that is dropped and comes again
+	// has another.
+	incarnation uint64
+}
+
+// newHour returns the state of an hour that is not in Store.hours, and puts it
+// there. mu is held.
+func (s *Store) newHour(h Hour) *hourState {
+	hs := &hourState{hour: h, incarnation: s.nextIncarnation()}
+	s.hours[h] = hs
+	return hs
+}
+
+// nextIncarnation returns one that no hour has. mu is held.
+func (s *Store) nextIncarnation() uint64 {
+	s.incarnations++
+	return s.incarnations
 }
 
 // parts returns the parts in memory in the order of their rows.

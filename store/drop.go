@@ -34,6 +34,7 @@ func (s *Store) Drop(h Hour) error {
 		return nil
 	}
 	hs.dropped = true
+	s.columns.forget(hs.incarnation)
 	delete(s.hours, h)
 	if hs.open != nil {
 		open := hs.open

@@ -35,8 +35,7 @@ func (s *Store) PutLedger(h uint32, rows []ledger.Row) error {
 	defer s.mu.Unlock()
 	hs := s.hours[hour]
 	if hs == nil {
-		hs = &hourState{hour: hour}
-		s.hours[hour] = hs
+		hs = s.newHour(hour)
 	}
 	s.changes++
 	hs.ledger, hs.change, s.dirty = true, s.changes, true

@@ -42,8 +42,7 @@ func (s *Store) load() error {
 		if !isBucket {
 			return fmt.Errorf("read buckets: unknown key %x", it.Key())
 		}
-		hs := &hourState{hour: h}
-		s.hours[h] = hs
+		hs := s.newHour(h)
 		s.loadBucket(it, hs)
 		_, next := bucketSpan(h, h)
 		ok = it.SeekGE(next)
@@ -74,7 +73,7 @@ func (s *Store) loadBucket(it *pebble.Iterator, hs *hourState) {
 	if kind == kindMeta {
 		if err := hs.parseMeta(it.Value()); err != nil {
 			s.reportDamage(&DamageError{Hour: h, What: "totals", Err: err})
-			*hs = hourState{hour: h, ledger: hs.ledger} // the headers know as much
+			*hs = hourState{hour: h, ledger: hs.ledger, incarnation: hs.incarnation} // the headers know as much
 		}
 		ok = it.SeekGE(headerKey(h, hs.blocks))
 	}

@@ -26,9 +26,13 @@ type Options struct {
 	// to four parts more are being encoded, and two kept for reuse.
 	MaxOpenHours int
 
-	// CacheSize is the size of Pebble's block cache in bytes. Default 64 MB; the
+	// CacheSize is the size of Pebble's block cache in bytes. Default 24 MB; the
 	// operating system's page cache serves large values anyway.
 	CacheSize int64
+
+	// ColumnCacheSize is how many bytes of decoded columns are kept for the next
+	// question. Default 96 MB; negative keeps none.
+	ColumnCacheSize int64
 
 	// MemTableSize is the size of Pebble's memtable in bytes. Default 32 MB.
 	MemTableSize uint64
@@ -65,7 +69,10 @@ func (o Options) withDefaults() Options {
 		o.blockRows = BlockRows
 	}
 	if o.CacheSize <= 0 {
-		o.CacheSize = 64 << 20
+		o.CacheSize = 24 << 20
+	}
+	if o.ColumnCacheSize == 0 {
+		o.ColumnCacheSize = 96 << 20
 	}
 	if o.MinFree == 0 {
 		o.MinFree = 256 << 20

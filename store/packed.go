@@ -2,6 +2,8 @@ package store
 
 import (
 	"math/bits"
+	"slices"
+	"unsafe"
 
 	"weir/flow"
 )
@@ -10,9 +12,19 @@ import (
 // to values. To tell which rows are wanted, or to add up a few, takes a fraction
 // of putting all of them together. It belongs to one goroutine.
 type Packed struct {
+	*packedColumn              // mine, or one that others look at, too
+	mine          packedColumn // with memory for the next
+	value         []byte       // of mine, as it is stored; streams may lie in it
+
+	keep []uint64 // scratch of Restrict: one bit a code
+	want []uint64 // scratch of Restrict: one bit a value
+	room room
+}
+
+// A packedColumn is what a Packed looks at.
+type packedColumn struct {
 	rows, count int
 	present     []uint64 // nil when every row has the field
-	value       []byte   // as it is stored; streams may lie in it
 	dict        *Dict    // the numbers are codes of its values; nil: they are the values
 
 	plain     planes // of all values, unless they are written by the frequent ones
@@ -22,20 +34,78 @@ type Packed struct {
 	symbols   []byte
 	symbolBuf []byte
 	other     []uint64 // of each value whether it is one of others
-	before    []int    // how many of others come before each word of other
+	before    []int32  // how many of others come before each word of other
 	others    planes
 
-	own  Dict     // memory for dict
-	keep []uint64 // scratch of Restrict: one bit a code
-	want []uint64 // scratch of Restrict: one bit a value
+	own Dict // memory for dict
+}
+
+// size returns about what memory the column takes when it is copied.
+func (p *packedColumn) size() int64 {
+	n := int64(unsafe.Sizeof(*p)) + int64(8*len(p.present))
+	if p.dict != nil {
+		n += int64(8 * p.dict.n)
+	}
+	if !p.frequent {
+		return n + p.plain.size()
+	}
+	return n + int64(len(p.symbols)+8*len(p.other)+4*len(p.before)) + p.others.size()
+}
+
+// clone returns a copy that shares nothing with p.
+func (p *packedColumn) clone() *packedColumn {
+	c := &packedColumn{
+		rows: p.rows, count: p.count, present: slices.Clone(p.present),
+		frequent: p.frequent, top: p.top, topCount: p.topCount,
+	}
+	if p.dict != nil {
+		c.own = Dict{n: p.dict.n, nums: slices.Clone(p.dict.nums)}
+		c.dict = &c.own
+	}
+	if !p.frequent {
+		c.plain = p.plain.clone()
+		return c
+	}
+	c.symbols, c.other, c.before = slices.Clone(p.symbols), slices.Clone(p.other), slices.Clone(p.before)
+	c.others = p.others.clone()
+	return c
+}
+
+// A room is scratch of Restrict. It is not on the stack, since what tells which
+// values are wanted may keep what it is shown, for all that the compiler knows.
+type room struct {
+	test   byteTest
+	values [256]uint64
 }
 
 // planes are a frame of reference, not put together.
 type planes struct {
 	n, width int
 	base     uint64
-	plane    [8][]byte
+	plane    [8][]byte // nil: sparse
 	buf      [8][]byte // memory for plane
+	sparse   [8]sparsePlane
+}
+
+func (p *planes) size() (n int64) {
+	for k := range p.width {
+		n += int64(len(p.plane[k])) + p.sparse[k].size()
+	}
+	return n
+}
+
+func (p *planes) clone() planes {
+	c := planes{n: p.n, width: p.width, base: p.base}
+	for k := range p.width {
+		if k > 0 {
+			var ok bool
+			if c.sparse[k], ok = sparsed(p.plane[k]); ok {
+				continue
+			}
+		}
+		c.plane[k] = slices.Clone(p.plane[k])
+	}
+	return c
 }
 
 // take reads planes of n values.
@@ -64,7 +134,11 @@ func (p *planes) take(d *decoder, n int, src []byte) (rest []byte, err error) {
 func (p *planes) at(i int) uint64 {
 	v := uint64(0)
 	for k := range p.width {
-		v |= uint64(p.plane[k][i]) << (8 * k)
+		if p.plane[k] == nil {
+			v |= uint64(p.sparse[k].at(i)) << (8 * k)
+		} else {
+			v |= uint64(p.plane[k][i]) << (8 * k)
+		}
 	}
 	return p.base + v
 }
@@ -72,10 +146,21 @@ func (p *planes) at(i int) uint64 {
 // join puts values from to from+len(dst)-1 together.
 func (p *planes) join(dst []uint64, from int) {
 	var part [8][]byte
-	for k := range p.width {
-		part[k] = p.plane[k][from:]
+	dense := 0 // planes below it are
+	for dense < p.width && p.plane[dense] != nil {
+		part[dense] = p.plane[dense][from:]
+		dense++
 	}
-	joinPlanes(dst, p.base, &part, p.width)
+	joinPlanes(dst, p.base, &part, dense)
+	for k := dense; k < p.width; k++ {
+		if p.plane[k] == nil {
+			p.sparse[k].addTo(dst, from, 8*k)
+			continue
+		}
+		for i, b := range p.plane[k][from : from+len(dst)] {
+			dst[i] += uint64(b) << (8 * k)
+		}
+	}
 }
 
 // PackedIn returns the column of a numeric field so, in the memory of one that
@@ -100,6 +185,22 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 }
 
 func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
+	name := columnName{s.incarnation, s.number, f}
+	if s.cache != nil {
+		if p.packedColumn = s.cache.get(name); p.packedColumn != nil {
+			return true, nil
+		}
+	}
+	p.packedColumn = &p.mine
+	ok, err = s.unpack(f, p)
+	if ok && err == nil && s.cache != nil {
+		s.cache.offer(name, p.packedColumn)
+	}
+	return ok, err
+}
+
+// unpack is packed for a column that is read.
+func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 	value, err := s.read(f, p.value)
 	if err != nil {
 		return false, err
@@ -186,7 +287,7 @@ func (p *Packed) findOthers(n int) bool {
 	for i := range p.other {
 		word, over := table.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
 		bad |= over
-		p.other[i], p.before[i] = word, found
+		p.other[i], p.before[i] = word, int32(found)
 		found += bits.OnesCount64(word)
 	}
 	return bad == 0 && found == n
@@ -198,7 +299,7 @@ func (p *Packed) at(i int) uint64 {
 	case !p.frequent:
 		return p.plain.at(i)
 	case p.other[word]>>(i&63)&1 != 0:
-		return p.others.at(p.before[word] + bits.OnesCount64(p.other[word]&(1<<(i&63)-1)))
+		return p.others.at(int(p.before[word]) + bits.OnesCount64(p.other[word]&(1<<(i&63)-1)))
 	}
 	return p.top[p.symbols[i]]
 }
@@ -246,7 +347,7 @@ func (p *Packed) Fill(dst []uint64) []uint64 {
 		for j, symbol := range run {
 			to[j] = p.top[symbol]
 		}
-		p.others.join(others[:bits.OnesCount64(w)], p.before[i])
+		p.others.join(others[:bits.OnesCount64(w)], int(p.before[i]))
 		for j := 0; w != 0; j, w = j+1, w&(w-1) {
 			to[bits.TrailingZeros64(w)] = others[j]
 		}

@@ -61,7 +61,7 @@ func (p *Packed) Restrict(wanted Wanted, set []uint64) {
 	if p.frequent {
 		p.restrictFrequent(wanted, want)
 	} else {
-		p.plain.restrict(wanted, want)
+		p.plain.restrict(wanted, want, &p.room)
 	}
 	if p.present != nil {
 		p.deposited(set)
@@ -88,8 +88,8 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 
 // restrict removes from want, which has a bit for each value, what is not
 // wanted.
-func (p *planes) restrict(wanted Wanted, want []uint64) {
-	var values [256]uint64
+func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
+	values, test := &scratch.values, &scratch.test
 	if p.width == 0 {
 		values[0] = p.base
 		if wanted(values[:1])&1 == 0 {
@@ -100,17 +100,17 @@ func (p *planes) restrict(wanted Wanted, want []uint64) {
 	for i := range values {
 		values[i] = p.base + uint64(i)
 	}
-	var table byteTable // of values whose other planes are 0, as most are
-	table.set(values[:], wanted)
+	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
+	test.prepare(byte(p.base))
 	for i, w := range want {
 		if w == 0 {
 			continue
 		}
 		from, to := i<<6, min(i<<6+64, p.n)
-		word, _ := table.word(p.plane[0][from:to])
+		word := test.word(p.plane[0][from:to])
 		if large := p.large(from, to); large&w != 0 {
 			word &^= large
-			word |= p.restrictLarge(wanted, from, to, large&w)
+			word |= p.restrictLarge(wanted, from, to, large&w, scratch)
 		}
 		want[i] = w & word
 	}
@@ -119,27 +119,20 @@ func (p *planes) restrict(wanted Wanted, want []uint64) {
 // large returns which of the values from to to-1, at most 64, have another
 // plane than the lowest.
 func (p *planes) large(from, to int) (word uint64) {
-	const low7 = 0x7f7f_7f7f_7f7f_7f7f
 	for k := 1; k < p.width; k++ {
-		b := p.plane[k][from:to]
-		at := 0
-		for ; len(b) >= 8; at, b = at+8, b[8:] {
-			if x := binary.LittleEndian.Uint64(b); x != 0 {
-				x = (x&low7 + low7 | x) >> 7 & 0x0101_0101_0101_0101 // 1 in each byte that is not 0
-				word |= x * 0x0102_0408_1020_4080 >> 56 << (at & 63)
-			}
+		if p.plane[k] == nil {
+			word |= p.sparse[k].some[from>>6]
+			continue
 		}
-		for i, x := range b {
-			word |= uint64(min(x, 1)) << ((at + i) & 63)
-		}
+		word |= notZero(p.plane[k][from:to])
 	}
 	return word
 }
 
 // restrictLarge returns which of the values at the places in large, from from
 // on, are wanted.
-func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64) (word uint64) {
-	var values [64]uint64
+func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64, scratch *room) (word uint64) {
+	values := scratch.values[:64]
 	n := bits.OnesCount64(large)
 	if n > fewValues {
 		p.join(values[:to-from], from)
@@ -155,14 +148,15 @@ func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64) (word 
 
 // restrictFrequent is restrict of values that are written by the frequent ones.
 func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
-	var table byteTable
-	table.set(p.top[:p.topCount], wanted)
-	table[p.topCount] = 0
+	test := &p.room.test
+	clear(test.table[:])
+	test.table.set(p.top[:p.topCount], wanted)
+	test.prepare(0)
 	for i, w := range want {
 		if w == 0 {
 			continue
 		}
-		word, _ := table.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
+		word := test.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
 		if p.other[i]&w != 0 {
 			word |= p.restrictOthers(wanted, i, w)
 		}
@@ -173,8 +167,8 @@ func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
 // restrictOthers returns which of the others in word i are wanted; w says which
 // values matter.
 func (p *Packed) restrictOthers(wanted Wanted, i int, w uint64) uint64 {
-	var values [64]uint64
-	other, first := p.other[i], p.before[i]
+	values := p.room.values[:64]
+	other, first := p.other[i], int(p.before[i])
 	if n := bits.OnesCount64(other); bits.OnesCount64(other&w) > fewValues {
 		p.others.join(values[:n], first)
 		return deposit(wanted(values[:n]), other)

@@ -37,8 +37,7 @@ func (s *Store) partFor(h Hour) (*part, error) {
 		}
 		hs := s.hours[h]
 		if hs == nil {
-			hs = &hourState{hour: h}
-			s.hours[h] = hs
+			hs = s.newHour(h)
 		}
 		if hs.open != nil {
 			return hs.open, nil

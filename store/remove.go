@@ -238,6 +238,8 @@ func (r *removal) replace() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0
+	s.columns.forget(r.hour.incarnation)
+	r.hour.incarnation = s.nextIncarnation()
 	if len(r.notes) > 0 {
 		s.changes++
 		r.hour.ledger, r.hour.change = true, s.changes

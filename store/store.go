@@ -64,6 +64,8 @@ type Store struct {
 
 	version int // of the format; guarded by publish once the store is open
 
+	columns *columnCache
+
 	// publish is held to change what is on disk and in memory together: writing a
 	// block, a tail, a seal, a drop. A View is taken under its read side and so
 	// sees every row once. It is taken before mu.
@@ -76,10 +78,12 @@ type Store struct {
 	clock   uint64 // counts uses of parts
 	partID  uint64 // the last part's
 	changes uint64 // counts writes of ledgers
-	views   map[*View]struct{}
-	spare   []*part // written parts whose memory can be used again
-	dirty   bool    // something was written without a sync
-	closed  bool
+
+	incarnations uint64 // of hours so far
+	views        map[*View]struct{}
+	spare        []*part // written parts whose memory can be used again
+	dirty        bool    // something was written without a sync
+	closed       bool
 
 	scrubbing sync.Mutex // one Scrub at a time
 
@@ -102,7 +106,7 @@ const maxWriting = 3
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
-		dir: dir, opts: o, codecs: newCodecs(), files: &lockedFS{FS: o.FS},
+		dir: dir, opts: o, codecs: newCodecs(), columns: newColumnCache(o.ColumnCacheSize), files: &lockedFS{FS: o.FS},
 		hours: map[Hour]*hourState{}, views: map[*View]struct{}{},
 		stopped: make(chan struct{}),
 	}

@@ -8,6 +8,10 @@ type storedBlock struct {
 	codecs *codecs
 	read   func(f flow.Field, dst []byte) ([]byte, error) // the column's value, in dst's memory if it fits
 
+	cache       *columnCache // nil: none
+	incarnation uint64       // of the hour, and number of the block in it
+	number      int
+
 	// What other columns were decoded from, kept for the next that is.
 	coded [flow.FieldCount]coded
 	clock clocks

@@ -68,7 +68,7 @@ func (v *View) add(hs *hourState) {
 	if info.Rows == 0 && info.Blocks == 0 {
 		return
 	}
-	b := &Bucket{view: v, info: info}
+	b := &Bucket{view: v, info: info, incarnation: hs.incarnation}
 	for _, p := range hs.parts() {
 		if p.bounds.rows > 0 {
 			b.snaps = append(b.snaps, v.store.snap(p))

@@ -1,0 +1,86 @@
+package store
+
+import "encoding/binary"
+
+// A byteTest tells of many bytes at a time which are wanted. Where those are a
+// range, or all with a certain bit, as most conditions make them, eight are
+// looked at in a few steps; else each is looked up.
+type byteTest struct {
+	table byteTable
+	kind  byteTestKind
+	add   uint64 // eight times what is added to a byte before it is looked at
+	most  uint64 // inRange: eight times the distance from the first to the last, in 7 bits
+	high  uint64 // inRange: all ones if that distance is over 127
+	bit   int    // hasBit: which
+}
+
+type byteTestKind uint8
+
+const (
+	inTable byteTestKind = iota
+	inRange
+	hasBit
+)
+
+const (
+	eachByte = 0x0101_0101_0101_0101
+	low7     = 0x7f7f_7f7f_7f7f_7f7f
+	gather8  = 0x0102_0408_1020_4080 // times the lowest bits of eight bytes: they stand together on top
+)
+
+// prepare finds out how the table is told. Bits may be of a byte plus base.
+func (t *byteTest) prepare(base byte) {
+	t.kind = inTable
+	first, last, n := -1, -1, 0
+	for b, wanted := range t.table {
+		if wanted != 0 {
+			if first < 0 {
+				first = b
+			}
+			last, n = b, n+1
+		}
+	}
+	if n > 0 && n == last-first+1 {
+		most := uint64(last - first)
+		t.kind, t.add = inRange, uint64(byte(-first))*eachByte
+		t.most, t.high = (0x7f-most&0x7f)*eachByte, -(most >> 7)
+		return
+	}
+	for bit := range 8 {
+		if t.isBit(base, bit) {
+			t.kind, t.add, t.bit = hasBit, uint64(base)*eachByte, bit
+			return
+		}
+	}
+}
+
+// isBit reports whether the table is the bit of a byte plus base.
+func (t *byteTest) isBit(base byte, bit int) bool {
+	for b, wanted := range t.table {
+		if uint64((byte(b)+base)>>bit&1) != wanted {
+			return false
+		}
+	}
+	return true
+}
+
+// word returns the bits of at most 64 bytes.
+func (t *byteTest) word(b []byte) (word uint64) {
+	if t.kind == inTable || len(b)&7 != 0 {
+		word, _ = t.table.word(b)
+		return word
+	}
+	add7, add1 := t.add&low7, t.add&^low7
+	for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		x = (x&low7 + add7) ^ (x&^low7 ^ add1) // each byte by itself
+		if t.kind == hasBit {
+			x >>= t.bit & 7
+		} else {
+			over := x&low7 + t.most
+			x = ^(over&x | (over|x)&^t.high) >> 7
+		}
+		word |= x & eachByte * gather8 >> 56 << (at & 63)
+	}
+	return word
+}

@@ -1,0 +1,146 @@
+package store
+
+import (
+	"runtime/debug"
+	"sync"
+
+	"weir/flow"
+)
+
+// A columnCache keeps numeric columns as they are when their streams are decoded,
+// for the next question about the same blocks. It is safe for use by several
+// goroutines; columns in it are never changed.
+//
+// A question that goes over more than the cache holds would, if the least
+// recently used made room, leave nothing that the next one like it finds. So a
+// column makes room only once it has been passed over as often as it was worth:
+// a part of the columns stays, and that part is found.
+type columnCache struct {
+	mu      sync.Mutex
+	max     int64
+	size    int64 // of all
+	busy    int   // questions that need the memory themselves
+	percent int   // garbage that there may be when there are none
+	at      map[columnName]*cachedColumn
+	ring    []*cachedColumn
+	hand    int // the next in ring to be passed over
+}
+
+// A columnName says which column it is. Blocks of one incarnation of an hour keep
+// their numbers and their rows.
+type columnName struct {
+	incarnation uint64
+	block       int
+	field       flow.Field
+}
+
+type cachedColumn struct {
+	name   columnName
+	place  int // in ring
+	credit int // times that it is passed over
+	column *packedColumn
+}
+
+const (
+	newCredit  = 1
+	usedCredit = 3
+)
+
+func newColumnCache(size int64) *columnCache {
+	return &columnCache{max: size, at: map[columnName]*cachedColumn{}}
+}
+
+// get returns a column, nil if it is not there.
+func (c *columnCache) get(name columnName) *packedColumn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.at[name]
+	if e == nil {
+		return nil
+	}
+	e.credit = usedCredit
+	return e.column
+}
+
+// offer keeps a copy of a column if there is room for it, or room is made.
+func (c *columnCache) offer(name columnName, column *packedColumn) {
+	c.mu.Lock()
+	room := c.busy == 0 && c.room(column.size()) // or more than the copy takes
+	c.mu.Unlock()
+	if !room {
+		return
+	}
+	kept := column.clone()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at[name] != nil || c.busy > 0 {
+		return
+	}
+	e := &cachedColumn{name: name, place: len(c.ring), credit: newCredit, column: kept}
+	c.at[name], c.ring = e, append(c.ring, e)
+	c.size += kept.size()
+}
+
+// room reports whether so many bytes fit. If not it passes over one column, which
+// goes if its credit is used up. mu is held.
+func (c *columnCache) room(size int64) bool {
+	if c.size+size > c.max && len(c.ring) > 0 {
+		c.hand %= len(c.ring)
+		e := c.ring[c.hand]
+		if e.credit--; e.credit > 0 {
+			c.hand++
+		} else {
+			c.remove(e)
+		}
+	}
+	return c.size+size <= c.max
+}
+
+// remove takes a column out. mu is held.
+func (c *columnCache) remove(e *cachedColumn) {
+	last := c.ring[len(c.ring)-1]
+	c.ring[e.place], last.place = last, e.place
+	c.ring[len(c.ring)-1] = nil
+	c.ring = c.ring[:len(c.ring)-1]
+	delete(c.at, e.name)
+	c.size -= e.column.size()
+}
+
+// forget takes out the columns of an hour that is no longer what it was.
+func (c *columnCache) forget(incarnation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := len(c.ring) - 1; i >= 0; i-- {
+		if e := c.ring[i]; e.name.incarnation == incarnation {
+			c.remove(e)
+		}
+	}
+}
+
+// leanPercent is how much garbage there may be while the cache is lent, as a
+// percentage of what is in use: that is much then, without pointers and so soon
+// passed over.
+const leanPercent = 15
+
+// Lend gives the memory of the cache of columns to a question that needs much
+// itself, until the question calls what is returned. Meanwhile the process
+// collects its garbage sooner.
+func (s *Store) Lend() (giveBack func()) {
+	c := s.columns
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy++; c.busy == 1 {
+		if c.percent = debug.SetGCPercent(leanPercent); c.percent >= 0 && c.percent < leanPercent {
+			debug.SetGCPercent(c.percent)
+		}
+	}
+	c.size, c.ring = 0, nil
+	clear(c.at)
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.busy--; c.busy == 0 {
+			debug.SetGCPercent(c.percent)
+		}
+	})
+}
