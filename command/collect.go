@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"weir/backup"
 	"weir/collector"
 	"weir/flow/ledger"
 	"weir/index"
@@ -150,6 +151,11 @@ func parseListen(urls []string) ([]collector.Listen, error) {
 func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	log := slog.New(slog.NewTextHandler(std.Err, nil))
 	limitMemory(std.Getenv, systemMemory())
+	dir, err := collectDir(o.dir, std)
+	if err != nil {
+		return err
+	}
+	o.dir = dir
 	if err := checkFree(ctx, o); err != nil {
 		return err
 	}
@@ -210,8 +216,15 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	}
 	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
+	l.fixed = &backup.Fixed{Source: backup.Source{Store: s}, Log: log}
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
+		doors.close()
+		relay.close()
+		c.Close()
+		return err
+	}
+	if err := newAudited(l).catchUp(withCaller(ctx, caller{who: thisUser(std), command: "collect"}), std); err != nil {
 		doors.close()
 		relay.close()
 		c.Close()
@@ -224,6 +237,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	err = runAll(ctx, log, c.Run, append(aside.parts(), []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
+		{"checkpoints", func(ctx context.Context) error { l.fixed.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, doors.socket) }},
 		{"forwarding", relay.run},
 		{"rates", l.daemon.rates.run},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -39,6 +40,9 @@ func lockDir(dir string, o Options) (io.Closer, error) {
 		return nil, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))
+	if o.ReadOnly && errors.Is(err, syscall.EROFS) {
+		return io.NopCloser(nil), nil // nobody can change it
+	}
 	if err != nil {
 		return nil, lockError(dir, err)
 	}

@@ -90,19 +90,25 @@ type Store struct {
 	damage   damageLog
 	space    spaceGuard
 	audit    auditTail
+
+	place     *place    // of this opening; nil for reading
+	recovered *Recovery // nil: the directory was opened as it is
+	secret    []byte    // what is the archive's own is derived from it; nil: it has none
+	turns     turns
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.
 const maxWriting = 3
 
 // Open opens the store in dir, and makes one if dir is empty or missing. See
-// ErrInUse, ErrNotStore and ErrNewerFormat.
+// ErrInUse, ErrNotStore and ErrNewerFormat. A copy that a tool made while weir
+// wrote is opened at the checkpoint in it, see Recovered and ErrTorn.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: dir, opts: o, codecs: newCodecs(), files: &lockedFS{FS: o.FS},
 		hours: map[Hour]*hourState{}, views: map[*View]struct{}{},
-		stopped: make(chan struct{}),
+		stopped: make(chan struct{}), turns: turns{signal: make(chan struct{}, 1)},
 	}
 	s.changed = sync.NewCond(&s.mu)
 	if err := s.open(); err != nil {
@@ -120,6 +126,9 @@ func (s *Store) open() error {
 		return err
 	}
 	s.lock = lock
+	if err := s.settlePlace(); err != nil {
+		return err
+	}
 	if !s.opts.ReadOnly {
 		if err := removeLeftovers(s.opts.FS, s.dir); err != nil {
 			return err
@@ -129,14 +138,19 @@ func (s *Store) open() error {
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
 		return fmt.Errorf("open %s: %w", s.dir, err)
 	}
-	return s.load()
+	if err := s.load(); err != nil {
+		return err
+	}
+	return s.loadSecret()
 }
 
 // release gives back what open took.
 func (s *Store) release() error {
 	var err error
 	if s.db != nil {
-		err = s.db.Close()
+		if err = s.db.Close(); err == nil && s.place != nil {
+			err = s.leavePlace()
+		}
 	}
 	if s.cache != nil {
 		s.cache.Unref()
@@ -259,3 +273,6 @@ func (s *Store) Buckets() []BucketInfo {
 // Damage returns the damage met since Open in what Open itself read: tails,
 // headers and totals. Damage in columns is returned to who reads them.
 func (s *Store) Damage() []error { return s.damage.list() }
+
+// IsReadOnly reports whether the store takes no changes.
+func (s *Store) IsReadOnly() bool { return s.opts.ReadOnly }
