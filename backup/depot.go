@@ -120,10 +120,15 @@ func newestBackup(dir string) (data, note string, err error) {
 	}
 	var bad error
 	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Err == nil {
-			return list[i].Dir, fmt.Sprintf("the newest of %d backups in %s is asked: %s", len(list), dir, list[i].Name), bad
+		if list[i].Err != nil {
+			bad = errors.Join(bad, list[i].Err)
+			continue
 		}
-		bad = errors.Join(bad, list[i].Err)
+		note = fmt.Sprintf("the newest of %d backups in %s is asked: %s", len(list), dir, list[i].Name)
+		if bad != nil {
+			note = fmt.Sprintf("%v; the newest whole backup in %s is asked: %s", bad, dir, list[i].Name)
+		}
+		return list[i].Dir, note, nil
 	}
 	if bad == nil {
 		bad = fmt.Errorf("%s holds no backup yet", dir)
@@ -134,7 +139,7 @@ func newestBackup(dir string) (data, note string, err error) {
 func newestCheckpoint(dir string) (data, note string, err error) {
 	var best Backup
 	var bad error
-	for _, name := range []string{currentName, previousName} {
+	for _, name := range store.CheckpointNames() {
 		at := filepath.Join(dir, name)
 		if _, err := os.Lstat(filepath.Join(at, "WEIR")); err != nil {
 			continue
@@ -148,8 +153,8 @@ func newestCheckpoint(dir string) (data, note string, err error) {
 	}
 	switch {
 	case best.Listing != nil:
-		return best.Dir, fmt.Sprintf("the checkpoint %s of %s is asked; what came later is not in it",
-			best.Name, best.Listing.Made.Format(time.RFC3339)), nil
+		return best.Dir, fmt.Sprintf("the checkpoint of %s is asked (%s); what came later is not in it",
+			best.Listing.Made.Format(time.RFC3339), best.Dir), nil
 	case bad != nil:
 		return "", "", bad
 	}

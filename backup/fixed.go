@@ -14,18 +14,15 @@ import (
 	"weir/store"
 )
 
-// The two checkpoints, and the names that others have while they are made or on
-// their way out.
+// The names of checkpoints while they are made or on their way out.
 const (
-	currentName  = "current"
-	previousName = "previous"
-	newName      = ".new"
-	goneName     = ".gone"
-	copyName     = ".backup" // what a backup on another file system is copied from
+	newName  = ".new"
+	goneName = ".gone"
+	copyName = ".backup" // what a backup on another file system is copied from
 )
 
 const (
-	// turnGap is the least time between two renewals of the current one: a tool
+	// turnGap is the least time between two renewals: a tool
 	// that copies a small directory meets one at most.
 	turnGap = 10 * time.Second
 	// goneGap is the time between the renewals of both after records went: long
@@ -33,44 +30,62 @@ const (
 	goneGap = 2 * time.Second
 	// fullEvery is how often a full disk is looked at.
 	fullEvery = 5 * time.Second
+	// firstAge and lastAge bound the time since the start at which one is renewed
+	// without cause.
+	firstAge = 10 * time.Second
+	lastAge  = time.Hour
 )
 
 // A Fixed keeps two checkpoints in the directory checkpoint of the data
-// directory: current, and previous, the one before. They are hard links. At every
-// instant at least one of them is whole.
+// directory, which share their tables with it by hard links. The older of the two
+// is the next to be renewed: the other one stays as it is, whole, under its name.
 type Fixed struct {
 	Source
 	Log *slog.Logger // nil: nothing is logged
 
-	mu sync.Mutex // one renewal at a time
+	mu  sync.Mutex    // one renewal at a time
+	gap time.Duration // for tests, in place of turnGap and goneGap; 0: those
 }
 
-// Run renews the current one now, whenever an hour is sealed, and both once
-// records went, until ctx is done. What fails is logged and tried again.
+// Run renews one now and whenever an hour is sealed, and both once records went,
+// until ctx is done. In the first hour it also renews one whenever the time since
+// the start has doubled: a new archive has no sealed hour yet. What fails is
+// logged and tried again.
 func (f *Fixed) Run(ctx context.Context) {
+	turn, goneWait := turnGap, goneGap
+	if f.gap > 0 {
+		turn, goneWait = f.gap, f.gap
+	}
 	sealed, gone := f.Store.Turns()
-	f.attempt(ctx, false)
+	f.attempt(ctx, 0)
 	full := time.NewTicker(fullEvery)
 	defer full.Stop()
-	for last := time.Now(); ; {
+	age := firstAge
+	young := time.NewTimer(age)
+	defer young.Stop()
+	for last := time.Now(); ; last = time.Now() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-full.C:
 			f.yieldSpace()
 			continue
+		case <-young.C:
+			if age *= 2; age <= lastAge {
+				young.Reset(age / 2)
+			}
 		case <-f.Store.Turned():
+			if nowSealed, nowGone := f.Store.Turns(); nowGone == gone && nowSealed != sealed {
+				f.pause(ctx, turn-time.Since(last))
+			}
 		}
 		nowSealed, nowGone := f.Store.Turns()
-		lost := nowGone != gone
-		if wait := turnGap - time.Since(last); !lost && nowSealed != sealed && wait > 0 {
-			f.pause(ctx, wait)
-			nowSealed, nowGone = f.Store.Turns()
-			lost = nowGone != gone
+		wait := time.Duration(0)
+		if nowGone != gone {
+			wait = goneWait
 		}
 		sealed, gone = nowSealed, nowGone
-		f.attempt(ctx, lost)
-		last = time.Now()
+		f.attempt(ctx, wait)
 	}
 }
 
@@ -94,12 +109,14 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// attempt renews one or both and logs what fails. Checkpoints that cannot be
-// renewed after records went would keep what went on the disk: they go.
-func (f *Fixed) attempt(ctx context.Context, both bool) {
+// attempt renews one, and after a wait that is not 0 the other one, too, and logs
+// what fails. Checkpoints that cannot be renewed after records went
+// would keep on the disk what went: they go.
+func (f *Fixed) attempt(ctx context.Context, wait time.Duration) {
+	both := wait > 0
 	err := f.renew()
 	if err == nil && both {
-		sleep(ctx, goneGap)
+		sleep(ctx, wait)
 		err = f.renew()
 	}
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
@@ -120,23 +137,38 @@ func (f *Fixed) logger() *slog.Logger {
 	return f.Log
 }
 
-// yieldSpace gives up the previous one while the disk is full.
+// yieldSpace gives up the older one while the disk is full.
 func (f *Fixed) yieldSpace() {
 	if !f.Store.IsFull() {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	previous := filepath.Join(f.dir(), previousName)
-	if _, err := os.Lstat(filepath.Join(f.dir(), currentName)); err != nil {
+	older, both := f.older()
+	if !both {
 		return // it is the only one
 	}
-	if _, err := os.Lstat(previous); err != nil {
-		return
+	if err := os.RemoveAll(older); err != nil {
+		f.logger().Error("make room on a full disk", "dir", older, "err", err)
 	}
-	if err := os.RemoveAll(previous); err != nil {
-		f.logger().Error("make room on a full disk", "dir", previous, "err", err)
+}
+
+// older returns the path of the checkpoint that is to be renewed next, and whether
+// there are two.
+func (f *Fixed) older() (path string, both bool) {
+	var oldest time.Time
+	both = true
+	for _, name := range store.CheckpointNames() {
+		at := filepath.Join(f.dir(), name)
+		l, err := store.ReadListing(store.Disk(), at)
+		switch {
+		case l == nil || err != nil:
+			path, oldest, both = at, time.Time{}, false
+		case path == "" || l.Made.Before(oldest):
+			path, oldest = at, l.Made
+		}
 	}
+	return path, both
 }
 
 // RenewBoth renews both, so that neither holds bytes of what went before.
@@ -155,7 +187,7 @@ func (f *Fixed) Remove() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var err error
-	for _, name := range []string{newName, goneName, previousName, currentName} {
+	for _, name := range append(store.CheckpointNames(), newName, goneName) {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(f.dir(), name)))
 	}
 	return err
@@ -163,9 +195,7 @@ func (f *Fixed) Remove() error {
 
 func (f *Fixed) dir() string { return filepath.Join(f.Store.Dir(), store.CheckpointName) }
 
-// renew makes a new checkpoint and puts it in the place of the current one, which
-// becomes the previous one. Each step leaves a whole one under one of the two
-// names.
+// renew makes a new checkpoint and puts it in the place of the older one.
 func (f *Fixed) renew() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -185,8 +215,9 @@ func (f *Fixed) renew() error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(at(newName)))
 	}
-	for _, step := range [][2]string{{previousName, goneName}, {currentName, previousName}, {newName, currentName}} {
-		if err := os.Rename(at(step[0]), at(step[1])); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	older, _ := f.older()
+	for _, step := range [][2]string{{older, at(goneName)}, {at(newName), older}} {
+		if err := os.Rename(step[0], step[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("put the checkpoint in place: %w", err)
 		}
 	}

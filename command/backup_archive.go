@@ -149,7 +149,7 @@ func resolveDir(dir string, std *Std) (string, error) {
 func collectDir(dir string, std *Std) (string, error) {
 	if backup.IsDepot(dir) {
 		return "", &storeError{fmt.Sprintf("%s holds backups; to restore one, copy it to where the data directory was (cp -a %s /srv/weir/data), or collect with --data %s",
-			dir, filepath.Join(dir, "latest/."), filepath.Join(dir, "NAME"))}
+			dir, filepath.Join(dir, "latest")+"/.", filepath.Join(dir, "NAME"))}
 	}
 	return resolveDir(dir, std)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weir/backup"
+	"weir/store"
 )
 
 func backupListCommand() *command {
@@ -74,10 +75,8 @@ func backupsIn(dest string) ([]backup.Backup, error) {
 		return nil, &storeError{err.Error()}
 	}
 	b := backup.Look(real)
-	if b.Listing == nil && b.Err != nil {
-		if _, err := os.Stat(filepath.Join(real, "WEIR")); err != nil {
-			return nil, &storeError{fmt.Sprintf("there are no backups in %s; weir backup DEST makes one", dest)}
-		}
+	if _, err := os.Stat(filepath.Join(real, store.ListingName)); err != nil {
+		return nil, &storeError{fmt.Sprintf("%s is neither a directory of backups nor one of them; weir backup DEST makes one", dest)}
 	}
 	return []backup.Backup{b}, nil
 }

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -29,6 +31,7 @@ func (s *Store) checkpoint(dir string) error {
 	if err := s.Flush(); err != nil {
 		return err
 	}
+	s.writeOut()
 	// Pebble makes its copy readable for everybody; it is made inside a directory
 	// that is not, and moved up file by file. The identity comes last, so that
 	// half a copy is no store.
@@ -40,6 +43,26 @@ func (s *Store) checkpoint(dir string) error {
 		err = errors.Join(err, fsys.RemoveAll(dir))
 	}
 	return err
+}
+
+// writeOut has the memtable written out, so that the log, which is copied, is
+// short. On a full disk that may take for ever: then the copy has the log.
+func (s *Store) writeOut() {
+	if s.opts.ReadOnly {
+		return
+	}
+	var written <-chan struct{}
+	err := s.whileOpen(context.Background(), func() (err error) {
+		written, err = s.db.AsyncFlush()
+		return err
+	})
+	if err != nil {
+		return // what follows says so
+	}
+	select {
+	case <-written:
+	case <-time.After(settleFor):
+	}
 }
 
 func (s *Store) copyInto(dir string) error {

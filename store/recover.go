@@ -18,13 +18,15 @@ const (
 	recoveryName = "RECOVER"
 )
 
-// The copies in the checkpoint directory, the later first.
-var checkpointNames = []string{"current", "previous"}
+// CheckpointNames are the two copies in the checkpoint directory. They are renewed
+// in turn, so that a tool which copies both while one of them changes has the
+// other whole, whatever order it goes in.
+func CheckpointNames() []string { return []string{"1", "2"} }
 
 // A Recovery says that a store was a copy which a tool made while weir wrote, and
 // that a checkpoint in it was taken in place of files that do not belong together.
 type Recovery struct {
-	From   string    // the checkpoint, relative: checkpoint/current
+	From   string    // the checkpoint, relative: checkpoint/1
 	Made   time.Time // of the checkpoint: what came later is not in it
 	Copied time.Time // about when the tool copied; zero if that cannot be told
 }
@@ -88,7 +90,7 @@ func (s *Store) recover(unfinished string, why error) error {
 func (s *Store) wholeCheckpoint(torn error) (rel string, l *Listing, err error) {
 	fs := s.opts.FS
 	why := []error{torn}
-	for _, name := range checkpointNames {
+	for _, name := range CheckpointNames() {
 		at := fs.PathJoin(CheckpointName, name)
 		found, err := s.completeCheckpoint(fs.PathJoin(s.dir, at))
 		if err != nil {
@@ -119,7 +121,7 @@ func (s *Store) completeCheckpoint(at string) (*Listing, error) {
 		return l, errors.Join(why, err)
 	}
 	places := []string{s.dir}
-	for _, name := range checkpointNames {
+	for _, name := range CheckpointNames() {
 		places = append(places, fs.PathJoin(s.dir, CheckpointName, name))
 	}
 	for i := range l.Files {
@@ -212,11 +214,9 @@ func (s *Store) moveUp(from string) error {
 	if err := syncDir(fs, s.dir); err != nil {
 		return err
 	}
-	// The later one was moved or is not whole; an earlier one may still serve.
-	for _, name := range []string{from, fs.PathJoin(CheckpointName, checkpointNames[0])} {
-		if err := fs.RemoveAll(fs.PathJoin(s.dir, name)); err != nil {
-			return err
-		}
+	// The other one is older, or not whole.
+	if err := fs.RemoveAll(fs.PathJoin(s.dir, CheckpointName)); err != nil {
+		return err
 	}
 	if err := fs.Remove(fs.PathJoin(s.dir, recoveryName)); err != nil {
 		return err
