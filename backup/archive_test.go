@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -33,10 +34,11 @@ const testHour = store.Hour(490_000)
 func fill(s *store.Store, h store.Hour, n int) error {
 	b := flow.NewBatch(n)
 	b.Grow(n)
+	rng := rand.New(rand.NewPCG(uint64(h), uint64(n)))
 	for row := range n {
 		b.SetNum(flow.Received, row, h.StartMS()+uint64(row))
-		b.SetNum(flow.Bytes, row, uint64(row)*7919%65521)
-		b.SetAddr(flow.SrcAddr, row, flow.AddrFrom4(uint32(row*2654435761)))
+		b.SetNum(flow.Bytes, row, rng.Uint64()>>40)
+		b.SetAddr(flow.SrcAddr, row, flow.AddrFrom4(rng.Uint32()))
 	}
 	return s.Append(b)
 }
@@ -90,7 +92,7 @@ type churn struct {
 	dropped store.Hour         // all before are gone, or about to be
 }
 
-const churnKeep = 12 // hours
+const churnKeep = 40 // hours
 
 // run goes on until ctx is done, and returns what failed.
 func (c *churn) run(ctx context.Context) error {
@@ -112,10 +114,10 @@ func (c *churn) run(ctx context.Context) error {
 		c.mu.Lock()
 		c.sealed[h] = n / 4 * 4
 		old := h - churnKeep
-		c.dropped = old + 1
+		c.dropped = max(c.dropped, old+1)
 		c.mu.Unlock()
-		if h%5 == 0 { // several at a time
-			for d := old - 4; d <= old; d++ {
+		if h%20 == 0 { // many at a time, as after a pause
+			for d := old - 19; d <= old; d++ {
 				if err := c.s.Drop(d); err != nil {
 					return err
 				}
@@ -142,14 +144,8 @@ func (c *churn) firstKept() store.Hour {
 	return c.dropped
 }
 
-func mustExist(t *testing.T, name string) {
-	t.Helper()
-	if _, err := os.Lstat(name); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// inodes returns the tables in dir that are the same files as in other.
+// sameTables counts the tables in dir, and those that are the same files as in
+// other.
 func sameTables(t *testing.T, dir, other string) (same, all int) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.sst"))

@@ -99,7 +99,7 @@ func TestCopiesUnderLoad(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	s := openTest(t, data, store.Options{FlushEvery: 20 * time.Millisecond, MemTableSize: 1 << 20})
 	c := &churn{s: s, sealed: map[store.Hour]int{}}
-	fixed := &Fixed{Source: Source{Store: s}, gap: 700 * time.Millisecond}
+	fixed := &Fixed{Source: Source{Store: s}, gap: turnGap / 8}
 	ctx, stop := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	kept := make(chan struct{})

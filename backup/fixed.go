@@ -22,11 +22,10 @@ const (
 )
 
 const (
-	// turnGap is the least time between two renewals: a tool
-	// that copies a small directory meets one at most.
+	// turnGap is the least time between two renewals because hours are sealed.
 	turnGap = 10 * time.Second
-	// goneGap is the time between the renewals of both after records went: long
-	// enough for that tool, and short enough for the space to be back in seconds.
+	// goneGap is the least time between any two: a tool that copies a small
+	// directory meets one at most, and after a drop the space is back in seconds.
 	goneGap = 2 * time.Second
 	// fullEvery is how often a full disk is looked at.
 	fullEvery = 5 * time.Second
@@ -43,8 +42,10 @@ type Fixed struct {
 	Source
 	Log *slog.Logger // nil: nothing is logged
 
-	mu  sync.Mutex    // one renewal at a time
 	gap time.Duration // for tests, in place of turnGap and goneGap; 0: those
+
+	mu   sync.Mutex // one renewal at a time
+	last time.Time  // when the last one ended
 }
 
 // Run renews one now and whenever an hour is sealed, and both once records went,
@@ -56,14 +57,14 @@ func (f *Fixed) Run(ctx context.Context) {
 	if f.gap > 0 {
 		turn, goneWait = f.gap, f.gap
 	}
-	sealed, gone := f.Store.Turns()
-	f.attempt(ctx, 0)
 	full := time.NewTicker(fullEvery)
 	defer full.Stop()
 	age := firstAge
 	young := time.NewTimer(age)
 	defer young.Stop()
-	for last := time.Now(); ; last = time.Now() {
+	sealed, gone := f.Store.Turns()
+	f.attempt(ctx, false)
+	for {
 		select {
 		case <-ctx.Done():
 			return
@@ -76,28 +77,44 @@ func (f *Fixed) Run(ctx context.Context) {
 			}
 		case <-f.Store.Turned():
 			if nowSealed, nowGone := f.Store.Turns(); nowGone == gone && nowSealed != sealed {
-				f.pause(ctx, turn-time.Since(last))
+				f.pause(ctx, turn)
 			}
 		}
+		f.settle(ctx, goneWait)
 		nowSealed, nowGone := f.Store.Turns()
-		wait := time.Duration(0)
-		if nowGone != gone {
-			wait = goneWait
-		}
+		lost := nowGone != gone
 		sealed, gone = nowSealed, nowGone
-		f.attempt(ctx, wait)
+		f.attempt(ctx, lost)
+		if lost {
+			f.settle(ctx, goneWait)
+			f.attempt(ctx, true)
+		}
 	}
 }
 
-// pause waits, but not when records go meanwhile.
-func (f *Fixed) pause(ctx context.Context, wait time.Duration) {
+// pause waits until gap has passed since the last renewal, but not when records
+// go meanwhile.
+func (f *Fixed) pause(ctx context.Context, gap time.Duration) {
 	_, before := f.Store.Turns()
-	for end := time.Now().Add(wait); time.Now().Before(end) && ctx.Err() == nil; {
+	for ctx.Err() == nil && time.Since(f.renewed()) < gap {
 		if _, gone := f.Store.Turns(); gone != before {
 			return
 		}
 		sleep(ctx, 100*time.Millisecond)
 	}
+}
+
+// settle waits until gap has passed since the last renewal. Two that follow each
+// other fast would take both checkpoints from under a tool that copies them.
+func (f *Fixed) settle(ctx context.Context, gap time.Duration) {
+	sleep(ctx, gap-time.Since(f.renewed()))
+}
+
+// renewed returns when a checkpoint was renewed last.
+func (f *Fixed) renewed() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -109,21 +126,15 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// attempt renews one, and after a wait that is not 0 the other one, too, and logs
-// what fails. Checkpoints that cannot be renewed after records went
-// would keep on the disk what went: they go.
-func (f *Fixed) attempt(ctx context.Context, wait time.Duration) {
-	both := wait > 0
+// attempt renews one and logs what fails. Checkpoints that cannot be renewed after
+// records went would keep on the disk what went: they go.
+func (f *Fixed) attempt(ctx context.Context, lost bool) {
 	err := f.renew()
-	if err == nil && both {
-		sleep(ctx, wait)
-		err = f.renew()
-	}
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
 	}
 	f.logger().Error("renew the checkpoint", "dir", f.dir(), "err", err)
-	if both {
+	if lost {
 		if err := f.Remove(); err != nil {
 			f.logger().Error("remove checkpoints", "dir", f.dir(), "err", err)
 		}
@@ -221,6 +232,7 @@ func (f *Fixed) renew() error {
 			return fmt.Errorf("put the checkpoint in place: %w", err)
 		}
 	}
+	f.last = time.Now()
 	if err := syncDir(f.dir()); err != nil {
 		return err
 	}

@@ -131,13 +131,18 @@ func (s *Store) prove(dir string) error {
 // proofCache is the cache of a store that is opened and not read, in bytes.
 const proofCache = 1 << 20
 
-// copyDB holds publish, so that the store does not close meanwhile.
+// copyDB counts as a scan, so that the store does not close meanwhile. It does
+// not hold publish: to link the tables of a large archive takes a while, and rows
+// go on to be written.
 func (s *Store) copyDB(dir string) error {
-	s.publish.RLock()
-	defer s.publish.RUnlock()
-	if s.isClosed() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
 		return ErrClosed
 	}
+	s.scans.Add(1)
+	s.mu.Unlock()
+	defer s.scans.Done()
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return fmt.Errorf("copy: %w", err)
 	}

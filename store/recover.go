@@ -95,7 +95,7 @@ func (s *Store) wholeCheckpoint(torn error) (rel string, l *Listing, err error) 
 		found, err := s.completeCheckpoint(fs.PathJoin(s.dir, at))
 		if err != nil {
 			why = append(why, err)
-		} else if found != nil && (l == nil || found.Made.After(l.Made)) {
+		} else if l == nil || found.Made.After(l.Made) {
 			rel, l = at, found
 		}
 	}
@@ -110,7 +110,10 @@ func (s *Store) wholeCheckpoint(torn error) (rel string, l *Listing, err error) 
 func (s *Store) completeCheckpoint(at string) (*Listing, error) {
 	fs := s.opts.FS
 	l, err := ReadListing(fs, at)
-	if l == nil || err != nil {
+	if err == nil && l == nil {
+		err = fmt.Errorf("%w: there is no list of files in %s", ErrTorn, at)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if p, err := readPlace(fs, at); p != nil || err != nil {

@@ -84,7 +84,7 @@ type Store struct {
 	flushing sync.Mutex // one Flush at a time; guards tailBuf
 	tailBuf  []byte     // memory of the last segments
 	writers  sync.WaitGroup
-	scans    sync.WaitGroup // of ledgers; begun under mu while the store is open
+	scans    sync.WaitGroup // of ledgers, and copies; begun under mu while the store is open
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	damage   damageLog
