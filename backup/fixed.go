@@ -168,18 +168,17 @@ func (f *Fixed) yieldSpace() {
 // there are two.
 func (f *Fixed) older() (path string, both bool) {
 	var oldest time.Time
-	both = true
 	for _, name := range store.CheckpointNames() {
 		at := filepath.Join(f.dir(), name)
 		l, err := store.ReadListing(store.Disk(), at)
 		switch {
 		case l == nil || err != nil:
-			path, oldest, both = at, time.Time{}, false
+			return at, false
 		case path == "" || l.Made.Before(oldest):
 			path, oldest = at, l.Made
 		}
 	}
-	return path, both
+	return path, true
 }
 
 // RenewBoth renews both, so that neither holds bytes of what went before.

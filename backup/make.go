@@ -140,7 +140,7 @@ func makeDepot(dest, id string) error {
 	}
 	for _, e := range entries {
 		if e.Name() != "lost+found" {
-			return &DestError{fmt.Sprintf("%s is not empty and holds no backups (%s)", dest, e.Name()), "name a directory that does not exist yet"}
+			return &DestError{fmt.Sprintf("%s is not empty and holds no backups", dest), "name a directory that does not exist yet"}
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dest, depotName), []byte(depotText+id+"\n"), 0o600); err != nil {

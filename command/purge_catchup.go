@@ -157,10 +157,7 @@ func sayJournal(std *Std, r *purgeReport) {
 	}
 }
 
-type applyOptions struct {
-	dir, format string
-	journal     *purgeJournal
-}
+type applyOptions struct{ dir, format, journal string }
 
 // prepareApply prepares weir purge --apply.
 func prepareApply(c *cli.Context, std *Std) (runner, error) {
@@ -177,32 +174,33 @@ func prepareApply(c *cli.Context, std *Std) (runner, error) {
 	if err := noArgs(c); err != nil {
 		return nil, err
 	}
-	name := c.String("apply")
-	if _, err := os.Stat(name); err != nil {
-		return nil, usagef("--apply: %v", err).withHint("name a file %s, as it lies in a data directory and beside backups", journalName)
-	}
-	if o.journal, err = readJournal(name); err != nil {
-		return nil, usagef("--apply: %v", err)
-	}
+	o.journal = c.String("apply")
 	return func(ctx context.Context, std *Std) error { return runApply(ctx, std, o) }, nil
 }
 
 // runApply does the purges of a journal.
 func runApply(ctx context.Context, std *Std, o applyOptions) error {
+	if _, err := os.Stat(o.journal); err != nil {
+		return usagef("--apply: %v", err).withHint("name a file %s, as it lies in a data directory and beside backups", journalName)
+	}
+	journal, err := readJournal(o.journal)
+	if err != nil {
+		return usagef("--apply: %v", err)
+	}
 	opened, err := openBackend(ctx, o.dir, modeWrite, std)
 	if err != nil {
 		return err
 	}
 	defer opened.Close()
 	b := opened.(purger) // all backends but those of tests are
-	gone, err := b.Purge(ctx, purgeRequest{Journal: o.journal})
+	gone, err := b.Purge(ctx, purgeRequest{Journal: journal})
 	if gone != nil {
 		sayCaughtUp(std, gone)
 	}
 	if err != nil {
 		return err
 	}
-	if rest := len(o.journal.Purges) - len(gone.Caught); rest > 0 {
+	if rest := len(journal.Purges) - len(gone.Caught); rest > 0 {
 		fmt.Fprintf(std.Err, "weir: %s of the journal: done already, or of another archive\n", plural(rest, "purge"))
 	}
 	if err := writePurge(std, o.format, gone.Rows); err != nil {
