@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -68,7 +68,7 @@ func ReadListing(fs FS, dir string) (*Listing, error) {
 		return nil, fmt.Errorf("%w: listing of version %d", ErrNewerFormat, l.Version)
 	}
 	for i := range l.Files { // they are opened and linked by these names
-		if name := l.Files[i].Name; name == "" || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "..") {
+		if name := l.Files[i].Name; !filepath.IsLocal(name) || path.Clean(name) != name || name == "." {
 			return nil, fmt.Errorf("%w: the listing names a file %q", ErrTorn, name)
 		}
 	}
