@@ -21,6 +21,10 @@ type Source struct {
 	// Held returns the store of a data directory within the archive's, held/NAME,
 	// and what ends its use. nil: it is opened, which fails if somebody has it.
 	Held func(rel string) (s *store.Store, release func() error, err error)
+
+	// Steady keeps records from passing between the archive and what it holds until
+	// the function it returns is called. nil: none pass.
+	Steady func() (release func())
 }
 
 // heldMemory bounds what a store takes that is opened to be copied, in bytes.
@@ -38,9 +42,11 @@ func (src *Source) held(rel string) (s *store.Store, release func() error, err e
 }
 
 // snapshot makes a copy in dir, which must not exist, by hard links where the
-// file system allows. The archive comes before what it holds: records go from
-// the former into the latter, so that none is missed.
+// file system allows.
 func (src *Source) snapshot(dir string) (*store.Listing, error) {
+	if src.Steady != nil {
+		defer src.Steady()()
+	}
 	l := &store.Listing{Archive: src.Store.ID(), Life: src.Store.Life(), Made: time.Now().UTC()}
 	for _, b := range src.Store.Buckets() {
 		l.Hours++

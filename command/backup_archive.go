@@ -27,7 +27,7 @@ func (l *local) Backup(ctx context.Context, req backupRequest) (*backupReport, e
 		return nil, errors.New("a backup is being made already; wait for it to end")
 	}
 	defer l.backing.Unlock()
-	made, err := backup.Make(ctx, backup.Source{Store: l.store}, backup.Options{
+	made, err := backup.Make(ctx, l.source(), backup.Options{
 		Dest: req.Dest, Keep: req.Keep, OlderThan: req.OlderThan, Report: reportsOf(ctx).copied,
 	})
 	if err != nil {
@@ -89,8 +89,11 @@ func (l *local) checkpoints() *backup.Fixed {
 	if l.fixed != nil {
 		return l.fixed
 	}
-	return &backup.Fixed{Source: backup.Source{Store: l.store}}
+	return &backup.Fixed{Source: l.source()}
 }
+
+// source returns what is copied.
+func (l *local) source() backup.Source { return backup.Source{Store: l.store} }
 
 // renewCheckpoints has the checkpoints hold nothing that has gone from the
 // archive, and takes away what was set aside of it. Checkpoints that cannot be
@@ -175,7 +178,7 @@ func sayRecovered(s *store.Store, std *Std) error {
 	}
 	text := recoveredText(r)
 	fmt.Fprintf(std.Err, "weir: %s\n", text)
-	if s.IsReadOnly() {
+	if s.ReadOnly() {
 		return nil
 	}
 	return newJournal(s, std).note("recovery", text)

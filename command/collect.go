@@ -216,7 +216,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	}
 	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
-	l.fixed = &backup.Fixed{Source: backup.Source{Store: s}, Log: log}
+	l.fixed = &backup.Fixed{Source: l.source(), Log: log}
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		doors.close()

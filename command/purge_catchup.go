@@ -75,7 +75,7 @@ func (a *audited) catchUp(ctx context.Context, std *Std) error {
 	if len(list) == 0 || err != nil {
 		return err
 	}
-	if a.store.IsReadOnly() {
+	if a.store.ReadOnly() {
 		return &storeError{fmt.Sprintf("%s came after this copy was made (%s), and it cannot be written to: copy it to where you may write, and ask it there",
 			plural(len(list), "purge"), journalName)}
 	}

@@ -160,7 +160,7 @@ func (a *purged) countHour(ctx context.Context, h store.Hour, p *picker) (counts
 // run deletes hour by hour what is not done yet, then the bytes. When it is cut
 // short the next run goes on: an hour that is begun again has nothing left.
 func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) error {
-	return st.over(l, func(stores []purged, p *picker) error {
+	err := st.over(l, func(stores []purged, p *picker) error {
 		for _, a := range stores {
 			if err := st.runIn(ctx, l, a, p, report); err != nil {
 				return err
@@ -173,8 +173,12 @@ func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) er
 			}
 			report.Left += left
 		}
-		return st.end(ctx, l, report)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return st.end(ctx, l, report)
 }
 
 func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, report *purgeReport) error {

@@ -274,5 +274,5 @@ func (s *Store) Buckets() []BucketInfo {
 // headers and totals. Damage in columns is returned to who reads them.
 func (s *Store) Damage() []error { return s.damage.list() }
 
-// IsReadOnly reports whether the store takes no changes.
-func (s *Store) IsReadOnly() bool { return s.opts.ReadOnly }
+// ReadOnly reports whether the store refuses every change.
+func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }

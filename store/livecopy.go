@@ -76,7 +76,7 @@ func (s *Store) recover(unfinished string, why error) error {
 	}
 	s.opts.Logger.Warn("files do not belong together; a checkpoint takes their place", "dir", s.dir, "checkpoint", from)
 	if step == "aside" {
-		if err := s.setAside(from); err != nil {
+		if err := s.setLiveAside(from); err != nil {
 			return fmt.Errorf("set files aside: %w", err)
 		}
 	}
@@ -164,9 +164,9 @@ func lastWrite(fs FS, dir string) (t time.Time) {
 	return t
 }
 
-// setAside moves away what the live directory had, and what is no part of a
-// copy.
-func (s *Store) setAside(from string) error {
+// setLiveAside moves away what the live directory had, and what is no part of a
+// copy: all but what belongs to the directory itself.
+func (s *Store) setLiveAside(from string) error {
 	fs := s.opts.FS
 	if err := s.markRecovery("aside " + from); err != nil {
 		return err
@@ -180,7 +180,8 @@ func (s *Store) setAside(from string) error {
 		return err
 	}
 	for _, name := range names {
-		if !isEngineFile(name) && !strings.HasPrefix(name, sealPrefix) && name != placeName && name != heldName && name != "quarantine" {
+		switch name {
+		case "LOCK", identityName, CheckpointName, TornName, recoveryName, "weir.sock", "purges.json", "lost+found":
 			continue
 		}
 		to := fs.PathJoin(torn, name)
