@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"weir/flow"
 	"weir/store"
@@ -92,12 +93,12 @@ type churn struct {
 	dropped store.Hour         // all before are gone, or about to be
 }
 
-const churnKeep = 40 // hours
+const churnKeep = 150 // hours
 
 // run goes on until ctx is done, and returns what failed.
 func (c *churn) run(ctx context.Context) error {
 	for h := testHour; ctx.Err() == nil; h++ {
-		n := 2000 + int(h%7)*3000
+		n := 400 + int(h%7)*600
 		for part := range 4 {
 			if err := fill(c.s, h, n/4); err != nil {
 				return err
@@ -116,8 +117,9 @@ func (c *churn) run(ctx context.Context) error {
 		old := h - churnKeep
 		c.dropped = max(c.dropped, old+1)
 		c.mu.Unlock()
-		if h%20 == 0 { // many at a time, as after a pause
-			for d := old - 19; d <= old; d++ {
+		time.Sleep(20 * time.Millisecond)
+		if h%50 == 0 { // many at a time, as after a pause
+			for d := old - 49; d <= old; d++ {
 				if err := c.s.Drop(d); err != nil {
 					return err
 				}

@@ -92,14 +92,14 @@ func walkCopy(from, to string) error {
 // looks for all that was sealed when the checkpoint was made that was there when
 // the copy began.
 func TestCopiesUnderLoad(t *testing.T) {
-	rounds := 12 // of three tools or four
+	rounds := 11 // of three tools or four
 	if testing.Short() {
 		rounds = 3
 	}
 	data := filepath.Join(t.TempDir(), "data")
 	s := openTest(t, data, store.Options{FlushEvery: 20 * time.Millisecond, MemTableSize: 1 << 20})
 	c := &churn{s: s, sealed: map[store.Hour]int{}}
-	fixed := &Fixed{Source: Source{Store: s}, gap: turnGap / 8}
+	fixed := &Fixed{Source: Source{Store: s}}
 	ctx, stop := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	kept := make(chan struct{})
@@ -112,7 +112,7 @@ func TestCopiesUnderLoad(t *testing.T) {
 		}
 		<-kept
 	}()
-	time.Sleep(time.Second)
+	time.Sleep(2 * renewGap)
 	recovered, compared := 0, 0
 	list := tools(t)
 	for round := range rounds {

@@ -22,11 +22,9 @@ const (
 )
 
 const (
-	// turnGap is the least time between two renewals because hours are sealed.
-	turnGap = 10 * time.Second
-	// goneGap is the least time between any two: a tool that copies a small
+	// renewGap is the least time between two renewals: a tool that copies a small
 	// directory meets one at most, and after a drop the space is back in seconds.
-	goneGap = 2 * time.Second
+	renewGap = 2 * time.Second
 	// fullEvery is how often a full disk is looked at.
 	fullEvery = 5 * time.Second
 	// firstAge and lastAge bound the time since the start at which one is renewed
@@ -35,14 +33,15 @@ const (
 	lastAge  = time.Hour
 )
 
+// errNoLinks is returned where checkpoints would take as much room as the archive.
+var errNoLinks = errors.New("the file system has no hard links, so that no checkpoints are kept; use weir backup")
+
 // A Fixed keeps two checkpoints in the directory checkpoint of the data
 // directory, which share their tables with it by hard links. The older of the two
 // is the next to be renewed: the other one stays as it is, whole, under its name.
 type Fixed struct {
 	Source
 	Log *slog.Logger // nil: nothing is logged
-
-	gap time.Duration // for tests, in place of turnGap and goneGap; 0: those
 
 	mu   sync.Mutex // one renewal at a time
 	last time.Time  // when the last one ended
@@ -53,17 +52,18 @@ type Fixed struct {
 // the start has doubled: a new archive has no sealed hour yet. What fails is
 // logged and tried again.
 func (f *Fixed) Run(ctx context.Context) {
-	turn, goneWait := turnGap, goneGap
-	if f.gap > 0 {
-		turn, goneWait = f.gap, f.gap
-	}
 	full := time.NewTicker(fullEvery)
 	defer full.Stop()
 	age := firstAge
 	young := time.NewTimer(age)
 	defer young.Stop()
-	sealed, gone := f.Store.Turns()
-	f.attempt(ctx, false)
+	_, gone := f.Store.Turns()
+	if err := f.renew(); errors.Is(err, errNoLinks) {
+		f.logger().Warn("no checkpoints", "dir", f.dir(), "reason", err)
+		return
+	} else if err != nil {
+		f.logger().Error("renew the checkpoint", "dir", f.dir(), "err", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,39 +76,22 @@ func (f *Fixed) Run(ctx context.Context) {
 				young.Reset(age / 2)
 			}
 		case <-f.Store.Turned():
-			if nowSealed, nowGone := f.Store.Turns(); nowGone == gone && nowSealed != sealed {
-				f.pause(ctx, turn)
-			}
 		}
-		f.settle(ctx, goneWait)
-		nowSealed, nowGone := f.Store.Turns()
-		lost := nowGone != gone
-		sealed, gone = nowSealed, nowGone
+		f.settle(ctx)
+		_, now := f.Store.Turns()
+		lost := now != gone
+		gone = now
 		f.attempt(ctx, lost)
 		if lost {
-			f.settle(ctx, goneWait)
+			f.settle(ctx)
 			f.attempt(ctx, true)
 		}
 	}
 }
 
-// pause waits until gap has passed since the last renewal, but not when records
-// go meanwhile.
-func (f *Fixed) pause(ctx context.Context, gap time.Duration) {
-	_, before := f.Store.Turns()
-	for ctx.Err() == nil && time.Since(f.renewed()) < gap {
-		if _, gone := f.Store.Turns(); gone != before {
-			return
-		}
-		sleep(ctx, 100*time.Millisecond)
-	}
-}
-
-// settle waits until gap has passed since the last renewal. Two that follow each
-// other fast would take both checkpoints from under a tool that copies them.
-func (f *Fixed) settle(ctx context.Context, gap time.Duration) {
-	sleep(ctx, gap-time.Since(f.renewed()))
-}
+// settle waits until renewGap has passed since the last renewal. Two that follow
+// each other fast would take both checkpoints from under a tool that copies them.
+func (f *Fixed) settle(ctx context.Context) { sleep(ctx, renewGap-time.Since(f.renewed())) }
 
 // renewed returns when a checkpoint was renewed last.
 func (f *Fixed) renewed() time.Time {
@@ -212,6 +195,9 @@ func (f *Fixed) renew() error {
 	at := func(name string) string { return filepath.Join(f.dir(), name) }
 	if err := os.MkdirAll(f.dir(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of checkpoints: %w", err)
+	}
+	if !canLink(f.Store.Dir(), f.dir()) {
+		return errNoLinks
 	}
 	for _, name := range []string{newName, goneName} {
 		if err := os.RemoveAll(at(name)); err != nil {

@@ -2,9 +2,7 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -48,11 +46,11 @@ func (l *local) purgesToDo() (list []journalEntry, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range journalFiles(l.store.Dir()) {
-		j, err := readJournal(name)
-		if errors.Is(err, fs.ErrPermission) && name != journalFiles(l.store.Dir())[0] {
-			continue // somebody else's directory
+	for i, name := range journalFiles(l.store.Dir()) {
+		if i > 0 && !isOurs(name) {
+			continue // beside the directory anybody may put a file
 		}
+		j, err := readJournal(name)
 		if err != nil {
 			return nil, &storeError{fmt.Sprintf("which records were purged cannot be told: %v; put that file right, or take it away if it is not weir's", err)}
 		}
@@ -63,6 +61,12 @@ func (l *local) purgesToDo() (list []journalEntry, err error) {
 		known, list = append(known, some...), append(list, some...)
 	}
 	return list, nil
+}
+
+// isOurs reports whether a file is of this user or of root.
+func isOurs(name string) bool {
+	uid, known := ownerOf(name)
+	return !known || uid == os.Geteuid() || uid == 0
 }
 
 // catchUp does in a copy the purges that came after it was made, before anybody

@@ -56,7 +56,7 @@ func lockDir(dir string, o Options) (io.Closer, error) {
 
 func lockError(dir string, err error) error {
 	var path *fs.PathError
-	if errors.As(err, &path) && errors.Is(err, fs.ErrPermission) {
+	if errors.As(err, &path) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		return fmt.Errorf("lock data directory: %w", err)
 	}
 	return fmt.Errorf("%w: %s: stop that process, or let it answer (%v)", ErrInUse, dir, err)
