@@ -175,6 +175,10 @@ func (f *Fixed) Exists() bool {
 	return err == nil
 }
 
+// RemoveUnfinished removes what a backup to another file system was copied from
+// when a crash cut it short. None may be under way.
+func (f *Fixed) RemoveUnfinished() error { return os.RemoveAll(filepath.Join(f.dir(), copyName)) }
+
 // Remove removes both.
 func (f *Fixed) Remove() error {
 	f.mu.Lock()

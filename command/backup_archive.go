@@ -106,6 +106,13 @@ func (l *local) renewCheckpoints() error {
 	if !fixed.Exists() {
 		return nil
 	}
+	if l.backing.TryLock() { // else a backup is being made, and takes it away at its end
+		err := fixed.RemoveUnfinished()
+		l.backing.Unlock()
+		if err != nil {
+			return err
+		}
+	}
 	if err := fixed.RenewBoth(); err != nil {
 		return fixed.Remove()
 	}

@@ -224,6 +224,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
+	if err := l.fixed.RemoveUnfinished(); err != nil {
+		log.Warn("what an earlier backup left stays", "err", err)
+	}
 	if err := newAudited(l).catchUp(withCaller(ctx, caller{who: thisUser(std), command: "collect"}), std); err != nil {
 		doors.close()
 		relay.close()
