@@ -25,7 +25,8 @@ Backups that were made earlier still hold them; the purge is written to the file
 beside the backups, and a backup with that file in or beside it deletes its own before it answers. --apply does it at once.
 
 Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
---all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it.
+--all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it,
+or --give-up, which leaves what is not gone yet.
 
 ` + windowHelp,
 		flags: slices.Concat([]cli.Flag{dataFlag(), outputFlag()}, namingFlags(), []cli.Flag{
@@ -34,11 +35,13 @@ Give the whole scope: a filter, --exporter or --out-of-scope (records with no ad
 			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
 			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
 			&cli.StringFlag{Name: "apply", Usage: "in place of all this: do in this archive the purges of the journal `FILE` that it does not know"},
+			&cli.BoolFlag{Name: "give-up", Usage: "end the purge of --case that was cut short: what is gone is gone, the rest stays"},
 			filterFileFlag(),
 		}, windowFlags()),
 		examples: []example{
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17", "what would go"},
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
+			{"weir purge --give-up --case C-17", "end a purge that was cut short, and leave the rest"},
 			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
 			{"weir purge --apply /backups/purges.json --data /backups/2026-11-01T02-00-00Z", "what was purged since, in an old backup"},
 		},
@@ -46,6 +49,9 @@ Give the whole scope: a filter, --exporter or --out-of-scope (records with no ad
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
 			if c.IsSet("apply") {
 				return prepareApply(c, std)
+			}
+			if c.Bool("give-up") {
+				return giveUpFlags(c, std)
 			}
 			o, err := purgeFlags(c, std)
 			if err != nil {
@@ -133,7 +139,7 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	o.request.Apply = true
 	gone, err := b.Purge(ctx, o.request)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, context.Canceled)) {
-		fmt.Fprintln(std.Err, "weir: stopped between two hours; what is gone is in weir audit and weir coverage, the next weir purge or start of the collector ends it")
+		notePurgeStopped(ctx, std, opened)
 	}
 	if err != nil {
 		return err
