@@ -33,7 +33,7 @@ var doors = map[string]door{
 	"backup":    {[]string{"store"}, []string{"golang.org/x/sys"}},
 	"collector": {[]string{"flow"}, []string{"github.com/netsampler/goflow2/v2", "github.com/gopacket/gopacket", "golang.org/x/sys"}},
 	"command": {
-		[]string{"flow", "store", "index", "query", "retention", "backup", "collector", "bench", "testdata"},
+		[]string{"flow", "store", "index", "query", "retention", "backup", "collector", "bench", "testdata", "packaging"},
 		[]string{"github.com/urfave/cli/v2", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys",
 			"github.com/schollz/progressbar/v3"},
 	},
@@ -45,6 +45,7 @@ var doors = map[string]door{
 	// A program: it reads captures to send them, and processes' CPU clocks.
 	"bench/compare": {[]string{"flow", "collector"}, []string{"golang.org/x/sys"}},
 	"testdata":      {},
+	"packaging":     {}, // what an installed weir comes with
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.

@@ -23,10 +23,10 @@ const placesKey = "backup/places"
 
 // Backup implements backend.
 func (l *local) Backup(ctx context.Context, req backupRequest) (*backupReport, error) {
-	if !l.backing.TryLock() {
+	if !l.first().backing.TryLock() {
 		return nil, errors.New("a backup is being made already; wait for it to end")
 	}
-	defer l.backing.Unlock()
+	defer l.first().backing.Unlock()
 	made, err := backup.Make(ctx, l.source(), backup.Options{
 		Dest: req.Dest, Keep: req.Keep, OlderThan: req.OlderThan, Report: reportsOf(ctx).copied,
 	})
@@ -106,9 +106,9 @@ func (l *local) renewCheckpoints() error {
 	if !fixed.Exists() {
 		return nil
 	}
-	if l.backing.TryLock() { // else a backup is being made, and takes it away at its end
+	if l.first().backing.TryLock() { // else a backup is being made, and takes it away at its end
 		err := fixed.RemoveUnfinished()
-		l.backing.Unlock()
+		l.first().backing.Unlock()
 		if err != nil {
 			return err
 		}

@@ -104,8 +104,8 @@ func sayCaughtUp(std *Std, r *purgeReport) {
 // applyJournal does the purges of a journal that the archive does not know. One
 // that was cut short goes on at the next opening.
 func (a *audited) applyJournal(ctx context.Context, j *purgeJournal) (*purgeReport, error) {
-	a.purging.Lock()
-	defer a.purging.Unlock()
+	a.first().purging.Lock()
+	defer a.first().purging.Unlock()
 	known, err := a.purgesDone()
 	if err != nil {
 		return nil, err
