@@ -30,9 +30,10 @@ var doors = map[string]door{
 	"index":     {[]string{"flow", "store"}, []string{"github.com/RoaringBitmap/roaring/v2"}},
 	"query":     {[]string{"flow", "store", "index"}, nil},
 	"retention": {[]string{"store"}, nil},
+	"backup":    {[]string{"store"}, []string{"golang.org/x/sys"}},
 	"collector": {[]string{"flow"}, []string{"github.com/netsampler/goflow2/v2", "github.com/gopacket/gopacket", "golang.org/x/sys"}},
 	"command": {
-		[]string{"flow", "store", "index", "query", "retention", "collector", "bench", "testdata", "packaging"},
+		[]string{"flow", "store", "index", "query", "retention", "backup", "collector", "bench", "testdata", "packaging"},
 		[]string{"github.com/urfave/cli/v2", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys",
 			"github.com/schollz/progressbar/v3"},
 	},

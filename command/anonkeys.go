@@ -125,6 +125,9 @@ func (l *local) DestroyAnonKey(_ context.Context, ticket string) error {
 	if err := l.store.Flush(); err != nil {
 		return fmt.Errorf("destroy the key of %s: %w", ticket, err)
 	}
+	if err := l.renewCheckpoints(); err != nil {
+		return fmt.Errorf("destroy the key of %s in the checkpoints: %w", ticket, err)
+	}
 	return nil
 }
 

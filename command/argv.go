@@ -119,12 +119,13 @@ func (in *invocation) addWord(defs []*command, word string) error {
 		return nil
 	}
 	if within := in.last().commands; len(within) > 0 && len(in.args) == 0 {
-		c := find(within, word)
-		if c == nil {
+		if c := find(within, word); c != nil {
+			in.path = append(in.path, c)
+			return nil
+		}
+		if !in.last().both {
 			return unknownCommand("weir "+in.name(), word, within)
 		}
-		in.path = append(in.path, c)
-		return nil
 	}
 	in.args = append(in.args, word)
 	return nil

@@ -74,7 +74,10 @@ func TestEveryLookIsNoted(t *testing.T) {
 		{"stats", func() error { _, _, err := r.Stats(ctx, query.StatsRequest{}); return err }, auditLine{Entry: audit.Entry{Kind: audit.KindAsk}}},
 		{"explain", func() error { _, err := r.Explain(ctx, query.ExplainRequest{Filter: "port 1"}); return err },
 			auditLine{Entry: audit.Entry{Kind: audit.KindAsk, Filter: "port 1"}}},
-		{"backup", func() error { return r.Backup(ctx, filepath.Join(t.TempDir(), "copy")) }, auditLine{Entry: audit.Entry{Kind: audit.KindAct}}},
+		{"backup", func() error {
+			_, err := r.Backup(ctx, backupRequest{Dest: filepath.Join(t.TempDir(), "copy")})
+			return err
+		}, auditLine{Entry: audit.Entry{Kind: audit.KindAct}}},
 		{"confirm", func() error { _, err := r.ConfirmRetention(ctx); return err },
 			auditLine{Entry: audit.Entry{Kind: audit.KindAct, Detail: "the clock is right"}}},
 		{"repair", func() error { _, err := r.Check(ctx, true); return err }, auditLine{Entry: audit.Entry{Kind: audit.KindAct, Detail: "repair"}}},
@@ -153,7 +156,7 @@ func TestOthersChangeNothing(t *testing.T) {
 	a := newAuditedArchive(t)
 	ctx := withCaller(t.Context(), caller{who: audit.Who{UID: 54321, User: "ana"}, command: "backup"})
 	dir := filepath.Join(t.TempDir(), "copy")
-	if err := a.Backup(ctx, dir); err == nil || !strings.Contains(err.Error(), "user ana may ask and not change") {
+	if _, err := a.Backup(ctx, backupRequest{Dest: dir}); err == nil || !strings.Contains(err.Error(), "user ana may ask and not change") {
 		t.Errorf("backup: got %v", err)
 	}
 	if _, err := os.Stat(dir); err == nil {
@@ -166,7 +169,7 @@ func TestOthersChangeNothing(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.local.Backup(ctx, file); err == nil {
+	if _, err := a.local.Backup(ctx, backupRequest{Dest: file}); err == nil {
 		t.Error("a file was taken for a directory")
 	}
 	if _, err := os.Stat(file); err != nil {

@@ -283,8 +283,12 @@ func (a *audited) Import(ctx context.Context, files captures) (r *importResult, 
 }
 
 // Backup implements backend.
-func (a *audited) Backup(ctx context.Context, dir string) error {
-	return a.act(ctx, "to "+dir, func() (uint64, error) { return 0, a.local.Backup(ctx, dir) })
+func (a *audited) Backup(ctx context.Context, req backupRequest) (r *backupReport, err error) {
+	err = a.act(ctx, req.about(), func() (uint64, error) {
+		r, err = a.local.Backup(ctx, req)
+		return 0, err
+	})
+	return r, err
 }
 
 // ConfirmRetention implements backend.

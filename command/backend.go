@@ -31,7 +31,7 @@ type backend interface {
 	Exporters(ctx context.Context, req exportersRequest) (*exporterList, error)
 	Status(ctx context.Context) (*statusReport, error)
 	Import(ctx context.Context, files captures) (*importResult, error)
-	Backup(ctx context.Context, dir string) error
+	Backup(ctx context.Context, req backupRequest) (*backupReport, error)
 	Check(ctx context.Context, repair bool) (*index.Report, error)
 	AuditEntries(ctx context.Context, req auditRequest) ([]auditLine, error)
 	VerifyAudit(ctx context.Context, head string) (*audit.Proof, error)
@@ -60,6 +60,10 @@ const (
 // openBackend returns the daemon of the archive in dir if one answers, else the
 // archive itself.
 func openBackend(ctx context.Context, dir string, mode openMode, std *Std) (backend, error) {
+	dir, err := resolveDir(dir, std)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkDir(dir, mode); err != nil {
 		return nil, err
 	}
@@ -109,7 +113,11 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if names := exporterNames(l.known); names != nil {
 		l.names = &query.Names{Exporters: names}
 	}
-	return newAudited(l), nil
+	a := newAudited(l)
+	if err := a.catchUp(ctx, std); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
 }
 
 // openStore opens the archive in dir, as far as this user may.

@@ -2,112 +2,173 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"weir/store"
+	"weir/backup"
 )
 
 func backupCommand() *command {
 	return &command{
 		name:  "backup",
-		usage: "copy the archive, also while it collects",
-		args:  "DIR",
+		usage: "back the archive up, also while it collects; list and verify backups",
+		args:  "DEST",
 		about: `
-DIR must not exist yet, or be empty. The copy is consistent: it holds every record that was stored when the command
-began, and opens like any archive. On the same file system it shares its files with the archive by hard links and
-takes moments; copy it to another disk or host with the tool you like, then remove it. Removing either of the two
-does not touch the other.`,
-		flags: []cli.Flag{dataFlag()},
-		examples: []example{
-			{"weir backup /var/backups/weir-2026-11-22", "copy the archive"},
-			{"weir query 'ip 192.0.2.7' --data /var/backups/weir-2026-11-22", "ask the copy"},
+DEST is a directory for many backups: each run makes DEST/2026-11-22T14-03-05Z in it, a whole data directory, and points
+DEST/latest at it. A backup is consistent: it holds every record that was stored when the command began. The collector
+makes it and goes on collecting. What is new is read again and checked before the backup has its name; what an earlier
+one in DEST has is shared with it by hard links. On the archive's own file system the tables are links to the archive's.
+
+Any command asks a backup with --data DEST/NAME, and the newest with --data DEST. To restore, copy a backup to where the
+data directory was, or collect with --data DEST/NAME. Backups keep what the archive has dropped: --older-than and --keep
+delete old ones once the new one is there. DEST/purges.json says what was purged: keep it beside the backups.`,
+		flags: []cli.Flag{
+			dataFlag(), outputFlag(),
+			&cli.StringFlag{Name: "keep", Usage: "leave the newest `N` backups and delete the others"},
+			&cli.StringFlag{Name: "older-than", Usage: "delete backups older than `SPAN`: 90d, 12w"},
 		},
-		words: func(int) []string { return []string{completeFiles} },
+		examples: []example{
+			{"weir backup /backups/weir", "make one"},
+			{"weir backup /backups/weir --older-than 90d", "and delete what is older than the retention"},
+			{"weir query 'ip 192.0.2.7' --data /backups/weir", "ask the newest"},
+			{"weir backup list /backups/weir", "which there are, and whether they are whole"},
+			{"weir backup verify /backups/weir", "read every file of every backup"},
+		},
+		commands: []*command{backupListCommand(), backupVerifyCommand()},
+		both:     true,
+		words:    func(int) []string { return []string{completeFiles} },
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, err := dataDir(c, std)
+			o, err := backupFlags(c, std)
 			if err != nil {
 				return nil, err
 			}
-			if c.NArg() != 1 || c.Args().First() == "" {
-				return nil, usagef("name one directory for the copy").withHint("try: weir backup /var/backups/weir")
-			}
-			to := c.Args().First()
-			return func(ctx context.Context, std *Std) error { return runBackup(ctx, std, dir, to) }, nil
+			return func(ctx context.Context, std *Std) error { return runBackup(ctx, std, o) }, nil
 		},
 	}
 }
 
-// runBackup copies the archive in dir to the directory to.
-func runBackup(ctx context.Context, std *Std, dir, to string) error {
-	full, err := filepath.Abs(to) // the daemon stands in another directory
-	if err != nil {
-		return err
+type backupOptions struct {
+	dir, format string
+	request     backupRequest
+}
+
+func backupFlags(c *cli.Context, std *Std) (o backupOptions, err error) {
+	if o.dir, o.format, err = archiveAndFormat(c, std); err != nil {
+		return o, err
 	}
-	if err := checkEmpty(full); err != nil {
-		return err
+	if o.request.Dest, err = destArg(c, "weir backup /backups/weir"); err != nil {
+		return o, err
 	}
-	b, err := openBackend(ctx, dir, modeWrite, std)
+	if c.IsSet("keep") {
+		if o.request.Keep, err = count(c, "keep", 0); err != nil {
+			return o, err
+		}
+		if o.request.Keep == 0 {
+			return o, usagef("--keep 0 would leave no backup").withHint("write --keep 7")
+		}
+	}
+	if c.IsSet("older-than") {
+		if o.request.OlderThan, err = parseDuration(c.String("older-than")); err != nil {
+			return o, prefixUsage("--older-than", err)
+		}
+		if o.request.OlderThan <= 0 {
+			return o, usagef("--older-than: %s is no time", c.String("older-than")).withHint("write --older-than 90d")
+		}
+	}
+	// The daemon stands in another directory.
+	o.request.Dest, err = filepath.Abs(o.request.Dest)
+	return o, err
+}
+
+// destArg returns the one argument, a directory of backups.
+func destArg(c *cli.Context, try string) (string, error) {
+	if c.NArg() != 1 || c.Args().First() == "" {
+		return "", usagef("name one directory of backups").withHint("try: %s", try)
+	}
+	return c.Args().First(), nil
+}
+
+// runBackup makes a backup and says what it is.
+func runBackup(ctx context.Context, std *Std, o backupOptions) error {
+	b, err := openBackend(ctx, o.dir, modeWrite, std)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	if err := b.Backup(ctx, full); err != nil {
-		return fmt.Errorf("back up to %s: %w", to, err)
+	wait := startProgress(std)
+	defer wait.end()
+	r, err := b.Backup(wait.watched(ctx), o.request)
+	wait.end()
+	if err != nil {
+		return err
 	}
-	return reportBackup(std, to, full)
+	for _, note := range append(r.Notes, r.Kept...) {
+		fmt.Fprintf(std.Err, "weir: %s\n", note)
+	}
+	return forms{
+		value: r,
+		csv:   func(w io.Writer) error { return backupCSV(w, r) },
+		text:  func(w io.Writer) error { return backupText(w, r) },
+	}.write(std.Out, o.format)
 }
 
-// reportBackup opens the copy, which proves that it is one, and says what it
-// holds.
-func reportBackup(std *Std, to, full string) error {
-	s, err := store.Open(full, store.Options{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("open the copy to check it: %w", err)
+func backupText(w io.Writer, r *backupReport) error {
+	shared := "shared with earlier backups"
+	if r.Linked {
+		shared += "; tables are hard links to the archive's"
 	}
-	defer s.Close()
-	var rows int64
-	for _, b := range s.Buckets() {
-		rows += b.Rows
+	lines := []string{
+		fmt.Sprintf("made %s: %s, %s", r.Dir, plural(r.Hours, "hour"), plural(r.Records, "record")),
+		fmt.Sprintf("checked: %s, %sB new, %sB %s", plural(r.Files, "file"), humanCount(uint64(r.Fresh)), humanCount(uint64(r.Shared)), shared),
 	}
-	_, err = fmt.Fprintf(std.Out, "copied %s, %s, %s bytes of files to %s\nask it:     weir query --data %s\nrestore it: stop weir collect, and copy it to where the data directory was\n",
-		plural(len(s.Buckets()), "hour"), plural(rows, "record"), humanCount(fileSizes(full)), to, quoteArg(to))
+	if len(r.Deleted) > 0 {
+		lines = append(lines, fmt.Sprintf("deleted %s: %s", plural(len(r.Deleted), "old backup"), strings.Join(r.Deleted, ", ")))
+	}
+	lines = append(lines,
+		"ask it:     weir query --data "+quoteArg(r.Dir),
+		"restore it: stop weir collect, and copy it to where the data directory was")
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
 }
 
-// fileSizes returns the size of all files in dir, which has no folders.
-func fileSizes(dir string) uint64 {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0
-	}
-	var total uint64
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			total += uint64(info.Size())
-		}
-	}
-	return total
+func backupCSV(out io.Writer, r *backupReport) error {
+	w := newCSV(out)
+	return w.WriteAll([][]string{
+		{"name", "dir", "made", "hours", "records", "files", "new_bytes", "shared_bytes", "linked", "deleted"},
+		{r.Name, r.Dir, showTime(r.Made), strconv.Itoa(r.Hours), strconv.FormatInt(r.Records, 10), strconv.Itoa(r.Files),
+			strconv.FormatInt(r.Fresh, 10), strconv.FormatInt(r.Shared, 10), strconv.FormatBool(r.Linked), strings.Join(r.Deleted, " ")},
+	})
 }
 
-// checkEmpty refuses a directory that has something in it.
-func checkEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return usagef("%v", err)
-	case len(entries) > 0:
-		return usagef("%s is not empty", dir).withHint("name a directory that does not exist yet")
+// A backupRequest says where a backup goes, and what becomes of old ones.
+type backupRequest struct {
+	Dest      string        `json:"dest"`
+	Keep      int           `json:"keep,omitempty"`
+	OlderThan time.Duration `json:"older_than,omitempty"` // ns
+}
+
+// about says in the audit log what is done.
+func (r backupRequest) about() string {
+	text := "to " + r.Dest
+	if r.Keep > 0 {
+		text += fmt.Sprintf(", keeps %d", r.Keep)
 	}
-	return nil
+	if r.OlderThan > 0 {
+		text += ", deletes what is older than " + formatDuration(r.OlderThan)
+	}
+	return text
+}
+
+// A backupReport says what was made.
+type backupReport struct {
+	backup.Report
+	Notes []string `json:"notes,omitempty"` // what the user should know
 }
 
 // quoteArg writes an argument as a shell takes it.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"weir/backup"
 	"weir/collector"
 	"weir/command/metrics"
 	"weir/command/systemd"
@@ -189,6 +190,11 @@ func parseListen(urls []string) ([]collector.Listen, error) {
 func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	log, level := newLogger(std.Err, o.log)
 	limitMemory(std.Getenv, systemMemory())
+	dir, err := collectDir(o.dir, std)
+	if err != nil {
+		return err
+	}
+	o.dir = dir
 	if std.Hangups != nil {
 		var stop func()
 		o.hangups, stop = std.Hangups()
@@ -266,11 +272,21 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	}
 	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, elements: kept, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
+	l.fixed = &backup.Fixed{Source: l.source(), Log: log}
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: doors.metrics, reload: r.reload, forward: relay}
 	r.keeper, r.policy, r.relay, r.collector, r.metrics, r.answers = keeper, policy, relay, c, doors.metrics, answers
 	r.local.Store(l)
 	r.watched = newSupervisor(manager, log, c, l.daemon.rates)
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s%s", version, keepText(o.keep), keptText(kept))); err != nil {
+		doors.close()
+		relay.Close()
+		c.Close()
+		return err
+	}
+	if err := l.fixed.RemoveUnfinished(); err != nil {
+		log.Warn("what an earlier backup left stays", "err", err)
+	}
+	if err := newAudited(l).catchUp(withCaller(ctx, caller{who: thisUser(std), command: "collect"}), std); err != nil {
 		doors.close()
 		relay.Close()
 		c.Close()
@@ -284,6 +300,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	err = runAll(ctx, log, c.Run, append(aside.parts(), []background{
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
+		{"checkpoints", func(ctx context.Context) error { l.fixed.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, doors.socket) }},
 		{"forwarding", relay.Run},
 		{"rates", l.daemon.rates.run},

@@ -76,6 +76,7 @@ type command struct {
 	flags    []cli.Flag
 	examples []example
 	commands []*command // commands under this one
+	both     bool       // a word that is none of them is an argument
 	hidden   bool
 
 	// words returns the words that complete argument number n (from 0).

@@ -169,7 +169,9 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 func (at *completion) arguments(current string) []string {
 	last := at.in.last()
 	if len(last.commands) > 0 && len(at.in.args) == 0 {
-		return withPrefix(names(last.commands), current)
+		if found := withPrefix(names(last.commands), current); !last.both || len(found) > 0 {
+			return found
+		}
 	}
 	if last.words == nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -301,4 +302,18 @@ func (w *indent) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// checkEmpty refuses a directory that has something in it.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return usagef("%v", err)
+	case len(entries) > 0:
+		return usagef("%s is not empty", dir).withHint("name a directory that does not exist yet")
+	}
+	return nil
 }

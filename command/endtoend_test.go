@@ -108,8 +108,8 @@ func TestCollectAndQuery(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the data directory: %v, %v", info.Mode(), err)
 	}
-	backup := filepath.Join(t.TempDir(), "copy")
-	if out, errs, status := weir(t, data, "backup", backup); status != exitOK || !strings.HasPrefix(out, "copied 1 hour, 3 records") {
+	backup := filepath.Join(t.TempDir(), "copies")
+	if out, errs, status := weir(t, data, "backup", backup); status != exitOK || !strings.Contains(out, ": 1 hour, 3 records") {
 		t.Errorf("backup: status %d, %s%s", status, out, errs)
 	}
 

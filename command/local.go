@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
+	"weir/backup"
 	"weir/collector"
 	"weir/flow"
 	"weir/flow/ledger"
@@ -38,6 +38,8 @@ type local struct {
 	tails    *tails             // what comes in; nil: no collector runs
 	runs     sync.Mutex         // one import at a time takes a number
 	keys     sync.Mutex         // one export at a time makes a key
+	backing  sync.Mutex         // one backup at a time
+	fixed    *backup.Fixed      // of the collector; nil: one is made when it is needed
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them
@@ -58,7 +60,7 @@ func (l *local) first() *local {
 // Questions that are being answered go on with theirs.
 func (l *local) reconfigured(o *collectOptions, aside *quarantine) *local {
 	return &local{
-		store: l.store, sealer: l.sealer, keeper: l.keeper, daemon: l.daemon, now: l.now, tails: l.tails,
+		store: l.store, sealer: l.sealer, keeper: l.keeper, daemon: l.daemon, fixed: l.fixed, now: l.now, tails: l.tails,
 		names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), elements: l.elements, aside: aside, before: l.first(),
 	}
 }
@@ -95,16 +97,6 @@ func (l *local) Explain(ctx context.Context, req query.ExplainRequest) (*query.P
 // Buckets implements backend.
 func (l *local) Buckets(context.Context) ([]store.BucketInfo, error) {
 	return l.store.Buckets(), nil
-}
-
-// Backup implements backend.
-func (l *local) Backup(_ context.Context, dir string) error {
-	// A checkpoint wants to make its directory itself. An empty one may go;
-	// anything else stays, and the checkpoint says so.
-	if info, err := os.Lstat(dir); err == nil && info.IsDir() {
-		_ = os.Remove(dir)
-	}
-	return l.store.Checkpoint(dir)
 }
 
 // policyKey is where the collector writes down its retention, for commands that

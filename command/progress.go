@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/backup"
 	"weir/query"
 )
 
@@ -22,6 +23,7 @@ const (
 type progress struct {
 	out   io.Writer // nil: nothing is shown
 	at    atomic.Pointer[query.Progress]
+	copy  atomic.Pointer[backup.Progress] // of a backup, in place of at
 	start time.Time
 	stop  chan struct{}
 	once  sync.Once // closes stop
@@ -66,7 +68,11 @@ func (p *progress) show() {
 	}
 	p.shown = true
 	took := time.Since(p.start)
-	fmt.Fprintf(p.out, "\r\x1b[K%s", progressText(p.at.Load(), took))
+	text := progressText(p.at.Load(), took)
+	if c := p.copy.Load(); c != nil {
+		text = copyText(c, took)
+	}
+	fmt.Fprintf(p.out, "\r\x1b[K%s", text)
 }
 
 // progressText says how far a question is.
@@ -78,20 +84,39 @@ func progressText(at *query.Progress, took time.Duration) string {
 		humanCount(at.Rows), humanCount(uint64(float64(at.Rows)/took.Seconds())), humanCount(at.Matched), took.Seconds())
 }
 
-// watched returns a context with which a question, asked here or of the daemon,
-// reports to p.
-func (p *progress) watched(ctx context.Context) context.Context {
-	report := func(at query.Progress) { p.at.Store(&at) }
-	return context.WithValue(query.WithProgress(ctx, report), reportKey{}, report)
+// copyText says how far a backup or its check is.
+func copyText(at *backup.Progress, took time.Duration) string {
+	return fmt.Sprintf("%s: %sB of %sB (%sB/s), %.0f s; Ctrl-C stops", at.Step, humanCount(uint64(at.Done)), humanCount(uint64(at.Total)),
+		humanCount(uint64(float64(at.Done)/took.Seconds())), took.Seconds())
 }
 
-type reportKey struct{}
+// reports are told how far something is, which is done here or by the daemon.
+type reports struct {
+	asked  func(query.Progress)
+	copied func(backup.Progress)
+}
 
-// reportOf returns the function that a context of watched reports to, nil for
+// watched returns a context with which a question or a backup, here or of the
+// daemon, reports to p.
+func (p *progress) watched(ctx context.Context) context.Context {
+	r := reports{
+		asked:  func(at query.Progress) { p.at.Store(&at) },
+		copied: func(at backup.Progress) { p.copy.Store(&at) },
+	}
+	return withReports(query.WithProgress(ctx, r.asked), r)
+}
+
+type reportsKey struct{}
+
+func withReports(ctx context.Context, r reports) context.Context {
+	return context.WithValue(ctx, reportsKey{}, r)
+}
+
+// reportsOf returns what a context of withReports reports to; no functions for
 // other contexts.
-func reportOf(ctx context.Context) func(query.Progress) {
-	report, _ := ctx.Value(reportKey{}).(func(query.Progress))
-	return report
+func reportsOf(ctx context.Context) reports {
+	r, _ := ctx.Value(reportsKey{}).(reports)
+	return r
 }
 
 // hide removes the line for good, before something else is written to the

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"weir/backup"
 	"weir/query"
 )
 
@@ -13,6 +14,7 @@ import (
 //
 //	[1,1763820185123,…]           a flow (wire.go)
 //	{"progress":…}                how far the question is, or what a tail has missed
+//	{"copied":…}                  how far a backup is
 //	{"result":…}                  the end of an answer: a summary or the answer itself
 //	{"error":{"status":2,…}}      the end of an answer that failed
 //
@@ -44,9 +46,10 @@ type hello struct {
 // An answerLine is a line of an answer that is no flow. The last one has a
 // result or an error.
 type answerLine struct {
-	Progress *query.Progress `json:"progress,omitempty"`
-	Result   json.RawMessage `json:"result,omitempty"`
-	Error    *remoteError    `json:"error,omitempty"`
+	Progress *query.Progress  `json:"progress,omitempty"`
+	Copied   *backup.Progress `json:"copied,omitempty"`
+	Result   json.RawMessage  `json:"result,omitempty"`
+	Error    *remoteError     `json:"error,omitempty"`
 }
 
 // A remoteError is an error that the daemon answered with. It ends the program

@@ -20,8 +20,9 @@ func purgeCommand() *command {
 		about: `
 Says how many records would go, by hour and exporter, and deletes them once --yes is given or, on a terminal, the case
 reference is typed. They leave the archive, the open hour and the quarantine, and their bytes leave the files of the
-directory. The ledger keeps how many went, why and by whom, never what. They cannot be brought back. Backups that were
-made earlier still hold them.
+directory and its checkpoints. The ledger keeps how many went, why and by whom, never what. They cannot be brought back.
+Backups that were made earlier still hold them; the purge is written to the file purges.json in the data directory and
+beside the backups, and a backup with that file in or beside it deletes its own before it answers. --apply does it at once.
 
 Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
 --all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it,
@@ -33,6 +34,7 @@ or --give-up, which leaves what is not gone yet.
 			&cli.BoolFlag{Name: "out-of-scope", Usage: "delete only records with no address in networks:"},
 			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
 			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
+			&cli.StringFlag{Name: "apply", Usage: "in place of all this: do in this archive the purges of the journal `FILE` that it does not know"},
 			&cli.BoolFlag{Name: "give-up", Usage: "end the purge of --case that was cut short: what is gone is gone, the rest stays"},
 			filterFileFlag(),
 		}, windowFlags()),
@@ -41,9 +43,13 @@ or --give-up, which leaves what is not gone yet.
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
 			{"weir purge --give-up --case C-17", "end a purge that was cut short, and leave the rest"},
 			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
+			{"weir purge --apply /backups/purges.json --data /backups/2026-11-01T02-00-00Z", "what was purged since, in an old backup"},
 		},
 		words: filterAndFields,
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			if c.IsSet("apply") {
+				return prepareApply(c, std)
+			}
 			if c.Bool("give-up") {
 				return giveUpFlags(c, std)
 			}
@@ -116,7 +122,7 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	if r := would.Resumed; r != nil {
 		fmt.Fprintf(std.Err, "weir: first ended the purge of case %s that was cut short: %s gone\n", r.Case, plural(r.Records, "record"))
 	}
-	fmt.Fprintf(std.Err, "weir: %s would go; backups made earlier keep theirs\n", plural(would.records(), "record"))
+	fmt.Fprintf(std.Err, "weir: %s would go\n", plural(would.records(), "record"))
 	if !o.yes {
 		if err := writePurge(std, o.format, would.Rows); err != nil {
 			return err
@@ -142,6 +148,7 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	if gone.Left > 0 {
 		fmt.Fprintf(std.Err, "weir: %s with old bytes stay until the questions that read them end\n", plural(gone.Left, "file"))
 	}
+	sayJournal(std, gone)
 	if o.yes {
 		if err := writePurge(std, o.format, gone.Rows); err != nil {
 			return err

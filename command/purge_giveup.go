@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"weir/flow"
 	"weir/flow/ledger"
 	"weir/store"
 )
@@ -44,14 +45,14 @@ type purgeEnder interface {
 
 // BegunPurge implements purgeEnder. One that is at work is waited for.
 func (a *audited) BegunPurge(ctx context.Context) (*begunPurge, error) {
-	for !a.purging.TryLock() {
+	for !a.first().purging.TryLock() {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(lockRetry):
 		}
 	}
-	defer a.purging.Unlock()
+	defer a.first().purging.Unlock()
 	st, err := readPurge(a.store)
 	if st == nil || err != nil {
 		return &begunPurge{}, err
@@ -61,6 +62,18 @@ func (a *audited) BegunPurge(ctx context.Context) (*begunPurge, error) {
 
 func (st *purgeState) begun() *begunPurge {
 	return &begunPurge{Case: st.Case, By: st.By, Hours: len(st.Done), Records: st.Records}
+}
+
+// addGone adds what went of an hour. The ledger of a copy that catches up may have
+// other purges of the same case, done at the same time.
+func (st *purgeState) addGone(s *store.Store, h store.Hour, counts map[flow.Addr]uint64) error {
+	if st.Until == 0 {
+		return st.addNoted(s, h)
+	}
+	for _, n := range counts {
+		st.Records += n
+	}
+	return nil
 }
 
 // addNoted adds what the ledger of an hour says that this purge deleted there: also
@@ -77,10 +90,10 @@ func (st *purgeState) addNoted(s *store.Store, h store.Hour) error {
 // GiveUpPurge implements purgeEnder. What is gone stays gone, its bytes and the
 // filter go from the files as after a purge that ended, and the rest stays.
 func (a *audited) GiveUpPurge(ctx context.Context, ticket string) (*begunPurge, error) {
-	if !a.purging.TryLock() {
+	if !a.first().purging.TryLock() {
 		return nil, usagef("a purge is at work at this moment").withHint("interrupt it first: Ctrl-C where it runs, or stop the collector that goes on with it")
 	}
-	defer a.purging.Unlock()
+	defer a.first().purging.Unlock()
 	st, err := readPurge(a.store)
 	switch {
 	case err != nil:
@@ -98,7 +111,7 @@ func (a *audited) GiveUpPurge(ctx context.Context, ticket string) (*begunPurge, 
 // forget takes the bytes of what is gone out of the files, and then the
 // purge. When it is cut short, the purge is still there.
 func (st *purgeState) forget(ctx context.Context, l *local) error {
-	return st.over(l, func(stores []purged, _ *picker) error {
+	err := st.over(l, func(stores []purged, _ *picker) error {
 		for _, s := range stores {
 			if _, err := s.store.Scrub(ctx, ""); err != nil {
 				return err
@@ -110,6 +123,10 @@ func (st *purgeState) forget(ctx context.Context, l *local) error {
 		_, err := l.store.Scrub(ctx, purgePrefix)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return l.renewCheckpoints()
 }
 
 // BegunPurge implements purgeEnder.

@@ -30,6 +30,7 @@ type purgeRequest struct {
 	OutOfScope bool          `json:"out_of_scope,omitempty"`
 	Networks   []flow.Prefix `json:"networks,omitempty"` // ours; none: those of the collector's configuration
 	Apply      bool          `json:"apply,omitempty"`    // false: only count them
+	Journal    *purgeJournal `json:"journal,omitempty"`  // in place of all this: purges of another copy
 }
 
 // A purgeReport is what goes, or what went.
@@ -38,6 +39,9 @@ type purgeReport struct {
 	Resumed *resumed   `json:"resumed,omitempty"` // an earlier purge that this one ended first
 	Left    int        `json:"left,omitempty"`    // files that a question holds
 	Damaged []string   `json:"damaged,omitempty"` // hours that stay
+	Journal string     `json:"journal,omitempty"` // where the purge is written down for backups
+	Unknown []string   `json:"unknown,omitempty"` // directories of backups that could not be told
+	Caught  []caughtUp `json:"caught,omitempty"`  // purges of a journal
 }
 
 // A resumed says what an earlier purge that was cut short has deleted in all.
@@ -156,7 +160,7 @@ func (a *purged) countHour(ctx context.Context, h store.Hour, p *picker) (counts
 // run deletes hour by hour what is not done yet, then the bytes. When it is cut
 // short the next run goes on: an hour that is begun again has nothing left.
 func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) error {
-	return st.over(l, func(stores []purged, p *picker) error {
+	err := st.over(l, func(stores []purged, p *picker) error {
 		for _, a := range stores {
 			if err := st.runIn(ctx, l, a, p, report); err != nil {
 				return err
@@ -169,12 +173,12 @@ func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) er
 			}
 			report.Left += left
 		}
-		if err := l.store.DeleteState(purgeKey); err != nil {
-			return err
-		}
-		_, err := l.store.Scrub(ctx, purgePrefix) // the filter goes as well
-		return err
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return st.end(ctx, l, report)
 }
 
 func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, report *purgeReport) error {
@@ -183,7 +187,7 @@ func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, 
 			return err
 		}
 		place := a.name + " " + info.Hour.String()
-		if slices.Contains(st.Done, place) {
+		if slices.Contains(st.Done, place) || st.isAfter(info.Hour) {
 			continue
 		}
 		counts, err := st.removeHour(ctx, a.store, info.Hour, p, l.now())
@@ -193,7 +197,7 @@ func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, 
 			return err
 		}
 		report.add(l, a.name, info.Hour, counts)
-		if err := st.addNoted(a.store, info.Hour); err != nil {
+		if err := st.addGone(a.store, info.Hour, counts); err != nil {
 			return err
 		}
 		st.Done = append(st.Done, place)
@@ -258,13 +262,16 @@ func (st *purgeState) removeHour(ctx context.Context, s *store.Store, h store.Ho
 
 // Purge implements purger. A purge that was cut short is ended first.
 func (a *audited) Purge(ctx context.Context, req purgeRequest) (*purgeReport, error) {
+	if req.Journal != nil {
+		return a.applyJournal(ctx, req.Journal)
+	}
 	report := &purgeReport{}
 	st, err := a.purgeScope(req)
 	if err != nil {
 		return nil, err
 	}
-	a.purging.Lock()
-	defer a.purging.Unlock()
+	a.first().purging.Lock()
+	defer a.first().purging.Unlock()
 	if report.Resumed, err = a.resume(ctx); err != nil {
 		return nil, err
 	}
@@ -277,6 +284,7 @@ func (a *audited) Purge(ctx context.Context, req purgeRequest) (*purgeReport, er
 		return report, err
 	}
 	err = a.act(ctx, "deletes "+st.about(), func() (uint64, error) {
+		st.ID = newPurgeID()
 		if err := st.write(a.store); err != nil {
 			return 0, err
 		}

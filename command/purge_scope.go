@@ -27,6 +27,8 @@ type purgeState struct {
 	At       uint64        `json:"at"`                // ms, when it began
 	Done     []string      `json:"done,omitempty"`    // hours that are over, with their archive
 	Records  uint64        `json:"records,omitempty"` // that are gone
+	ID       string        `json:"id,omitempty"`      // in the journal
+	Until    uint64        `json:"until,omitempty"`   // ms: only what was received before; 0: everything. For a purge of a journal
 	fields   flow.FieldSet
 }
 

@@ -105,7 +105,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return fmt.Errorf("the collector refused the question: %s", bytes.TrimSpace(text))
 	}
-	err = readAnswer(resp.Body, result, emit, reportOf(ctx))
+	err = readAnswer(resp.Body, result, emit, reportsOf(ctx))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -120,7 +120,7 @@ func askError(ctx context.Context, err error) error {
 }
 
 // readAnswer reads the lines of an answer up to its last.
-func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, report func(query.Progress)) error {
+func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, report reports) error {
 	in := bufio.NewReaderSize(body, 64<<10)
 	var record flow.Record
 	for {
@@ -169,7 +169,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 }
 
 // readOther reads a line that is no flow. end says that it is the last.
-func readOther(line []byte, result any, report func(query.Progress)) (end bool, err error) {
+func readOther(line []byte, result any, report reports) (end bool, err error) {
 	var a answerLine
 	if err := json.Unmarshal(line, &a); err != nil {
 		return true, fmt.Errorf("read the collector's answer: %w", err)
@@ -178,8 +178,13 @@ func readOther(line []byte, result any, report func(query.Progress)) (end bool, 
 	case a.Error != nil:
 		return true, a.Error
 	case a.Progress != nil:
-		if report != nil {
-			report(*a.Progress)
+		if report.asked != nil {
+			report.asked(*a.Progress)
+		}
+		return false, nil
+	case a.Copied != nil:
+		if report.copied != nil {
+			report.copied(*a.Copied)
 		}
 		return false, nil
 	case result == nil || a.Result == nil:
@@ -221,8 +226,9 @@ func (r *remote) Buckets(ctx context.Context) (list []store.BucketInfo, err erro
 }
 
 // Backup implements backend.
-func (r *remote) Backup(ctx context.Context, dir string) error {
-	return r.ask(ctx, pathBackup, dir, nil, nil)
+func (r *remote) Backup(ctx context.Context, req backupRequest) (*backupReport, error) {
+	report := new(backupReport)
+	return report, r.ask(ctx, pathBackup, req, report, nil)
 }
 
 // Retention implements backend.

@@ -106,6 +106,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST "+pathFlows, s.flows)
 	mux.HandleFunc("POST "+pathTail, s.tail)
 	mux.HandleFunc("POST "+pathImport, s.importCaptures)
+	mux.HandleFunc("POST "+pathBackup, s.backup)
 	handleSums(mux, s, pathTop, func(ctx context.Context, req query.TopRequest) (any, error) {
 		if s.memory > 0 && (req.MaxBytes <= 0 || req.MaxBytes > s.memory) {
 			req.MaxBytes = s.memory
@@ -136,9 +137,6 @@ func (s *server) handler() http.Handler {
 	})
 	handleNow(mux, s, pathStatus, func(ctx context.Context, _ struct{}) (any, error) {
 		return s.backend.Status(ctx)
-	})
-	handle(mux, s, pathBackup, func(ctx context.Context, dir string) (any, error) {
-		return nil, s.backend.Backup(ctx, dir)
 	})
 	handle(mux, s, pathCheck, func(ctx context.Context, req checkRequest) (any, error) {
 		return s.backend.Check(ctx, req.Repair)

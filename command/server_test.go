@@ -27,7 +27,7 @@ type fakeBackend struct {
 	flows  func(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error)
 	top    func(req query.TopRequest) (*query.TopResult, query.Summary, error)
 	files  func(ctx context.Context, files captures) (*importResult, error)
-	backup func(dir string) error
+	backup func(dest string) error
 }
 
 func (f *fakeBackend) Names(context.Context, namesRequest) (*query.Names, error) {
@@ -46,7 +46,9 @@ func (f *fakeBackend) Import(ctx context.Context, files captures) (*importResult
 	return f.files(ctx, files)
 }
 
-func (f *fakeBackend) Backup(_ context.Context, dir string) error { return f.backup(dir) }
+func (f *fakeBackend) Backup(_ context.Context, req backupRequest) (*backupReport, error) {
+	return new(backupReport), f.backup(req.Dest)
+}
 
 // serve runs a server of b in a new directory and returns its client.
 func serve(t *testing.T, b backend) (*remote, string) {
@@ -394,7 +396,7 @@ func TestReadAnswer(t *testing.T) {
 	for _, tt := range tests {
 		var result string
 		seen := 0
-		err := readAnswer(strings.NewReader(tt.text), &result, nil, func(query.Progress) { seen++ })
+		err := readAnswer(strings.NewReader(tt.text), &result, nil, reports{asked: func(query.Progress) { seen++ }})
 		if got := fmt.Sprint(err); result != tt.result || seen != tt.seen || got != tt.err && (err != nil || tt.err != "") {
 			t.Errorf("%q: got %q, %v, %d times progress", tt.text, result, err, seen)
 		}
@@ -408,7 +410,7 @@ func TestReadAnswerOfALongLine(t *testing.T) {
 		fmt.Fprint(&want, i, " ")
 	}
 	var got string
-	err := readAnswer(strings.NewReader(`{"result":"`+want.String()+`"}`+"\n"), &got, nil, nil)
+	err := readAnswer(strings.NewReader(`{"result":"`+want.String()+`"}`+"\n"), &got, nil, reports{})
 	if err != nil || got != want.String() {
 		t.Errorf("%d bytes, %v; want the %d that were sent", len(got), err, want.Len())
 	}

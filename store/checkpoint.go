@@ -1,9 +1,11 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -26,7 +28,8 @@ func (s *Store) checkpoint(dir string) error {
 	} else if !isNotExist(err) {
 		return err
 	}
-	if err := s.Flush(); err != nil {
+	mark, err := s.markCopy()
+	if err != nil {
 		return err
 	}
 	// Pebble makes its copy readable for everybody; it is made inside a directory
@@ -35,17 +38,58 @@ func (s *Store) checkpoint(dir string) error {
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create directory: %w", err)
 	}
-	err := s.copyInto(dir)
+	err = s.copyInto(dir, mark)
 	if err != nil {
 		err = errors.Join(err, fsys.RemoveAll(dir))
 	}
 	return err
 }
 
-func (s *Store) copyInto(dir string) error {
+// copyKey is the state value that a copy is recognised by.
+const copyKey = "store/copied"
+
+// markCopy makes all that was stored durable, with a mark at its end, and has it
+// written out. A copy that has the mark has all that is before it: half a manifest
+// opens as well as a whole one, and lacks tables.
+func (s *Store) markCopy() (mark string, err error) {
+	if s.opts.ReadOnly {
+		return "", nil
+	}
+	mark = randomID()
+	if err := s.PutState(copyKey, []byte(mark)); err != nil {
+		return "", err
+	}
+	if err := s.Flush(); err != nil {
+		return "", err
+	}
+	s.writeOut()
+	return mark, nil
+}
+
+// writeOut has the memtable written out, so that the log, which is copied, is
+// short. On a full disk that may take for ever: then the copy has the log.
+func (s *Store) writeOut() {
+	if s.opts.ReadOnly {
+		return
+	}
+	var written <-chan struct{}
+	err := s.whileOpen(context.Background(), func() (err error) {
+		written, err = s.db.AsyncFlush()
+		return err
+	})
+	if err != nil {
+		return // what follows says so
+	}
+	select {
+	case <-written:
+	case <-time.After(settleFor):
+	}
+}
+
+func (s *Store) copyInto(dir, mark string) error {
 	fsys := s.opts.FS
 	inner := fsys.PathJoin(dir, "incomplete")
-	if err := s.copyProven(inner); err != nil {
+	if err := s.copyProven(inner, mark); err != nil {
 		return err
 	}
 	names, err := fsys.List(inner)
@@ -73,22 +117,22 @@ func (s *Store) formatVersion() int {
 	return s.version
 }
 
-// maxCopies is how often a copy is made that cannot be opened.
+// maxCopies is how often a copy is made that is not whole.
 const maxCopies = 3
 
-// copyProven makes a copy that opens. Pebble may write its manifest while it is
+// copyProven makes a copy that opens and is whole. Pebble may write its manifest while it is
 // copied, begin a new one even, and the copy was seen to have half of it: nobody
 // would notice before the day on which the backup is needed.
-func (s *Store) copyProven(dir string) error {
+func (s *Store) copyProven(dir, mark string) error {
 	for n := 1; ; n++ {
 		if err := s.copyDB(dir); err != nil {
 			return err
 		}
-		err := s.prove(dir)
+		err := s.prove(dir, mark)
 		if err == nil || n == maxCopies {
 			return err
 		}
-		s.opts.Logger.Warn("a copy does not open and is made again", "dir", dir, "err", err)
+		s.opts.Logger.Warn("a copy is not whole and is made again", "dir", dir, "err", err)
 		if err := s.opts.FS.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove bad copy: %w", err)
 		}
@@ -96,8 +140,8 @@ func (s *Store) copyProven(dir string) error {
 }
 
 // prove opens a copy for reading, which reads its manifest and its log and looks
-// for each of its tables.
-func (s *Store) prove(dir string) error {
+// for each of its tables, and looks for the mark.
+func (s *Store) prove(dir, mark string) (err error) {
 	o := s.pebbleOptions()
 	o.ReadOnly, o.DisableTableStats = true, true
 	o.Cache = pebble.NewCache(proofCache)
@@ -106,8 +150,21 @@ func (s *Store) prove(dir string) error {
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}
-	if err := db.Close(); err != nil {
-		return fmt.Errorf("close the copy: %w", err)
+	defer func() {
+		if closeErr := db.Close(); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("close the copy: %w", closeErr))
+		}
+	}()
+	if mark == "" {
+		return nil
+	}
+	value, closer, err := db.Get(stateKey(copyKey))
+	if err != nil {
+		return fmt.Errorf("look for the mark in the copy: %w", err)
+	}
+	defer closer.Close()
+	if string(value) != mark {
+		return errors.New("the copy lacks what was stored last")
 	}
 	return nil
 }
@@ -115,13 +172,18 @@ func (s *Store) prove(dir string) error {
 // proofCache is the cache of a store that is opened and not read, in bytes.
 const proofCache = 1 << 20
 
-// copyDB holds publish, so that the store does not close meanwhile.
+// copyDB counts as a scan, so that the store does not close meanwhile. It does
+// not hold publish: to link the tables of a large archive takes a while, and rows
+// go on to be written.
 func (s *Store) copyDB(dir string) error {
-	s.publish.RLock()
-	defer s.publish.RUnlock()
-	if s.isClosed() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
 		return ErrClosed
 	}
+	s.scans.Add(1)
+	s.mu.Unlock()
+	defer s.scans.Done()
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return fmt.Errorf("copy: %w", err)
 	}

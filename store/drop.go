@@ -27,6 +27,7 @@ func (s *Store) Drop(h Hour) error {
 	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}); err != nil {
 		return fmt.Errorf("drop bucket %v: %w", h, err)
 	}
+	s.noteTurn(&s.turns.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	hs := s.hours[h]

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -40,6 +41,9 @@ func lockDir(dir string, o Options) (lock io.Closer, version int, err error) {
 		return nil, 0, fmt.Errorf("%w: %s is empty", ErrNotStore, dir)
 	}
 	lock, err = o.FS.Lock(o.FS.PathJoin(dir, "LOCK"))
+	if o.ReadOnly && errors.Is(err, syscall.EROFS) {
+		return io.NopCloser(nil), version, nil // nobody can change it
+	}
 	if err != nil {
 		return nil, 0, lockError(dir, err)
 	}
@@ -54,7 +58,7 @@ func lockDir(dir string, o Options) (lock io.Closer, version int, err error) {
 
 func lockError(dir string, err error) error {
 	var path *fs.PathError
-	if errors.As(err, &path) && errors.Is(err, fs.ErrPermission) {
+	if errors.As(err, &path) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		return fmt.Errorf("lock data directory: %w", err)
 	}
 	return fmt.Errorf("%w: %s: stop that process, or let it answer (%v)", ErrInUse, dir, err)

@@ -22,3 +22,6 @@ func NewMemFS() *MemFS { return &MemFS{vfs.NewCrashableMem()} }
 func (m *MemFS) Crash(rng *rand.Rand, percent int) *MemFS {
 	return &MemFS{m.MemFS.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})}
 }
+
+// Disk returns the file system of the operating system.
+func Disk() FS { return vfs.Default }

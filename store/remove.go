@@ -235,6 +235,7 @@ func (r *removal) replace() error {
 	if err := r.swap(heads, columns); err != nil {
 		return err
 	}
+	s.noteTurn(&s.turns.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0

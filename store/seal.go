@@ -146,6 +146,7 @@ func (z *Sealing) Commit() error {
 	if err := z.commit(); err != nil {
 		return fmt.Errorf("seal bucket %v: %w", z.hour.hour, errors.Join(err, z.Abort()))
 	}
+	z.store.noteTurn(&z.store.turns.sealed)
 	return z.end()
 }
 

@@ -67,3 +67,6 @@ func (s *Store) lookAtSpace(least uint64) {
 		s.opts.Logger.Info("disk has room again: records are stored", "dir", s.dir, "free_mb", free>>20)
 	}
 }
+
+// IsFull reports whether the disk has less room than Options.MinFree.
+func (s *Store) IsFull() bool { return s.checkSpace() != nil }

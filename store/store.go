@@ -90,25 +90,31 @@ type Store struct {
 	flushing sync.Mutex // one Flush at a time; guards tailBuf
 	tailBuf  []byte     // memory of the last segments
 	writers  sync.WaitGroup
-	scans    sync.WaitGroup // of ledgers; begun under mu while the store is open
+	scans    sync.WaitGroup // of ledgers, and copies; begun under mu while the store is open
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	damage   damageLog
 	space    spaceGuard
 	audit    auditTail
+
+	place     *place    // of this opening; nil for reading
+	recovered *Recovery // nil: the directory was opened as it is
+	secret    []byte    // what is the archive's own is derived from it; nil: it has none
+	turns     turns
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.
 const maxWriting = 3
 
 // Open opens the store in dir, and makes one if dir is empty or missing. See
-// ErrInUse, ErrNotStore and ErrNewerFormat.
+// ErrInUse, ErrNotStore and ErrNewerFormat. A copy that a tool made while weir
+// wrote is opened at the checkpoint in it, see Recovered and ErrTorn.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: dir, opts: o, codecs: newCodecs(), columns: newColumnCache(o.ColumnCacheSize), files: &lockedFS{FS: o.FS},
 		hours: map[Hour]*hourState{}, views: map[*View]struct{}{},
-		stopped: make(chan struct{}),
+		stopped: make(chan struct{}), turns: turns{signal: make(chan struct{}, 1)},
 	}
 	s.changed = sync.NewCond(&s.mu)
 	if err := s.open(); err != nil {
@@ -126,6 +132,12 @@ func (s *Store) open() error {
 		return err
 	}
 	s.lock, s.version = lock, version
+	if err := s.settlePlace(); err != nil {
+		return err
+	}
+	if s.version, err = readIdentity(s.opts.FS, s.dir); err != nil { // a checkpoint's that took its place
+		return err
+	}
 	if !s.opts.ReadOnly {
 		if err := removeLeftovers(s.opts.FS, s.dir); err != nil {
 			return err
@@ -135,14 +147,19 @@ func (s *Store) open() error {
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
 		return fmt.Errorf("open %s: %w", s.dir, err)
 	}
-	return s.load()
+	if err := s.load(); err != nil {
+		return err
+	}
+	return s.loadSecret()
 }
 
 // release gives back what open took.
 func (s *Store) release() error {
 	var err error
 	if s.db != nil {
-		err = s.db.Close()
+		if err = s.db.Close(); err == nil && s.place != nil {
+			err = s.leavePlace()
+		}
 	}
 	if s.cache != nil {
 		s.cache.Unref()
@@ -265,3 +282,6 @@ func (s *Store) Buckets() []BucketInfo {
 // Damage returns the damage met since Open in what Open itself read: tails,
 // headers and totals. Damage in columns is returned to who reads them.
 func (s *Store) Damage() []error { return s.damage.list() }
+
+// ReadOnly reports whether the store refuses every change.
+func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }
