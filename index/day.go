@@ -102,8 +102,9 @@ func (m *dayMarks) decode(p []byte) error {
 // A Day is an open day summary. It belongs to one goroutine; close it before
 // the view of its bucket.
 type Day struct {
-	first store.Hour // of the day
-	hour  store.Hour // of the bucket that it is in
+	first store.Hour   // of the day
+	hour  store.Hour   // of the bucket that it is in
+	store *store.Store // of that bucket
 	marks dayMarks
 	it    *store.IndexIter
 	stats Stats
@@ -113,7 +114,7 @@ type Day struct {
 // returns nil if there is none: the day is not over, or not sealed, or retention
 // has dropped its first hour.
 func OpenDay(b *store.Bucket) (*Day, error) {
-	d := &Day{first: dayOf(b.Info().Hour), hour: b.Info().Hour}
+	d := &Day{first: dayOf(b.Info().Hour), hour: b.Info().Hour, store: b.Store()}
 	if b.Indexed() == 0 {
 		return nil, nil
 	}
@@ -146,10 +147,10 @@ func (d *Day) readHead(b *store.Bucket) (found bool, err error) {
 }
 
 // Covers reports whether the summary speaks of all records of the bucket: it is
-// as it was, and completely indexed.
+// of the same store, as it was, and completely indexed.
 func (d *Day) Covers(b *store.Bucket) bool {
 	info := b.Info()
-	return dayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
+	return b.Store() == d.store && dayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
 		d.marks[info.Hour-d.first] == markOf(info)
 }
 

@@ -1,0 +1,20 @@
+package query
+
+import (
+	"weir/flow/ledger"
+	"weir/store"
+)
+
+// An Archive is what questions are put to: a store, or a union of several that
+// are asked as one.
+type Archive interface {
+	View(from, to store.Hour) (*store.View, error)
+	Buckets() []store.BucketInfo
+}
+
+// A LedgerArchive is an Archive whose ledgers say what answers of it are worth.
+type LedgerArchive interface {
+	Archive
+	LedgerHours() []store.LedgerHour
+	ScanLedger(from, to store.Hour, fn func(h store.Hour, row ledger.Row) error) error
+}
