@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"syscall"
 	"time"
@@ -102,6 +103,9 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	}
 	if names := exporterNames(l.known); names != nil {
 		l.names = &query.Names{Exporters: names}
+	}
+	if l.holds, err = newHolds(ctx, s, nil, std.Now, slog.New(slog.DiscardHandler), nil); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return newAudited(l), nil
 }

@@ -177,7 +177,15 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := writeKnown(s, o.config.Known); err != nil {
 		return err
 	}
+	if err := s.PutState(holdPolicyKey, marshal(o.config.Holds)); err != nil {
+		return fmt.Errorf("write down the policy of holds: %w", err)
+	}
 	journal := newJournal(s, std)
+	held, err := newHolds(ctx, s, nil, std.Now, log, journal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.close()) }()
 	aside, err := openQuarantine(o, std, log, s, journal)
 	if err != nil {
 		return err
@@ -187,7 +195,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep)})
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep), Holds: held})
 	if err != nil {
 		return err
 	}
@@ -208,7 +216,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), holds: held, aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {

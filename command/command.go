@@ -99,6 +99,7 @@ func commands() []*command {
 		auditCommand(),
 		retentionCommand(),
 		quarantineCommand(),
+		holdCommand(),
 		purgeCommand(),
 		explainCommand(),
 		demoCommand(),

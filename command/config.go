@@ -30,6 +30,7 @@ type config struct {
 	MMDB      []string         // names of MaxMind-format files
 	Audit     auditPolicy
 	Socket    socketPolicy
+	Holds     holdPolicy
 	TLS       tlsFiles
 }
 
@@ -64,6 +65,7 @@ var configKeys = []struct {
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
 	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
+	{"holds", func(c *config, v *yaml.Node) error { return c.readHolds(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"tls", func(c *config, v *yaml.Node) error { return c.readTLS(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},

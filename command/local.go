@@ -30,6 +30,7 @@ type local struct {
 	known    ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
 	networks []flow.Prefix    // prefixes of networks: in the collector's configuration
 	purging  sync.Mutex       // one purge at a time
+	holds    *holds           // what must stay; nil: it has none, as a quarantine
 	aside    *quarantine      // of the collector; nil: it has none, or none runs
 	tails    *tails           // what comes in; nil: no collector runs
 	runs     sync.Mutex       // one import at a time takes a number
@@ -42,13 +43,13 @@ type local struct {
 // parse returns what the filters of questions may refer to.
 func (l *local) parse() query.ParseOptions { return query.ParseOptions{Names: l.names} }
 
-// Close closes the archive.
-func (l *local) Close() error { return l.store.Close() }
+// Close closes the archive, and what is open of its holds.
+func (l *local) Close() error { return errors.Join(l.holds.close(), l.store.Close()) }
 
 // Flows implements backend.
 func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
-	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (struct{}, query.Summary, error) {
-		s, err := query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (struct{}, query.Summary, error) {
+		s, err := query.FlowsWith(ctx, a, req, l.parse(), emit)
 		return struct{}{}, s, err
 	})
 	return summary, err
@@ -56,19 +57,28 @@ func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*fl
 
 // Top implements backend.
 func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
-	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.TopResult, query.Summary, error) {
-		return query.TopWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (*query.TopResult, query.Summary, error) {
+		return query.TopWith(ctx, a, req, l.parse())
 	})
 }
 
 // Explain implements backend.
 func (l *local) Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error) {
-	return query.ExplainWith(ctx, l.store, req, l.parse())
+	a, err := l.archive(ctx, req.Window)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := query.ExplainWith(ctx, a, req, l.parse())
+	return plan, errors.Join(err, a.end())
 }
 
-// Buckets implements backend.
-func (l *local) Buckets(context.Context) ([]store.BucketInfo, error) {
-	return l.store.Buckets(), nil
+// Buckets implements backend. It returns those that a question of the caller sees.
+func (l *local) Buckets(ctx context.Context) ([]store.BucketInfo, error) {
+	a, err := l.archive(ctx, query.Window{})
+	if err != nil {
+		return nil, err
+	}
+	return a.Buckets(), a.end()
 }
 
 // Backup implements backend.
@@ -132,8 +142,16 @@ func (l *local) keeperOf() (keeper *retention.Keeper, known bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	keeper, err = retention.New(retention.Options{Store: l.store, State: l.store, Keep: keep, Now: l.now, Logger: slog.New(slog.DiscardHandler)})
+	keeper, err = retention.New(retention.Options{Store: l.store, State: l.store, Keep: keep, Now: l.now, Holds: l.keptBack(), Logger: slog.New(slog.DiscardHandler)})
 	return keeper, known, err
+}
+
+// keptBack returns the holds as the keeper takes them.
+func (l *local) keptBack() retention.Holds {
+	if l.holds == nil {
+		return nil
+	}
+	return l.holds
 }
 
 // Retention implements backend.
@@ -142,7 +160,8 @@ func (l *local) Retention(context.Context) (*retentionReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
+	holds, err := l.keptHolds()
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: holds}, err
 }
 
 // ConfirmRetention implements backend. In a collector, what was held back goes
@@ -166,7 +185,8 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
+	holds, err := l.keptHolds()
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: holds}, err
 }
 
 // Import implements backend. What was decoded is stored when it returns,

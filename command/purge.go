@@ -26,17 +26,22 @@ made earlier still hold them.
 Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
 --all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it.
 
+A purge that meets a hold (weir hold list) stops before it deletes anything, with exit status 1, and says what is held.
+--holds keep deletes the rest, --holds purge what is held too.
+
 ` + windowHelp,
 		flags: slices.Concat([]cli.Flag{dataFlag(), outputFlag()}, namingFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "exporter", Usage: "delete only what `NAME` sent, a name, an address or a prefix"},
 			&cli.BoolFlag{Name: "out-of-scope", Usage: "delete only records with no address in networks:"},
 			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
+			&cli.StringFlag{Name: "holds", Usage: "where a hold is met, `WHICH` wins: keep leaves what is held, purge deletes it too", DefaultText: "it stops"},
 			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
 			filterFileFlag(),
 		}, windowFlags()),
 		examples: []example{
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17", "what would go"},
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
+			{"weir purge 'ip 192.0.2.7' --all-time --case C-17 --holds keep --yes", "but leave what a hold keeps"},
 			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
 		},
 		words: filterAndFields,
@@ -78,6 +83,11 @@ func purgeFlags(c *cli.Context, std *Std) (o purgeOptions, err error) {
 		return o, err
 	}
 	o.request.Networks = networkPrefixes(n.config)
+	if o.request.Holds = c.String("holds"); c.IsSet("holds") {
+		if err := oneOf("--holds", o.request.Holds, holdsWays); err != nil {
+			return o, err
+		}
+	}
 	o.request.OutOfScope, o.yes, o.ticket = c.Bool("out-of-scope"), c.Bool("yes"), strings.TrimSpace(c.String("case"))
 	window := c.IsSet("last") || c.IsSet("from") && c.IsSet("to")
 	switch {
@@ -111,10 +121,17 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 		fmt.Fprintf(std.Err, "weir: first ended the purge of case %s that was cut short: %s gone\n", r.Case, plural(r.Records, "record"))
 	}
 	fmt.Fprintf(std.Err, "weir: %s would go; backups made earlier keep theirs\n", plural(would.records(), "record"))
-	if !o.yes {
+	undecided := len(would.Met) > 0 && o.request.Holds == ""
+	if !o.yes || undecided {
 		if err := writePurge(std, o.format, would.Rows); err != nil {
 			return err
 		}
+	}
+	if undecided {
+		return &holdsMetError{would.Met}
+	}
+	noteMet(std, o.request.Holds, would.Met)
+	if !o.yes {
 		if would.records() == 0 || !std.ErrTerminal {
 			fmt.Fprintln(std.Err, "weir: nothing was deleted; --yes deletes")
 			return purgeDamage(would)
@@ -142,6 +159,14 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 		}
 	}
 	return purgeDamage(gone)
+}
+
+// noteMet says what becomes of what is held.
+func noteMet(std *Std, wins string, met []metHold) {
+	for _, m := range met {
+		fmt.Fprintf(std.Err, "weir: %s of what matches, held for case %s, %s\n", plural(m.Records, "record"), m.Case,
+			map[string]string{holdsKeep: "stay", holdsPurge: "go too"}[wins])
+	}
 }
 
 func purgeDamage(r *purgeReport) error {

@@ -144,6 +144,7 @@ func (s *server) handler() http.Handler {
 	if b, ok := s.backend.(purger); ok {
 		handle(mux, s, pathPurge, func(ctx context.Context, req purgeRequest) (any, error) { return b.Purge(ctx, req) })
 	}
+	handleHolds(mux, s)
 	if s.held != nil {
 		handleHeld(mux, s, s.held)
 	}

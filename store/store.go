@@ -242,6 +242,9 @@ func (s *Store) isClosed() bool {
 // Dir returns the directory of the store.
 func (s *Store) Dir() string { return s.dir }
 
+// ReadOnly reports whether the store was opened for reading only.
+func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }
+
 // Buckets returns what is known of every bucket, ascending, from memory.
 func (s *Store) Buckets() []BucketInfo {
 	s.mu.Lock()

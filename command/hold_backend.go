@@ -1,0 +1,328 @@
+package command
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"weir/flow"
+	"weir/query"
+	"weir/retention"
+	"weir/store"
+)
+
+// A holding is a backend that knows of holds.
+type holding interface {
+	backend
+	Holds(ctx context.Context) ([]holdReport, error)
+	Hold(ctx context.Context, count bool) (*holdReport, error)
+	AddHold(ctx context.Context, req holdRequest) (*holdReport, error)
+	ExtendHold(ctx context.Context, until uint64) (*holdReport, error)
+	ReleaseHold(ctx context.Context) (*holdReport, error)
+}
+
+// The paths of what the daemon answers about holds (protocol.go). The case is in
+// the headers.
+const (
+	pathHolds       = "/holds"
+	pathHold        = "/hold"
+	pathHoldAdd     = "/hold/add"
+	pathHoldExtend  = "/hold/extend"
+	pathHoldRelease = "/hold/release"
+)
+
+// A holdRequest says what is to be held for the case that the caller names.
+type holdRequest struct {
+	Filter   string       `json:"filter,omitempty"`
+	Typed    string       `json:"typed,omitempty"` // the filter as it was given
+	Exporter string       `json:"exporter,omitempty"`
+	Window   query.Window `json:"window"`
+	Until    uint64       `json:"until,omitempty"` // ms; 0: with More, as long as the hold lasts
+	More     bool         `json:"more,omitempty"`  // another scope of a hold that there is
+}
+
+// A holdReport is what is known of one hold.
+type holdReport struct {
+	hold
+	Buckets []store.BucketInfo `json:"buckets"`           // that were taken out
+	Whole   []store.BucketInfo `json:"whole"`             // of the archive, that stay for this case or would
+	Rows    []heldRow          `json:"rows,omitempty"`    // what was taken out, by hour and exporter
+	Waiting uint64             `json:"waiting"`           // records in the archive that will be
+	Notes   []string           `json:"notes,omitempty"`   // what who asked must know
+	Damaged []string           `json:"damaged,omitempty"` // what could not be taken out, or not be read
+}
+
+// records returns how many records were taken out.
+func (r *holdReport) records() (n int64) {
+	for _, b := range r.Buckets {
+		n += b.Rows
+	}
+	return n
+}
+
+// bytes returns what they take on disk.
+func (r *holdReport) bytes() (n int64) {
+	for _, b := range r.Buckets {
+		n += b.Bytes
+	}
+	return n
+}
+
+// handleHolds adds the routes of holds.
+func handleHolds(mux *http.ServeMux, s *server) {
+	b, ok := s.backend.(holding)
+	if !ok {
+		return
+	}
+	handle(mux, s, pathHolds, func(ctx context.Context, _ struct{}) (any, error) { return b.Holds(ctx) })
+	handle(mux, s, pathHold, func(ctx context.Context, count bool) (any, error) { return b.Hold(ctx, count) })
+	handle(mux, s, pathHoldAdd, func(ctx context.Context, req holdRequest) (any, error) { return b.AddHold(ctx, req) })
+	handle(mux, s, pathHoldExtend, func(ctx context.Context, until uint64) (any, error) { return b.ExtendHold(ctx, until) })
+	handle(mux, s, pathHoldRelease, func(ctx context.Context, _ struct{}) (any, error) { return b.ReleaseHold(ctx) })
+}
+
+// Holds implements holding.
+func (l *local) Holds(context.Context) ([]holdReport, error) {
+	list := []holdReport{}
+	for _, one := range l.holds.all() {
+		r, err := l.holdReport(one)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, *r)
+	}
+	return list, nil
+}
+
+// holdReport returns what is known of a hold without reading records.
+func (l *local) holdReport(one *hold) (r *holdReport, err error) {
+	r = &holdReport{hold: *one}
+	if r.Buckets, err = l.holds.buckets(one.Case); err != nil {
+		return nil, err
+	}
+	for _, b := range l.store.Buckets() {
+		if one.whole(b) {
+			r.Whole = append(r.Whole, b)
+		}
+	}
+	return r, nil
+}
+
+// callersHold returns the hold of the case that the caller names.
+func (l *local) callersHold(ctx context.Context) (*hold, error) {
+	ref := callerOf(ctx).ticket
+	if err := checkHoldCase(ref); err != nil {
+		return nil, err
+	}
+	if one := l.holds.of(ref); one != nil {
+		return one, nil
+	}
+	return nil, l.unknownCase(ref)
+}
+
+func (l *local) unknownCase(ref string) error {
+	var cases []string
+	for _, one := range l.holds.all() {
+		cases = append(cases, one.Case)
+	}
+	e := usagef("case %s has no hold", ref)
+	if near := nearest(ref, cases); near != "" {
+		return e.withHint("did you mean %q?", near)
+	}
+	return e.withHint("weir hold list shows which have one")
+}
+
+// Hold implements holding. It reads records only to count them.
+func (l *local) Hold(ctx context.Context, count bool) (*holdReport, error) {
+	one, err := l.callersHold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := l.holdReport(one)
+	if err != nil || !count {
+		return r, err
+	}
+	err = l.holds.with(one.Case, func(s *heldStore) error {
+		if s == nil {
+			return nil
+		}
+		held := &local{store: s.Store, now: l.now, known: l.known}
+		in, err := heldIn(ctx, held)
+		if err != nil {
+			return err
+		}
+		r.Rows = in.Rows
+		lack, err := s.damage(query.Window{})
+		r.Damaged = append(in.Damaged, lack...)
+		return err
+	})
+	if err == nil {
+		err = l.countWaiting(ctx, one, r)
+	}
+	return r, err
+}
+
+// heldIn returns what is in a held store, by hour and exporter.
+func heldIn(ctx context.Context, l *local) (*heldReport, error) {
+	report := &heldReport{}
+	err := l.eachHeld(ctx, 0, ^store.Hour(0), func(b *store.Bucket, counts map[flow.Addr]uint64, damage error) error {
+		report.Rows = append(report.Rows, l.heldRows(b.Hour(), counts, 0)...)
+		if damage != nil {
+			report.Damaged = append(report.Damaged, damage.Error())
+		}
+		return nil
+	})
+	return report, err
+}
+
+// countWaiting counts the records in the archive that will be taken out.
+func (l *local) countWaiting(ctx context.Context, one *hold, r *holdReport) error {
+	for _, s := range one.Scopes {
+		if s.Filter == "" {
+			continue
+		}
+		_, summary, err := query.TopWith(ctx, l.store, query.TopRequest{Filter: s.Filter, Window: s.Window, By: "flows", CountOnly: true}, query.ParseOptions{})
+		if err != nil {
+			return err
+		}
+		r.Waiting += summary.RowsMatched
+		r.Damaged = append(r.Damaged, summary.Damaged...)
+	}
+	return nil
+}
+
+// ExtendHold implements holding.
+func (l *local) ExtendHold(ctx context.Context, until uint64) (*holdReport, error) {
+	one, err := l.callersHold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	longer := *one
+	longer.Until = until
+	if until <= one.Until {
+		return nil, usagef("the hold of case %s lasts until %s already", one.Case, showMS(one.Until)).withHint("weir hold release ends it early")
+	}
+	limits, err := readHoldPolicy(l.store)
+	if err != nil {
+		return nil, err
+	}
+	if err := limits.check(longer.lapses(), time.UnixMilli(int64(one.Added))); err != nil {
+		return nil, err
+	}
+	if err := l.holds.write(&longer); err != nil {
+		return nil, err
+	}
+	return l.holdReport(&longer)
+}
+
+// ReleaseHold implements holding. Hours that stayed whole go with the keeper's
+// next look, which a collector takes at once.
+func (l *local) ReleaseHold(ctx context.Context) (*holdReport, error) {
+	one, err := l.callersHold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := l.holdReport(one)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.holds.finish(context.WithoutCancel(ctx), one, holdReleased); err != nil {
+		return nil, err
+	}
+	if l.keeper != nil {
+		l.keeper.Tick(ctx)
+	}
+	return r, nil
+}
+
+var _ retention.Holds = (*holds)(nil)
+
+// Hold implements holding.
+func (a *audited) Hold(ctx context.Context, count bool) (r *holdReport, err error) {
+	if !count {
+		return a.local.Hold(ctx, false)
+	}
+	err = a.look(ctx, subject{detail: "counts what is held"}, func() (uint64, error) {
+		r, err = a.local.Hold(ctx, true)
+		return 0, err
+	})
+	return r, err
+}
+
+// AddHold implements holding.
+func (a *audited) AddHold(ctx context.Context, req holdRequest) (r *holdReport, err error) {
+	done, err := a.noPurge()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	one, notes, err := a.prepareHold(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	err = a.act(ctx, req.about(), func() (uint64, error) {
+		if err := a.holds.write(one); err != nil {
+			return 0, err
+		}
+		if r, err = a.holdReport(one); err == nil {
+			r.Notes = notes
+		}
+		return 0, err
+	})
+	return r, err
+}
+
+// ExtendHold implements holding.
+func (a *audited) ExtendHold(ctx context.Context, until uint64) (r *holdReport, err error) {
+	err = a.act(ctx, "holds until "+rfc3339(until), func() (uint64, error) {
+		r, err = a.local.ExtendHold(ctx, until)
+		return 0, err
+	})
+	return r, err
+}
+
+// ReleaseHold implements holding.
+func (a *audited) ReleaseHold(ctx context.Context) (r *holdReport, err error) {
+	if _, err := a.callersHold(ctx); err != nil {
+		return nil, err
+	}
+	err = a.act(ctx, "releases the hold, and deletes what it keeps", func() (uint64, error) {
+		if r, err = a.local.ReleaseHold(ctx); err != nil {
+			return 0, err
+		}
+		return uint64(r.records()), nil
+	})
+	return r, err
+}
+
+// askHold asks the daemon a question about one hold.
+func (r *remote) askHold(ctx context.Context, path string, question any) (*holdReport, error) {
+	report := new(holdReport)
+	return report, r.ask(ctx, path, question, report, nil)
+}
+
+// Holds implements holding.
+func (r *remote) Holds(ctx context.Context) (list []holdReport, err error) {
+	err = r.ask(ctx, pathHolds, struct{}{}, &list, nil)
+	return list, err
+}
+
+// Hold implements holding.
+func (r *remote) Hold(ctx context.Context, count bool) (*holdReport, error) {
+	return r.askHold(ctx, pathHold, count)
+}
+
+// AddHold implements holding.
+func (r *remote) AddHold(ctx context.Context, req holdRequest) (*holdReport, error) {
+	return r.askHold(ctx, pathHoldAdd, req)
+}
+
+// ExtendHold implements holding.
+func (r *remote) ExtendHold(ctx context.Context, until uint64) (*holdReport, error) {
+	return r.askHold(ctx, pathHoldExtend, until)
+}
+
+// ReleaseHold implements holding.
+func (r *remote) ReleaseHold(ctx context.Context) (*holdReport, error) {
+	return r.askHold(ctx, pathHoldRelease, struct{}{})
+}
