@@ -19,8 +19,9 @@ func bucketsCommand() *command {
 A bucket is one hour of receipt, UTC. While its hour lasts it is open; when the hour is over it is sealed, which
 builds its index. Sizes are on disk, index included.
 
-The last column names the cases that hold an hour: whole; in part, if records will be taken out of it when it goes; or, in
-rows whose state is held, what was taken out and is counted there. With --case REF of a case that has a hold, only its hours are listed.`,
+The last column names the cases that hold an hour: whole; in part, if records will be taken out of it when it goes; or,
+in rows whose state is held, what was taken out and is counted there. With --case REF of a case that has a hold, only
+its hours are listed.`,
 		flags: []cli.Flag{dataFlag(), outputFlag()},
 		examples: []example{
 			{"weir buckets", "what there is"},

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ func heldBuckets(ctx context.Context, b backend) ([]heldBucket, error) {
 		return listBuckets(infos, nil, ""), nil
 	}
 	holds, err := holding.Holds(ctx)
+	if errors.Is(err, errUnknownQuestion) {
+		err = nil // it has none
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,9 @@ func checkCommand() *command {
 		usage: "verify all that the archive holds",
 		about: `
 Reads every column of every block and compares it with its header, makes every index again from the records and
-compares the two, and reads every ledger, of what holds keep as well. It takes about a second for each million records, and goes on beside a
-collector. What is damaged costs its own part only, and every answer that lacks it says so; the rest stays good.
+compares the two, and reads every ledger, of what holds keep as well. It takes about a second for each million records,
+and goes on beside a collector. What is damaged costs its own part only, and every answer that lacks it says so; the
+rest stays good.
 
 --repair makes an index again that does not agree with its records. Damaged records cannot be made again: take their
 hour from a backup.

@@ -23,6 +23,12 @@ window shows what is held, with one of them asks the archive and what is held to
 A hold ends at --until, or by weir hold release: what it keeps is deleted then, bytes included. For its last fourteen
 days the log, weir status and weir hold list say so. weir purge stops at what is held until it is told which of the two
 wins. Every act is in weir audit.`,
+		examples: []example{
+			{"weir hold add --case IR-17 --from 2026-11-01 --to 2026-11-22 --filter 'ip 192.0.2.7' --until 3y", "one host's records"},
+			{"weir hold list", "what must stay, and for how long"},
+			{"weir query --case IR-17", "what is held, and what will be"},
+			{"weir hold release --case IR-17 --yes", "the case is closed"},
+		},
 		commands: []*command{holdAdd(), holdList(), holdShow(), holdQuery(), holdExtend(), holdRelease()},
 	}
 }

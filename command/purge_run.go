@@ -91,16 +91,16 @@ func (l *local) purgedStores(holds string) (list []purged, close func() error, e
 	if l.aside != nil {
 		return append(list, purged{name: quarantineName, local: l.aside.local}), close, nil
 	}
-	dir := quarantineDir(l.store.Dir())
+	dir, closeHeld := quarantineDir(l.store.Dir()), close
 	if _, err := os.Stat(dir); l.daemon != nil || errors.Is(err, fs.ErrNotExist) {
 		return list, close, nil
 	}
 	s, err := store.Open(dir, store.Options{Existing: true})
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the quarantine: %w", err), close())
+		return nil, nil, errors.Join(fmt.Errorf("open the quarantine: %w", err), closeHeld())
 	}
 	return append(list, purged{name: quarantineName, local: &local{store: s, now: l.now, known: l.known}}),
-		func() error { return errors.Join(s.Close(), close()) }, nil
+		func() error { return errors.Join(s.Close(), closeHeld()) }, nil
 }
 
 // count adds to the report what would go.
