@@ -211,11 +211,7 @@ func holdCase(c *cli.Context, arg bool) (string, error) {
 
 // forCase runs a command on behalf of a case.
 func forCase(ref string, run runner) runner {
-	return func(ctx context.Context, std *Std) error {
-		c := callerOf(ctx)
-		c.ticket = ref
-		return run(withCaller(ctx, c), std)
-	}
+	return func(ctx context.Context, std *Std) error { return run(withCase(ctx, ref), std) }
 }
 
 func holdShow() *command {
