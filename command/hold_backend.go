@@ -85,27 +85,24 @@ func handleHolds(mux *http.ServeMux, s *server) {
 func (l *local) Holds(context.Context) ([]holdReport, error) {
 	list := []holdReport{}
 	for _, one := range l.holds.all() {
-		r, err := l.holdReport(one)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, *r)
+		list = append(list, *l.holdReport(one))
 	}
 	return list, nil
 }
 
 // holdReport returns what is known of a hold without reading records.
-func (l *local) holdReport(one *hold) (r *holdReport, err error) {
-	r = &holdReport{hold: *one}
+func (l *local) holdReport(one *hold) *holdReport {
+	r := &holdReport{hold: *one}
+	var err error
 	if r.Buckets, err = l.holds.buckets(one.Case); err != nil {
-		return nil, err
+		r.Damaged = append(r.Damaged, err.Error())
 	}
 	for _, b := range l.store.Buckets() {
 		if one.whole(b) {
 			r.Whole = append(r.Whole, b)
 		}
 	}
-	return r, nil
+	return r
 }
 
 // callersHold returns the hold of the case that the caller names.
@@ -138,9 +135,9 @@ func (l *local) Hold(ctx context.Context, count bool) (*holdReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.holdReport(one)
-	if err != nil || !count {
-		return r, err
+	r := l.holdReport(one)
+	if !count || len(r.Damaged) > 0 {
+		return r, nil
 	}
 	err = l.holds.with(one.Case, func(s *heldStore) error {
 		if s == nil {
@@ -212,7 +209,7 @@ func (l *local) ExtendHold(ctx context.Context, until uint64) (*holdReport, erro
 	if err := l.holds.write(&longer); err != nil {
 		return nil, err
 	}
-	return l.holdReport(&longer)
+	return l.holdReport(&longer), nil
 }
 
 // ReleaseHold implements holding. Hours that stayed whole go with the keeper's
@@ -222,10 +219,7 @@ func (l *local) ReleaseHold(ctx context.Context) (*holdReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.holdReport(one)
-	if err != nil {
-		return nil, err
-	}
+	r := l.holdReport(one)
 	if err := l.holds.finish(context.WithoutCancel(ctx), one, holdReleased); err != nil {
 		return nil, err
 	}
@@ -264,10 +258,9 @@ func (a *audited) AddHold(ctx context.Context, req holdRequest) (r *holdReport, 
 		if err := a.holds.write(one); err != nil {
 			return 0, err
 		}
-		if r, err = a.holdReport(one); err == nil {
-			r.Notes = notes
-		}
-		return 0, err
+		r = a.holdReport(one)
+		r.Notes = notes
+		return 0, nil
 	})
 	return r, err
 }

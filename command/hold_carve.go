@@ -344,7 +344,8 @@ func (c *carving) ledger() error {
 }
 
 // recover ends what a crash has cut short: hours that had been decided to go,
-// and holds that were ended.
+// and holds that were ended. What cannot be ended now is logged, and left to the
+// next start: the archive is there without it.
 func (h *holds) recover(ctx context.Context) error {
 	hours := map[store.Hour]int64{}
 	err := h.main.ScanState(carvedPrefix, func(name string, value []byte) error {
@@ -359,7 +360,7 @@ func (h *holds) recover(ctx context.Context) error {
 	}
 	for hour, rows := range hours {
 		if err := h.recoverHour(hour, rows); err != nil {
-			return err
+			h.log.Error("go on with an hour that was cut short on its way to its holds", "bucket", hour.String(), "err", err)
 		}
 	}
 	if len(hours) > 0 {
@@ -372,7 +373,8 @@ func (h *holds) recover(ctx context.Context) error {
 			continue
 		}
 		if err := h.erase(ctx, one); err != nil {
-			return err
+			h.log.Error("go on with the end of a hold that was cut short", "case", one.Case, "err", err)
+			continue
 		}
 		h.log.Info("went on with the end of a hold that was cut short", "case", one.Case, "how", one.Ended)
 	}

@@ -56,7 +56,7 @@ func (r *holdReport) line(std *Std) holdLine {
 }
 
 var holdColumns = []tableColumn{{name: "case"}, {name: "from"}, {name: "to"}, {name: "until"}, {name: "hours", right: true}, {name: "records", right: true},
-	{name: "bytes", right: true}, {name: "whole_hours", right: true}, {name: "by"}, {name: "added"}, {name: "filter"}}
+	{name: "bytes", right: true}, {name: "whole_hours", right: true}, {name: "filter"}}
 
 // writeHolds writes holds, one a row.
 func writeHolds(std *Std, format string, list []holdReport) error {
@@ -89,7 +89,7 @@ func holdCells(std *Std, format string, list []holdReport) [][]string {
 				until += " !"
 			}
 		}
-		cells[i] = []string{l.Case, l.From, l.To, until, strconv.Itoa(l.Hours), records, bytes, strconv.Itoa(l.WholeHours), l.By, l.Added, filter}
+		cells[i] = []string{l.Case, l.From, l.To, until, strconv.Itoa(l.Hours), records, bytes, strconv.Itoa(l.WholeHours), filter}
 	}
 	return cells
 }

@@ -160,8 +160,7 @@ func (l *local) Retention(context.Context) (*retentionReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	holds, err := l.keptHolds()
-	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: holds}, err
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: l.keptHolds()}, nil
 }
 
 // ConfirmRetention implements backend. In a collector, what was held back goes
@@ -185,8 +184,7 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 	if err != nil {
 		return nil, err
 	}
-	holds, err := l.keptHolds()
-	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: holds}, err
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: l.keptHolds()}, nil
 }
 
 // Import implements backend. What was decoded is stored when it returns,

@@ -100,10 +100,7 @@ func (l *local) unheard(heard []metrics.Exporter) (list []metrics.Exporter) {
 
 // heldMetrics adds what holds keep.
 func (l *local) heldMetrics(a *metrics.Archive, stays int) {
-	held, err := l.keptHolds()
-	if err != nil {
-		return // weir status says it
-	}
+	held := l.keptHolds()
 	a.Holds, a.Stays = len(held), stays
 	for _, h := range held {
 		a.HeldRecords, a.HeldBytes = a.HeldRecords+h.Records, a.HeldBytes+h.Bytes

@@ -66,27 +66,24 @@ type retentionReport struct {
 
 // A keptHold says what one hold keeps.
 type keptHold struct {
-	Case    string `json:"case"`
-	From    string `json:"from"`
-	To      string `json:"to"`
-	Filter  string `json:"filter"` // "": whole hours
-	Until   string `json:"until"`
-	Hours   int    `json:"hours"` // that records were taken out of
-	Records int64  `json:"records"`
-	Bytes   int64  `json:"bytes"`
+	Damaged []string `json:"damaged,omitempty"`
+	Case    string   `json:"case"`
+	From    string   `json:"from"`
+	To      string   `json:"to"`
+	Filter  string   `json:"filter"` // "": whole hours
+	Until   string   `json:"until"`
+	Hours   int      `json:"hours"` // that records were taken out of
+	Records int64    `json:"records"`
+	Bytes   int64    `json:"bytes"`
 }
 
 // keptHolds returns what the holds keep.
-func (l *local) keptHolds() (list []keptHold, err error) {
+func (l *local) keptHolds() (list []keptHold) {
 	for _, one := range l.holds.all() {
-		r, err := l.holdReport(one)
-		if err != nil {
-			return nil, err
-		}
-		w := one.window()
-		list = append(list, keptHold{one.Case, showMS(w.From), showMS(w.To), one.filter(), showMS(one.Until), len(r.Buckets), r.records(), r.bytes()})
+		r, w := l.holdReport(one), one.window()
+		list = append(list, keptHold{r.Damaged, one.Case, showMS(w.From), showMS(w.To), one.filter(), showMS(one.Until), len(r.Buckets), r.records(), r.bytes()})
 	}
-	return list, nil
+	return list
 }
 
 // runRetention confirms the clock if asked, and reports.

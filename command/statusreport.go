@@ -82,6 +82,7 @@ type holdSummary struct {
 func (r *statusReport) countHolds(l *local, kept []keptHold) {
 	r.Holds = holdSummary{Count: len(kept), Whole: len(r.Kept.Stays), Ending: []string{}}
 	for _, h := range kept {
+		r.Damage = append(r.Damage, h.Damaged...)
 		r.Holds.Records += h.Records
 		r.Holds.Bytes += h.Bytes
 		if r.Holds.Next == "" || h.Until < r.Holds.Next {

@@ -93,7 +93,10 @@ func Destroy(dir string, o Options) error {
 	if err := fs.RemoveAll(dir); err != nil && !isNotExist(err) {
 		return fmt.Errorf("destroy %s: %w", dir, err)
 	}
-	return syncDir(fs, fs.PathDir(dir))
+	if err := syncDir(fs, fs.PathDir(dir)); err != nil && !isNotExist(err) {
+		return err
+	}
+	return nil
 }
 
 func syncDir(fs FS, dir string) error {
