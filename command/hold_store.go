@@ -354,18 +354,28 @@ func (s *heldStore) damage(w query.Window) (list []string, err error) {
 	return list, err
 }
 
-// heldDirs returns the data directories of what is held in the archive in data:
-// all that belongs to the archive and is not in its own files. A copy of the
-// archive needs them.
-func heldDirs(data string) ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(globEscaped(data), heldName, "*", "WEIR"))
-	for i := range found {
-		found[i] = filepath.Dir(found[i])
+// byDir returns the store in a directory of the archive's, held/NAME, and what
+// ends its use; nil if no case has it.
+func (h *holds) byDir(rel string) (*store.Store, func() error, error) {
+	for _, one := range h.all() {
+		if filepath.Join(heldName, holdSlug(one.Case)) != filepath.Clean(rel) {
+			continue
+		}
+		s, err := h.use(one.Case, false)
+		if s == nil || err != nil {
+			return nil, nil, err
+		}
+		return s.Store, func() error { return h.done(s) }, nil
 	}
-	return found, err
+	return nil, nil, nil
 }
 
-// globEscaped writes a path so that it matches itself.
-func globEscaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+// steady keeps records from passing to holds until the function it returns is
+// called.
+func (h *holds) steady() (release func()) {
+	if h == nil {
+		return func() {}
+	}
+	h.passing.Lock()
+	return h.passing.Unlock
 }

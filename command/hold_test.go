@@ -103,9 +103,14 @@ func TestHoldStaysQueryable(t *testing.T) {
 		}
 	}
 	check("collecting", true)
+	backup := filepath.Join(t.TempDir(), "copy")
+	must(t, data, "backup", backup)
+	if got := sortedLines(must(t, backup, "query", "--case", "IR-17", "-o", "json")); got != before {
+		t.Errorf("a backup has\n%s\nwant\n%s", got, before)
+	}
 	c.stop()
 	check("without a collector", false)
-	c = collectConfigured(t, data, "retention: 1d\n", testNow.Add(26*time.Hour))
+	collectConfigured(t, data, "retention: 1d\n", testNow.Add(26*time.Hour))
 	check("collecting again", true)
 
 	out, errs, status := weir(t, data, "hold", "release", "--case", "IR-17")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -88,7 +89,24 @@ func (l *local) Backup(_ context.Context, dir string) error {
 	if info, err := os.Lstat(dir); err == nil && info.IsDir() {
 		_ = os.Remove(dir)
 	}
-	return l.store.Checkpoint(dir)
+	defer l.holds.steady()()
+	if err := l.store.Checkpoint(dir); err != nil {
+		return err
+	}
+	for _, one := range l.holds.all() {
+		rel := filepath.Join(heldName, holdSlug(one.Case))
+		s, done, err := l.holds.byDir(rel)
+		if s == nil && err == nil {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(s.Checkpoint(filepath.Join(dir, rel)), done())
+		}
+		if err != nil {
+			return fmt.Errorf("copy what is held for case %s: %w", one.Case, err)
+		}
+	}
+	return nil
 }
 
 // policyKey is where the collector writes down its retention, for commands that

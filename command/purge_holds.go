@@ -163,16 +163,6 @@ func (l *local) heldPurged(list []purged) ([]purged, func() error, error) {
 	return list, closeAll, nil
 }
 
-// steady keeps records from passing to holds until the function it returns is
-// called.
-func (h *holds) steady() func() {
-	if h == nil {
-		return func() {}
-	}
-	h.passing.Lock()
-	return h.passing.Unlock
-}
-
 // takeBack undoes what has been taken over of hours that are still in the
 // archive: they are taken up anew, and what is removed meanwhile cannot be told
 // from what was there before.

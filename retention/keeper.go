@@ -172,7 +172,7 @@ func (k *Keeper) drop(ctx context.Context, expired []store.BucketInfo) {
 			return
 		}
 		start := k.o.Monotonic()
-		err := k.dropOne(ctx, b)
+		err := k.dropOne(ctx, b, k.o.BeforeDrop)
 		if errors.Is(err, ErrStays) {
 			continue
 		}
@@ -190,13 +190,15 @@ func (k *Keeper) drop(ctx context.Context, expired []store.BucketInfo) {
 	}
 }
 
-// dropOne drops a bucket, whatever the reason is, but for what is under a hold.
-func (k *Keeper) dropOne(ctx context.Context, b store.BucketInfo) error {
+// dropOne drops a bucket, whatever for, but for what is under a hold. before is
+// called once it is known that it goes, if it is not nil; an error of it keeps
+// the bucket.
+func (k *Keeper) dropOne(ctx context.Context, b store.BucketInfo, before func(store.Hour) error) error {
 	note := func() error {
-		if k.o.BeforeDrop == nil {
+		if before == nil {
 			return nil
 		}
-		if err := k.o.BeforeDrop(b.Hour); err != nil {
+		if err := before(b.Hour); err != nil {
 			return fmt.Errorf("before the drop: %w", err)
 		}
 		return nil
