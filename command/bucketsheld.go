@@ -37,7 +37,7 @@ func heldBuckets(ctx context.Context, b backend) ([]heldBucket, error) {
 	if !knows {
 		return listBuckets(infos, nil, ""), nil
 	}
-	holds, err := holding.Holds(ctx)
+	holds, err := holding.Holds(ctx, true)
 	if errors.Is(err, errUnknownQuestion) {
 		err = nil // it has none
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 // it. Nothing is written yet.
 func (l *local) prepareHold(ctx context.Context, req holdRequest) (one *hold, notes []string, err error) {
 	c := callerOf(ctx)
+	if l.holds == nil || filepath.Base(l.store.Dir()) == quarantineName {
+		return nil, nil, errors.New("what is in quarantine is not held: it should never have come")
+	}
 	if err := checkHoldCase(c.ticket); err != nil {
 		return nil, nil, err
 	}

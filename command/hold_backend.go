@@ -14,7 +14,7 @@ import (
 // A holding is a backend that knows of holds.
 type holding interface {
 	backend
-	Holds(ctx context.Context) ([]holdReport, error)
+	Holds(ctx context.Context, lists bool) ([]holdReport, error)
 	Hold(ctx context.Context, count bool) (*holdReport, error)
 	AddHold(ctx context.Context, req holdRequest) (*holdReport, error)
 	ExtendHold(ctx context.Context, until uint64) (*holdReport, error)
@@ -44,28 +44,18 @@ type holdRequest struct {
 // A holdReport is what is known of one hold.
 type holdReport struct {
 	hold
-	Buckets []store.BucketInfo `json:"buckets"`           // that were taken out
-	Whole   []store.BucketInfo `json:"whole"`             // of the archive, that stay for this case or would
-	Rows    []heldRow          `json:"rows,omitempty"`    // what was taken out, by hour and exporter
-	Waiting uint64             `json:"waiting"`           // records in the archive that will be
-	Notes   []string           `json:"notes,omitempty"`   // what who asked must know
-	Damaged []string           `json:"damaged,omitempty"` // what could not be taken out, or not be read
-}
+	Hours        int      `json:"hours"`   // that records were taken out of
+	Records      int64    `json:"records"` // of them
+	Bytes        int64    `json:"bytes"`   // that they take
+	WholeHours   int      `json:"whole_hours"`
+	WholeRecords int64    `json:"whole_records"`
+	Waiting      uint64   `json:"waiting"`           // records in the archive that will be taken out; if they were counted
+	Notes        []string `json:"notes,omitempty"`   // what who asked must know
+	Damaged      []string `json:"damaged,omitempty"` // what could not be taken out, or not be read
 
-// records returns how many records were taken out.
-func (r *holdReport) records() (n int64) {
-	for _, b := range r.Buckets {
-		n += b.Rows
-	}
-	return n
-}
-
-// bytes returns what they take on disk.
-func (r *holdReport) bytes() (n int64) {
-	for _, b := range r.Buckets {
-		n += b.Bytes
-	}
-	return n
+	Buckets []store.BucketInfo `json:"buckets,omitempty"` // that were taken out; if they were asked for
+	Whole   []store.BucketInfo `json:"whole,omitempty"`   // of the archive, that stay whole; likewise
+	Rows    []heldRow          `json:"rows,omitempty"`    // what was taken out, by hour and exporter; if it was counted
 }
 
 // handleHolds adds the routes of holds.
@@ -74,7 +64,7 @@ func handleHolds(mux *http.ServeMux, s *server) {
 	if !ok {
 		return
 	}
-	handle(mux, s, pathHolds, func(ctx context.Context, _ struct{}) (any, error) { return b.Holds(ctx) })
+	handle(mux, s, pathHolds, func(ctx context.Context, lists bool) (any, error) { return b.Holds(ctx, lists) })
 	handle(mux, s, pathHold, func(ctx context.Context, count bool) (any, error) { return b.Hold(ctx, count) })
 	handle(mux, s, pathHoldAdd, func(ctx context.Context, req holdRequest) (any, error) { return b.AddHold(ctx, req) })
 	handle(mux, s, pathHoldExtend, func(ctx context.Context, until uint64) (any, error) { return b.ExtendHold(ctx, until) })
@@ -82,25 +72,34 @@ func handleHolds(mux *http.ServeMux, s *server) {
 }
 
 // Holds implements holding.
-func (l *local) Holds(context.Context) ([]holdReport, error) {
+func (l *local) Holds(_ context.Context, lists bool) ([]holdReport, error) {
 	list := []holdReport{}
 	for _, one := range l.holds.all() {
-		list = append(list, *l.holdReport(one))
+		list = append(list, *l.holdReport(one, lists))
 	}
 	return list, nil
 }
 
-// holdReport returns what is known of a hold without reading records.
-func (l *local) holdReport(one *hold) *holdReport {
+// holdReport returns what is known of a hold without reading records. A store
+// that does not open is damage of this hold alone.
+func (l *local) holdReport(one *hold, lists bool) *holdReport {
 	r := &holdReport{hold: *one}
-	var err error
-	if r.Buckets, err = l.holds.buckets(one.Case); err != nil {
+	taken, err := l.holds.buckets(one.Case)
+	if err != nil {
 		r.Damaged = append(r.Damaged, err.Error())
 	}
+	for _, b := range taken {
+		r.Hours, r.Records, r.Bytes = r.Hours+1, r.Records+b.Rows, r.Bytes+b.Bytes
+	}
+	var whole []store.BucketInfo
 	for _, b := range l.store.Buckets() {
 		if one.whole(b) {
-			r.Whole = append(r.Whole, b)
+			r.WholeHours, r.WholeRecords = r.WholeHours+1, r.WholeRecords+b.Rows
+			whole = append(whole, b)
 		}
+	}
+	if lists {
+		r.Buckets, r.Whole = taken, whole
 	}
 	return r
 }
@@ -135,7 +134,7 @@ func (l *local) Hold(ctx context.Context, count bool) (*holdReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := l.holdReport(one)
+	r := l.holdReport(one, false)
 	if !count || len(r.Damaged) > 0 {
 		return r, nil
 	}
@@ -209,7 +208,7 @@ func (l *local) ExtendHold(ctx context.Context, until uint64) (*holdReport, erro
 	if err := l.holds.write(&longer); err != nil {
 		return nil, err
 	}
-	return l.holdReport(&longer), nil
+	return l.holdReport(&longer, false), nil
 }
 
 // ReleaseHold implements holding. Hours that stayed whole go with the keeper's
@@ -219,7 +218,7 @@ func (l *local) ReleaseHold(ctx context.Context) (*holdReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := l.holdReport(one)
+	r := l.holdReport(one, false)
 	if err := l.holds.finish(context.WithoutCancel(ctx), one, holdReleased); err != nil {
 		return nil, err
 	}
@@ -258,7 +257,7 @@ func (a *audited) AddHold(ctx context.Context, req holdRequest) (r *holdReport, 
 		if err := a.holds.write(one); err != nil {
 			return 0, err
 		}
-		r = a.holdReport(one)
+		r = a.holdReport(one, false)
 		r.Notes = notes
 		return 0, nil
 	})
@@ -283,7 +282,7 @@ func (a *audited) ReleaseHold(ctx context.Context) (r *holdReport, err error) {
 		if r, err = a.local.ReleaseHold(ctx); err != nil {
 			return 0, err
 		}
-		return uint64(r.records()), nil
+		return uint64(r.Records), nil
 	})
 	return r, err
 }
@@ -295,8 +294,8 @@ func (r *remote) askHold(ctx context.Context, path string, question any) (*holdR
 }
 
 // Holds implements holding.
-func (r *remote) Holds(ctx context.Context) (list []holdReport, err error) {
-	err = r.ask(ctx, pathHolds, struct{}{}, &list, nil)
+func (r *remote) Holds(ctx context.Context, lists bool) (list []holdReport, err error) {
+	err = r.ask(ctx, pathHolds, lists, &list, nil)
 	return list, err
 }
 

@@ -234,6 +234,11 @@ func TestHoldRefuses(t *testing.T) {
 			t.Errorf("extend until %s: status %d, %s", until, status, errs)
 		}
 	}
+	q := filepath.Join(t.TempDir(), "quarantine") // an archive of that name
+	must(t, q, "import", "../testdata/six-exporters.pcap")
+	if _, errs, status := weir(t, q, append([]string{"hold", "add", "--case", "Q", "--until", "1y"}, heldDay...)...); status != exitFailure || !strings.Contains(errs, "quarantine is not held") {
+		t.Errorf("of a quarantine: status %d, %s", status, errs)
+	}
 	c.stop()
 	// A purge that was cut short goes before a new hold.
 	s, err := openStore(data, modeWrite)

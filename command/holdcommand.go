@@ -181,7 +181,7 @@ func runHoldList(ctx context.Context, std *Std, dir, format string) error {
 		return err
 	}
 	defer b.Close()
-	list, err := b.Holds(ctx)
+	list, err := b.Holds(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -401,7 +401,7 @@ func runHoldRelease(ctx context.Context, std *Std, dir, format, ref string, yes 
 		return err
 	}
 	fmt.Fprintf(std.Err, "weir: %s would go that were taken out of %s; hours that stay whole for it: %d; backups made earlier keep theirs\n",
-		plural(r.records(), "record"), plural(len(r.Buckets), "hour"), len(r.Whole))
+		plural(r.Records, "record"), plural(r.Hours, "hour"), r.WholeHours)
 	if !yes {
 		if err := writeHolds(std, format, []holdReport{*r}); err != nil {
 			return err
@@ -419,7 +419,7 @@ func runHoldRelease(ctx context.Context, std *Std, dir, format, ref string, yes 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.Err, "weir: released the hold of case %s, and deleted %s\n", ref, plural(gone.records(), "record"))
+	fmt.Fprintf(std.Err, "weir: released the hold of case %s, and deleted %s\n", ref, plural(gone.Records, "record"))
 	if yes {
 		return writeHolds(std, format, []holdReport{*gone})
 	}

@@ -43,11 +43,8 @@ func (r *holdReport) line(std *Std) holdLine {
 	w := r.window()
 	l := holdLine{
 		Case: r.Case, From: showMS(w.From), To: showMS(w.To), Filter: r.filter(), Until: showMS(r.Until), EndsSoon: r.soon(std.Now()),
-		Hours: len(r.Buckets), Records: r.records(), Bytes: r.bytes(), WholeHours: len(r.Whole),
+		Hours: r.Hours, Records: r.Records, Bytes: r.Bytes, WholeHours: r.WholeHours, WholeRecords: r.WholeRecords,
 		Added: showMS(r.Added), By: r.By, Reason: r.Reason,
-	}
-	for _, b := range r.Whole {
-		l.WholeRecords += b.Rows
 	}
 	for _, s := range r.Scopes {
 		l.Scopes = append(l.Scopes, scopeLine{showMS(s.Window.From), showMS(s.Window.To), s.Filter, s.Typed, showMS(s.Added), s.By, s.Reason})

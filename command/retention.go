@@ -80,8 +80,8 @@ type keptHold struct {
 // keptHolds returns what the holds keep.
 func (l *local) keptHolds() (list []keptHold) {
 	for _, one := range l.holds.all() {
-		r, w := l.holdReport(one), one.window()
-		list = append(list, keptHold{r.Damaged, one.Case, showMS(w.From), showMS(w.To), one.filter(), showMS(one.Until), len(r.Buckets), r.records(), r.bytes()})
+		r, w := l.holdReport(one, false), one.window()
+		list = append(list, keptHold{r.Damaged, one.Case, showMS(w.From), showMS(w.To), one.filter(), showMS(one.Until), r.Hours, r.Records, r.Bytes})
 	}
 	return list
 }
