@@ -171,13 +171,18 @@ func heldIn(ctx context.Context, l *local) (*heldReport, error) {
 	return report, err
 }
 
-// countWaiting counts the records in the archive that will be taken out.
+// countWaiting counts the records in the archive that will be taken out. The
+// store of the hold was opened before, if there is one.
 func (l *local) countWaiting(ctx context.Context, one *hold, r *holdReport) error {
+	rest := store.Union{{Store: l.store, Hidden: func(h store.Hour) bool { // it stays for another case
+		m, is := l.holds.mark(one.Case, h)
+		return is && m.Done
+	}}}
 	for _, s := range one.Scopes {
 		if s.Filter == "" {
 			continue
 		}
-		_, summary, err := query.TopWith(ctx, l.store, query.TopRequest{Filter: s.Filter, Window: s.Window, By: "flows", CountOnly: true}, query.ParseOptions{})
+		_, summary, err := query.TopWith(ctx, rest, query.TopRequest{Filter: s.Filter, Window: s.Window, By: "flows", CountOnly: true}, query.ParseOptions{})
 		if err != nil {
 			return err
 		}

@@ -419,7 +419,8 @@ func runHoldRelease(ctx context.Context, std *Std, dir, format, ref string, yes 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.Err, "weir: released the hold of case %s, and deleted %s\n", ref, plural(gone.Records, "record"))
+	fmt.Fprintf(std.Err, "weir: released the hold of case %s: deleted %s; hours that stayed whole for it and are past retention go: %d at most\n",
+		ref, plural(gone.Records, "record"), gone.WholeHours)
 	if yes {
 		return writeHolds(std, format, []holdReport{*gone})
 	}
