@@ -107,6 +107,9 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if l.holds, err = newHolds(ctx, s, nil, std.Now, slog.New(slog.DiscardHandler), nil); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	for _, text := range l.holds.said {
+		fmt.Fprintf(std.Err, "weir: %s\n", text)
+	}
 	return newAudited(l), nil
 }
 

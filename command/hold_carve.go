@@ -376,9 +376,15 @@ func (h *holds) recover(ctx context.Context) error {
 			h.log.Error("go on with the end of a hold that was cut short", "case", one.Case, "err", err)
 			continue
 		}
-		h.log.Info("went on with the end of a hold that was cut short", "case", one.Case, "how", one.Ended)
+		h.wentOn(fmt.Sprintf("went on with the end of the hold of case %s (%s), which was cut short: what it kept is deleted", one.Case, one.Ended))
 	}
 	return nil
+}
+
+// wentOn says what a crash had cut short.
+func (h *holds) wentOn(text string) {
+	h.log.Info(text)
+	h.said = append(h.said, text)
 }
 
 // recoverHour ends the drop of an hour that had so many rows when that was
@@ -396,7 +402,7 @@ func (h *holds) recoverHour(hour store.Hour, rows int64) error {
 		if err := h.eachStore(func(*heldStore) error { return nil }); err != nil {
 			return err
 		}
-		h.log.Info("went on with an hour that was cut short on its way to its holds", "bucket", hour.String())
+		h.wentOn(fmt.Sprintf("went on with hour %s, which was cut short on its way to its holds: it has gone", hour))
 	}
 	return h.main.DeleteState(carvedPrefix + hour.String())
 }

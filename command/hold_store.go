@@ -54,6 +54,8 @@ type holds struct {
 	marks map[string]map[store.Hour]holdMark // of held stores that were opened
 	told  map[string]time.Time               // when it was last said that a hold lapses
 	ended bool
+
+	said []string // what newHolds went on with, for who opens the archive
 }
 
 // A heldStore is the open store of one case.

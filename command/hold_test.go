@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -337,5 +339,46 @@ func TestPurgeResumedKeepsHolds(t *testing.T) {
 		c := collectConfigured(t, data, "", testNow)
 		waitAnswer(t, data, held, "query", "proto tcp or proto udp", "--count")
 		c.stop()
+	}
+}
+
+// TestReleaseResumed checks that a release that was cut short is ended by whoever
+// opens the archive next, the collector or a command, which says so.
+func TestReleaseResumed(t *testing.T) {
+	for _, daemon := range []bool{false, true} {
+		data := importHeld(t)
+		must(t, data, append([]string{"hold", "add", "--case", "IR-17", "--filter", heldHost, "--until", "1y"}, heldDay...)...)
+		c := collectConfigured(t, data, "retention: 1d\n", testNow)
+		expire(t, data, c)
+		c.stop()
+		s, err := openStore(data, modeWrite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := newHolds(t.Context(), s, nil, func() time.Time { return testNow }, slog.New(slog.DiscardHandler), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ending := *h.of("IR-17")
+		ending.Ended = holdReleased
+		if err := errors.Join(h.write(&ending), h.close(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		if daemon {
+			c = collectConfigured(t, data, "retention: 1d\n", testNow.Add(26*time.Hour))
+			said = c.log.String()
+		} else {
+			_, said, _ = weir(t, data, "hold", "list")
+		}
+		if !strings.Contains(said, "went on with the end of the hold of case IR-17 (released)") {
+			t.Errorf("daemon %v: it says\n%s", daemon, said)
+		}
+		if dirs, err := os.ReadDir(filepath.Join(data, heldName)); err != nil || len(dirs) > 0 {
+			t.Errorf("daemon %v: there is still %v, %v", daemon, dirs, err)
+		}
+		if out := must(t, data, "hold", "list", "-o", "json"); out != "" {
+			t.Errorf("daemon %v: held is %s", daemon, out)
+		}
 	}
 }
