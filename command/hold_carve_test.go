@@ -363,3 +363,42 @@ func TestHoldSlug(t *testing.T) {
 		seen[strings.ToLower(slug)] = ref
 	}
 }
+
+// FuzzReadHold reads what may stand in the state: it is refused, or a hold that
+// can be asked for all that is asked of one.
+func FuzzReadHold(f *testing.F) {
+	f.Add([]byte(`{"case":"x","until":1,"scopes":[{"filter":"ip 10.0.0.1","window":{"from":1,"to":2}}]}`))
+	f.Add([]byte(`{"case":"x","scopes":[{"window":{"from":5}},{"filter":"(","window":{"to":18446744073709551615}}]}`))
+	f.Add([]byte(`{"case":"y","scopes":[]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		h, err := readHold(holdPrefix+"x", text)
+		if err != nil {
+			return
+		}
+		b := store.BucketInfo{Hour: heldHour, Rows: 1, MinStart: heldHour.StartMS(), MaxEnd: heldHour.EndMS()}
+		_, _, _, _, _ = h.whole(b), h.partly(b), h.window(), h.filterText(), h.lapses()
+		if p, err := h.picker(); err == nil && len(p.matchers) > len(h.Scopes) {
+			t.Errorf("%d matchers of %d scopes", len(p.matchers), len(h.Scopes))
+		}
+	})
+}
+
+// FuzzParseUntil checks that an end of a hold parses to a time that can be shown
+// and parsed again, or is refused as a mistake of the user's.
+func FuzzParseUntil(f *testing.F) {
+	for _, text := range []string{"3y", "156w", "2029-11-26", "2029-11-26T12:00:00+01:00", "now", "-2h", "0y", "999999999999y", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		end, err := parseUntil(text, testNow)
+		if err != nil {
+			if exitStatus(err) != exitUsage {
+				t.Errorf("%q: %v", text, err)
+			}
+			return
+		}
+		if again, err := parseUntil(showTime(end), testNow); err != nil || !again.Equal(end.Truncate(time.Second)) && end.Year() < 9999 {
+			t.Errorf("%q is %v, and that %v, %v", text, end, again, err)
+		}
+	})
+}
