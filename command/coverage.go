@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -35,7 +36,7 @@ func (l *local) judge(ctx context.Context, a *asked, s *query.Summary, w query.W
 	}
 	now := epochMS(l.now())
 	c, err := l.ledgersOf(a).Coverage(ctx, query.CoverageRequest{
-		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: a.keptFor(keep, w, now), Now: now, Options: l.parse(),
+		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: a.keptFor(keep, w, now), Now: now, Live: l.daemon != nil, Options: l.parse(),
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -79,7 +80,10 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	if e.coverage {
 		lines = append([]string{c.Judged()}, lines...)
 	}
-	lines = append(lines, damageLines(c.Damaged)...)
+	if len(c.Damaged) > 0 {
+		lines = append(lines, damageText(c.Damaged))
+	}
+	lines = fold(lines, mostLines)
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
 		whole := *c
 		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
@@ -91,16 +95,27 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	return nil
 }
 
+// mostLines is how many lines an answer has on its window.
+const mostLines = 3
+
+// fold joins the last lines, so that there are at most so many.
+func fold(lines []string, most int) []string {
+	if len(lines) <= most {
+		return lines
+	}
+	return append(slices.Clone(lines[:most-1]), strings.Join(lines[most-1:], "; "))
+}
+
 // damageMost is how many damaged parts of the ledger are named.
 const damageMost = 3
 
-// damageLines says which parts of the ledger are damaged: without that nobody can
+// damageText says which parts of the ledger are damaged: without that nobody can
 // do anything about it.
-func damageLines(parts []string) []string {
-	if len(parts) <= damageMost {
-		return parts
+func damageText(parts []string) string {
+	if len(parts) > damageMost {
+		parts = append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
 	}
-	return append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
+	return strings.Join(parts, "; ")
 }
 
 // writeCoverage writes the last line or lines of an answer for programs.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/collector"
 	"weir/flow"
 	"weir/flow/ledger"
 	"weir/index"
@@ -29,6 +30,7 @@ type local struct {
 	now      func() time.Time
 	names    *query.Names     // of the collector's configuration; nil: none
 	known    ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	scope    *collector.Scope // of the same configuration, perhaps without its networks; nil: the collector does not look whose records are
 	networks []flow.Prefix    // prefixes of networks: in the collector's configuration
 	purging  sync.Mutex       // one purge at a time
 	holds    *holds           // what must stay; nil: it has none, as a quarantine

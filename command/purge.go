@@ -24,7 +24,8 @@ directory. The ledger keeps how many went, why and by whom, never what. They can
 made earlier still hold them.
 
 Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
---all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it.
+--all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it,
+or --give-up, which leaves what is not gone yet.
 
 A purge that meets a hold (weir hold list) stops before it deletes anything, with exit status 1, and says what is held.
 --holds keep deletes the rest, --holds purge what is held too.
@@ -36,16 +37,21 @@ A purge that meets a hold (weir hold list) stops before it deletes anything, wit
 			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
 			&cli.StringFlag{Name: "holds", Usage: "where a hold is met, `WHICH` wins: keep leaves what is held, purge deletes it too", DefaultText: "it stops"},
 			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
+			&cli.BoolFlag{Name: "give-up", Usage: "end the purge of --case that was cut short: what is gone is gone, the rest stays"},
 			filterFileFlag(),
 		}, windowFlags()),
 		examples: []example{
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17", "what would go"},
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
 			{"weir purge 'ip 192.0.2.7' --all-time --case C-17 --holds keep --yes", "but leave what a hold keeps"},
+			{"weir purge --give-up --case C-17", "end a purge that was cut short, and leave the rest"},
 			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
 		},
 		words: filterAndFields,
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			if c.Bool("give-up") {
+				return giveUpFlags(c, std)
+			}
 			o, err := purgeFlags(c, std)
 			if err != nil {
 				return nil, err
@@ -144,7 +150,7 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	o.request.Apply = true
 	gone, err := b.Purge(ctx, o.request)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, context.Canceled)) {
-		fmt.Fprintln(std.Err, "weir: stopped between two hours; what is gone is in weir audit and weir coverage, the next weir purge or start of the collector ends it")
+		notePurgeStopped(ctx, std, opened)
 	}
 	if err != nil {
 		return err

@@ -16,5 +16,6 @@ type Archive interface {
 type LedgerArchive interface {
 	Archive
 	LedgerHours() []store.LedgerHour
+	Damage() []error // met when the stores were opened
 	ScanLedger(from, to store.Hour, fn func(h store.Hour, row ledger.Row) error) error
 }

@@ -71,6 +71,15 @@ func (u Union) LedgerHours() []LedgerHour {
 	return slices.Compact(all)
 }
 
+// Damage returns the damage that each store met when it was opened.
+func (u Union) Damage() []error {
+	var all []error
+	for i := range u {
+		all = append(all, u[i].Store.Damage()...)
+	}
+	return all
+}
+
 // ScanLedger calls fn as [Store.ScanLedger] does, for the ledgers of all stores.
 // Of rows with the same key in the ledgers of one hour, the first store's counts:
 // a ledger that was carried along is an earlier state of the same row.
