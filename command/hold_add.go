@@ -40,7 +40,8 @@ func (l *local) prepareHold(ctx context.Context, req holdRequest) (one *hold, no
 // noPurge keeps a purge from beginning until done, and fails while one is under
 // way: nobody could tell which of the two wins.
 func (l *local) noPurge() (done func(), err error) {
-	if !l.purging.TryLock() {
+	purging := &l.first().purging
+	if !purging.TryLock() {
 		return nil, errPurgeFirst
 	}
 	st, err := readPurge(l.store)
@@ -48,10 +49,10 @@ func (l *local) noPurge() (done func(), err error) {
 		err = errPurgeFirst
 	}
 	if err != nil {
-		l.purging.Unlock()
+		purging.Unlock()
 		return nil, err
 	}
-	return l.purging.Unlock, nil
+	return purging.Unlock, nil
 }
 
 // errPurgeFirst keeps a hold from being made while nobody knows what will be

@@ -286,8 +286,8 @@ func (a *audited) Purge(ctx context.Context, req purgeRequest) (*purgeReport, er
 	if err != nil {
 		return nil, err
 	}
-	a.purging.Lock()
-	defer a.purging.Unlock()
+	a.first().purging.Lock()
+	defer a.first().purging.Unlock()
 	if report.Resumed, err = a.resume(ctx); err != nil {
 		return nil, err
 	}
@@ -330,8 +330,8 @@ func (a *audited) resume(ctx context.Context) (*resumed, error) {
 // resumePurge ends, in a collector that starts, the purge that was cut short.
 func resumePurge(ctx context.Context, std *Std, l *local, log *slog.Logger) error {
 	a := newAudited(l)
-	l.purging.Lock()
-	defer l.purging.Unlock()
+	l.first().purging.Lock()
+	defer l.first().purging.Unlock()
 	st, err := readPurge(l.store)
 	if st == nil || err != nil {
 		return err
