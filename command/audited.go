@@ -162,6 +162,7 @@ func firstLine(text string) string {
 
 // Flows implements backend.
 func (a *audited) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (s query.Summary, err error) {
+	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
 	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
 		given := uint64(0)
 		var err error
@@ -171,6 +172,7 @@ func (a *audited) Flows(ctx context.Context, req query.FlowsRequest, emit func(*
 		})
 		return given, err
 	})
+	s.Notes = append(notes, s.Notes...)
 	return s, err
 }
 
@@ -197,6 +199,7 @@ func (a *audited) Tail(ctx context.Context, req query.TailRequest, emit func(*fl
 
 // Top implements backend.
 func (a *audited) Top(ctx context.Context, req query.TopRequest) (r *query.TopResult, s query.Summary, err error) {
+	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
 	about := subject{filter: req.Filter, window: req.Window, exporter: req.Exporter, detail: "sums"}
 	if len(req.Fields) > 0 {
 		about.detail = "by " + strings.Join(req.Fields, ",")
@@ -208,15 +211,18 @@ func (a *audited) Top(ctx context.Context, req query.TopRequest) (r *query.TopRe
 		}
 		return uint64(len(r.Rows)), nil
 	})
+	s.Notes = append(notes, s.Notes...)
 	return r, s, err
 }
 
 // Series implements backend.
 func (a *audited) Series(ctx context.Context, req query.SeriesRequest) (r *query.SeriesResult, s query.Summary, err error) {
+	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
 	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
 		r, s, err = a.local.Series(ctx, req)
 		return s.Emitted, err
 	})
+	s.Notes = append(notes, s.Notes...)
 	return r, s, err
 }
 
@@ -255,10 +261,12 @@ func (a *audited) Peers(ctx context.Context, req query.PeersRequest) (r *query.P
 
 // Stats implements backend.
 func (a *audited) Stats(ctx context.Context, req query.StatsRequest) (r *query.StatsResult, s query.Summary, err error) {
+	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
 	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
 		r, s, err = a.local.Stats(ctx, req)
 		return s.Emitted, err
 	})
+	s.Notes = append(notes, s.Notes...)
 	return r, s, err
 }
 

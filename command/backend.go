@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"syscall"
 	"time"
@@ -112,6 +113,12 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	}
 	if names := exporterNames(l.known); names != nil {
 		l.names = &query.Names{Exporters: names}
+	}
+	if l.holds, err = newHolds(ctx, s, nil, std.Now, slog.New(slog.DiscardHandler), nil); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for _, text := range l.holds.said {
+		fmt.Fprintf(std.Err, "weir: %s\n", text)
 	}
 	a := newAudited(l)
 	if err := a.catchUp(ctx, std); err != nil {

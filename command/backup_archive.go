@@ -92,8 +92,13 @@ func (l *local) checkpoints() *backup.Fixed {
 	return &backup.Fixed{Source: l.source()}
 }
 
-// source returns what is copied.
-func (l *local) source() backup.Source { return backup.Source{Store: l.store} }
+// source returns what is copied: the archive and what it holds.
+func (l *local) source() backup.Source {
+	if l.holds == nil {
+		return backup.Source{Store: l.store}
+	}
+	return backup.Source{Store: l.store, Held: l.holds.byDir, Steady: l.holds.steady}
+}
 
 // renewCheckpoints has the checkpoints hold nothing that has gone from the
 // archive, and takes away what was set aside of it. Checkpoints that cannot be

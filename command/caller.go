@@ -28,6 +28,13 @@ func withCaller(ctx context.Context, c caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
+// withCase returns a context whose caller asks for a case.
+func withCase(ctx context.Context, ref string) context.Context {
+	c := callerOf(ctx)
+	c.ticket = ref
+	return withCaller(ctx, c)
+}
+
 // callerOf returns the caller that a context carries.
 func callerOf(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey{}).(caller)

@@ -232,13 +232,18 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		return err
 	}
 	journal := newJournal(s, std)
+	held, err := newHolds(ctx, s, nil, std.Now, log, journal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.close()) }()
 	aside, err := openQuarantine(o, std, log, s, journal)
 	if err != nil {
 		return err
 	}
 	r := &reloader{std: std, log: log, level: level, manager: manager, store: s, journal: journal, o: o, aside: aside}
 	defer func() { err = errors.Join(err, r.close()) }()
-	kept, err := keepElements(o.config.Kept, uint64(std.Now().UnixMilli()), s, aside.stores()...)
+	kept, err := o.keepElements(std, s, held, aside)
 	if err != nil {
 		return err
 	}
@@ -249,7 +254,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, func() time.Duration { keep, _, _ := readPolicy(s); return keep })})
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, func() time.Duration { keep, _, _ := readPolicy(s); return keep }), Holds: held})
 	if err != nil {
 		return err
 	}
@@ -270,7 +275,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, elements: kept, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), aside: aside, tails: shown}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, elements: kept, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), holds: held, aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
 	l.fixed = &backup.Fixed{Source: l.source(), Log: log}
 	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: doors.metrics, reload: r.reload, forward: relay}

@@ -120,6 +120,7 @@ func commands() []*command {
 		auditCommand(),
 		retentionCommand(),
 		quarantineCommand(),
+		holdCommand(),
 		purgeCommand(),
 		reloadCommand(),
 		explainCommand(),

@@ -16,6 +16,9 @@ func conclude(ctx context.Context, std *Std, b backend, e ending, s query.Summar
 	if s.RowsMatched == 0 {
 		noteEmpty(ctx, std, b, e.window, s.Coverage)
 	}
+	for _, note := range s.Notes {
+		fmt.Fprintf(std.Err, "weir: %s\n", note)
+	}
 	if err := noteCoverage(std, e, s); err != nil {
 		return err
 	}

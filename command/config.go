@@ -33,6 +33,7 @@ type config struct {
 	KeepSaid  bool               // there is a keep:
 	Audit     auditPolicy
 	Socket    socketPolicy
+	Holds     holdPolicy
 	TLS       tlsFiles
 	Log       logOptions
 }
@@ -68,6 +69,7 @@ var configKeys = []struct {
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
 	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
+	{"holds", func(c *config, v *yaml.Node) error { return c.readHolds(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"tls", func(c *config, v *yaml.Node) error { return c.readTLS(v) }},
 	{"log", func(c *config, v *yaml.Node) error { return c.readLog(v) }},

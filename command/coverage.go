@@ -27,7 +27,7 @@ func (l *local) kept() *query.Ledgers {
 
 // judge adds to the summary of an answer what the ledger says of its window. An
 // answer is not withheld because it cannot be judged: then it says that.
-func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exporter, filter string) error {
+func (l *local) judge(ctx context.Context, a *asked, s *query.Summary, w query.Window, exporter, filter string) error {
 	keep, known, err := l.policy()
 	if err != nil {
 		return err
@@ -35,8 +35,9 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	if !known {
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
-	c, err := l.kept().Coverage(ctx, query.CoverageRequest{
-		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Live: l.daemon != nil, Options: l.parse(),
+	now := epochMS(l.now())
+	c, err := l.ledgersOf(a).Coverage(ctx, query.CoverageRequest{
+		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: a.keptFor(keep, w, now), Now: now, Live: l.daemon != nil, Options: l.parse(),
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -51,20 +52,11 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 // readLedgers reads the ledgers of the whole archive, which are kept, so that
 // the first question does not have to wait for it.
 func (l *local) readLedgers(ctx context.Context) error {
-	err := l.judge(ctx, &query.Summary{}, query.Window{}, "", "")
+	err := l.judge(ctx, &asked{LedgerArchive: l.store}, &query.Summary{}, query.Window{}, "", "")
 	if ctx.Err() != nil {
 		return nil // the collector ends
 	}
 	return err
-}
-
-// judged asks a question and adds what its answer lacks.
-func judged[Result any](ctx context.Context, l *local, w query.Window, exporter, filter string, ask func() (Result, query.Summary, error)) (Result, query.Summary, error) {
-	result, summary, err := ask()
-	if err == nil {
-		err = l.judge(ctx, &summary, w, exporter, filter)
-	}
-	return result, summary, err
 }
 
 // An ending is how an answer ends.

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"weir/query"
@@ -19,9 +20,15 @@ func (l *local) Grid(ctx context.Context, req query.GridRequest) (*query.Grid, e
 	if !known {
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
-	req.Known, req.Keep, req.Now, req.Options = l.known, keep, epochMS(l.now()), l.parse()
+	a, err := l.archive(ctx, req.Window)
+	if err != nil {
+		return nil, err
+	}
+	now := epochMS(l.now())
+	req.Known, req.Keep, req.Now, req.Options = l.known, a.keptFor(keep, req.Window, now), now, l.parse()
 	req.Live, req.Usual = l.daemon != nil, l.usual()
-	return l.kept().Grid(ctx, req)
+	grid, err := l.ledgersOf(a).Grid(ctx, req)
+	return grid, errors.Join(err, a.end())
 }
 
 // Grid implements backend.

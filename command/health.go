@@ -45,6 +45,9 @@ func (r *statusReport) problems() []string {
 		add(*d.Days < badDiskDays, "the disk is full in %s", daysText(*d.Days))
 	}
 	add(r.Disk.Size > 0 && float64(r.Disk.Free) < badDiskFree*float64(r.Disk.Size), "only %sB of the disk are free", humanCount(r.Disk.Free))
+	for _, ending := range r.Holds.Ending {
+		add(true, "%s", ending)
+	}
 	add(r.Kept.Held, "retention is held: %s", r.Kept.Reason)
 	add(len(r.Damage) > 0, "%s damaged", map[bool]string{true: "one part of the archive is", false: fmt.Sprintf("%d parts of the archive are", len(r.Damage))}[len(r.Damage) == 1])
 	return list

@@ -86,7 +86,7 @@ func (l *local) keepWanted() (err error) {
 	if l.wanted == nil {
 		return nil
 	}
-	stores, closeStores, err := l.purgedStores()
+	stores, closeStores, err := l.purgedStores(holdsPurge)
 	if err != nil {
 		return err
 	}
@@ -294,4 +294,15 @@ func humanKept(e *flow.KeptElement, r *flow.Record) string {
 // filterOptions returns what the filters of a command line may refer to.
 func filterOptions(n *naming) query.ParseOptions {
 	return query.ParseOptions{Names: n.names, Unresolved: true, Elements: elementHint}
+}
+
+// keepElements has the archive, what it holds and its quarantine keep the
+// elements of the configuration.
+func (o *collectOptions) keepElements(std *Std, s *store.Store, held *holds, aside *quarantine) (kept *flow.Kept, err error) {
+	others, done, err := held.stores()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return keepElements(o.config.Kept, uint64(std.Now().UnixMilli()), s, append(others, aside.stores()...)...)
 }

@@ -34,6 +34,7 @@ type local struct {
 	wanted   []flow.KeptElement // those that an import is to keep, without slots; nil: those that are kept
 	networks []flow.Prefix      // prefixes of networks: in the collector's configuration
 	purging  sync.Mutex         // one purge at a time
+	holds    *holds             // what must stay; nil: it has none, as a quarantine
 	aside    *quarantine        // of the collector; nil: it has none, or none runs
 	tails    *tails             // what comes in; nil: no collector runs
 	runs     sync.Mutex         // one import at a time takes a number
@@ -61,7 +62,7 @@ func (l *local) first() *local {
 func (l *local) reconfigured(o *collectOptions, aside *quarantine) *local {
 	return &local{
 		store: l.store, sealer: l.sealer, keeper: l.keeper, daemon: l.daemon, fixed: l.fixed, now: l.now, tails: l.tails,
-		names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), elements: l.elements, aside: aside, before: l.first(),
+		names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), elements: l.elements, holds: l.holds, aside: aside, before: l.first(),
 	}
 }
 
@@ -70,13 +71,13 @@ func (l *local) parse() query.ParseOptions {
 	return query.ParseOptions{Names: l.names, Kept: l.elements, Elements: elementHint}
 }
 
-// Close closes the archive.
-func (l *local) Close() error { return l.store.Close() }
+// Close closes the archive, and what is open of its holds.
+func (l *local) Close() error { return errors.Join(l.holds.close(), l.store.Close()) }
 
 // Flows implements backend.
 func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
-	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (struct{}, query.Summary, error) {
-		s, err := query.FlowsWith(ctx, l.store, req, l.parse(), emit)
+	_, summary, err := judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (struct{}, query.Summary, error) {
+		s, err := query.FlowsWith(ctx, a, req, l.parse(), emit)
 		return struct{}{}, s, err
 	})
 	return summary, err
@@ -84,19 +85,28 @@ func (l *local) Flows(ctx context.Context, req query.FlowsRequest, emit func(*fl
 
 // Top implements backend.
 func (l *local) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
-	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.TopResult, query.Summary, error) {
-		return query.TopWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (*query.TopResult, query.Summary, error) {
+		return query.TopWith(ctx, a, req, l.parse())
 	})
 }
 
 // Explain implements backend.
 func (l *local) Explain(ctx context.Context, req query.ExplainRequest) (*query.Plan, error) {
-	return query.ExplainWith(ctx, l.store, req, l.parse())
+	a, err := l.archive(ctx, req.Window)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := query.ExplainWith(ctx, a, req, l.parse())
+	return plan, errors.Join(err, a.end())
 }
 
-// Buckets implements backend.
-func (l *local) Buckets(context.Context) ([]store.BucketInfo, error) {
-	return l.store.Buckets(), nil
+// Buckets implements backend. It returns those that a question of the caller sees.
+func (l *local) Buckets(ctx context.Context) ([]store.BucketInfo, error) {
+	a, err := l.archive(ctx, query.Window{})
+	if err != nil {
+		return nil, err
+	}
+	return a.Buckets(), a.end()
 }
 
 // policyKey is where the collector writes down its retention, for commands that
@@ -154,8 +164,16 @@ func (l *local) keeperOf() (keeper *retention.Keeper, known bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	keeper, err = retention.New(retention.Options{Store: l.store, State: l.store, Keep: keep, Now: l.now, Logger: slog.New(slog.DiscardHandler)})
+	keeper, err = retention.New(retention.Options{Store: l.store, State: l.store, Keep: keep, Now: l.now, Holds: l.keptBack(), Logger: slog.New(slog.DiscardHandler)})
 	return keeper, known, err
+}
+
+// keptBack returns the holds as the keeper takes them.
+func (l *local) keptBack() retention.Holds {
+	if l.holds == nil {
+		return nil
+	}
+	return l.holds
 }
 
 // Retention implements backend.
@@ -164,7 +182,7 @@ func (l *local) Retention(context.Context) (*retentionReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: l.keptHolds()}, nil
 }
 
 // ConfirmRetention implements backend. In a collector, what was held back goes
@@ -188,7 +206,7 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known}, nil
+	return &retentionReport{Status: keeper.Status(), Collecting: l.keeper != nil, Policy: known, Holds: l.keptHolds()}, nil
 }
 
 // Import implements backend. What was decoded is stored when it returns,

@@ -103,6 +103,20 @@ func (l *local) unheard(heard []metrics.Exporter) (list []metrics.Exporter) {
 	return list
 }
 
+// heldMetrics adds what holds keep.
+func (l *local) heldMetrics(a *metrics.Archive, stays int) {
+	held := l.keptHolds()
+	a.Holds, a.Stays = len(held), stays
+	for _, h := range held {
+		a.HeldRecords, a.HeldBytes = a.HeldRecords+h.Records, a.HeldBytes+h.Bytes
+	}
+	for _, one := range l.holds.all() {
+		if a.NextHoldEnd.IsZero() || one.lapses().Before(a.NextHoldEnd) {
+			a.NextHoldEnd = one.lapses()
+		}
+	}
+}
+
 // archiveMetrics returns the state of what is stored.
 func (l *local) archiveMetrics() (a metrics.Archive) {
 	buckets := l.store.Buckets()
@@ -127,6 +141,7 @@ func (l *local) archiveMetrics() (a metrics.Archive) {
 	if kept.NextAt != nil && !kept.Held {
 		a.NextDrop = *kept.NextAt
 	}
+	l.heldMetrics(&a, len(kept.Stays))
 	disk, err := l.disk(buckets, &retentionReport{Status: kept})
 	if err != nil {
 		return a // the archive is being closed

@@ -28,11 +28,15 @@ Give the whole scope: a filter, --exporter or --out-of-scope (records with no ad
 --all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it,
 or --give-up, which leaves what is not gone yet.
 
+A purge that meets a hold (weir hold list) stops before it deletes anything, with exit status 1, and says what is held.
+--holds keep deletes the rest, --holds purge what is held too.
+
 ` + windowHelp,
 		flags: slices.Concat([]cli.Flag{dataFlag(), outputFlag()}, namingFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "exporter", Usage: "delete only what `NAME` sent, a name, an address or a prefix"},
 			&cli.BoolFlag{Name: "out-of-scope", Usage: "delete only records with no address in networks:"},
 			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
+			&cli.StringFlag{Name: "holds", Usage: "where a hold is met, `WHICH` wins: keep leaves what is held, purge deletes it too", DefaultText: "it stops"},
 			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
 			&cli.StringFlag{Name: "apply", Usage: "in place of all this: do in this archive the purges of the journal `FILE` that it does not know"},
 			&cli.BoolFlag{Name: "give-up", Usage: "end the purge of --case that was cut short: what is gone is gone, the rest stays"},
@@ -41,6 +45,7 @@ or --give-up, which leaves what is not gone yet.
 		examples: []example{
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17", "what would go"},
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
+			{"weir purge 'ip 192.0.2.7' --all-time --case C-17 --holds keep --yes", "but leave what a hold keeps"},
 			{"weir purge --give-up --case C-17", "end a purge that was cut short, and leave the rest"},
 			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
 			{"weir purge --apply /backups/purges.json --data /backups/2026-11-01T02-00-00Z", "what was purged since, in an old backup"},
@@ -90,6 +95,11 @@ func purgeFlags(c *cli.Context, std *Std) (o purgeOptions, err error) {
 		return o, err
 	}
 	o.request.Networks = networkPrefixes(n.config)
+	if o.request.Holds = c.String("holds"); c.IsSet("holds") {
+		if err := oneOf("--holds", o.request.Holds, holdsWays); err != nil {
+			return o, err
+		}
+	}
 	o.request.OutOfScope, o.yes, o.ticket = c.Bool("out-of-scope"), c.Bool("yes"), strings.TrimSpace(c.String("case"))
 	window := c.IsSet("last") || c.IsSet("from") && c.IsSet("to")
 	switch {
@@ -123,10 +133,17 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 		fmt.Fprintf(std.Err, "weir: first ended the purge of case %s that was cut short: %s gone\n", r.Case, plural(r.Records, "record"))
 	}
 	fmt.Fprintf(std.Err, "weir: %s would go\n", plural(would.records(), "record"))
-	if !o.yes {
+	undecided := len(would.Met) > 0 && o.request.Holds == ""
+	if !o.yes || undecided {
 		if err := writePurge(std, o.format, would.Rows); err != nil {
 			return err
 		}
+	}
+	if undecided {
+		return &holdsMetError{would.Met}
+	}
+	noteMet(std, o.request.Holds, would.Met)
+	if !o.yes {
 		if would.records() == 0 || !std.ErrTerminal {
 			fmt.Fprintln(std.Err, "weir: nothing was deleted; --yes deletes")
 			return purgeDamage(would)
@@ -155,6 +172,14 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 		}
 	}
 	return purgeDamage(gone)
+}
+
+// noteMet says what becomes of what is held.
+func noteMet(std *Std, wins string, met []metHold) {
+	for _, m := range met {
+		fmt.Fprintf(std.Err, "weir: %s of what matches, held for case %s, %s\n", plural(m.Records, "record"), m.Case,
+			map[string]string{holdsKeep: "stay", holdsPurge: "go too"}[wins])
+	}
 }
 
 func purgeDamage(r *purgeReport) error {

@@ -99,6 +99,9 @@ func (e *journalEntry) open(s *store.Store) (*purgeState, error) {
 		return nil, fmt.Errorf("read the purge %s: %w", e.ID, err)
 	}
 	st.ID, st.Until = e.ID, max(st.At, 1)
+	if st.Holds == "" { // it met no hold: a copy may have one that had been released
+		st.Holds = holdsPurge
+	}
 	return st, nil
 }
 

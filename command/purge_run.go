@@ -31,6 +31,7 @@ type purgeRequest struct {
 	Networks   []flow.Prefix `json:"networks,omitempty"` // ours; none: those of the collector's configuration
 	Apply      bool          `json:"apply,omitempty"`    // false: only count them
 	Journal    *purgeJournal `json:"journal,omitempty"`  // in place of all this: purges of another copy
+	Holds      string        `json:"holds,omitempty"`    // which wins where a hold is met: holdsKeep or holdsPurge; "": then it stops
 }
 
 // A purgeReport is what goes, or what went.
@@ -42,6 +43,7 @@ type purgeReport struct {
 	Journal string     `json:"journal,omitempty"` // where the purge is written down for backups
 	Unknown []string   `json:"unknown,omitempty"` // directories of backups that could not be told
 	Caught  []caughtUp `json:"caught,omitempty"`  // purges of a journal
+	Met     []metHold  `json:"met,omitempty"`     // holds that have some of what matches
 }
 
 // A resumed says what an earlier purge that was cut short has deleted in all.
@@ -52,7 +54,7 @@ type resumed struct {
 
 // A purgeRow is what goes of one exporter in one hour.
 type purgeRow struct {
-	Archive  string `json:"archive"` // "archive" or "quarantine"
+	Archive  string `json:"archive"` // "archive", "quarantine" or "hold CASE"
 	Hour     string `json:"hour"`
 	Exporter string `json:"exporter"`
 	Name     string `json:"name"`
@@ -78,29 +80,40 @@ func (r *purgeReport) records() uint64 {
 type purged struct {
 	name string
 	*local
+	held *heldStore // it is what is held for a case; nil: it is not
 }
 
-// purgedStores returns the archive and the quarantine in it. close ends their use.
-func (l *local) purgedStores() (list []purged, close func() error, err error) {
-	list, close = []purged{{"archive", l}}, func() error { return nil }
-	if l.aside != nil {
-		return append(list, purged{quarantineName, l.aside.local}), close, nil
+// purgedStores returns the archive, the quarantine in it and, unless the holds
+// win, what is held. close ends their use.
+func (l *local) purgedStores(holds string) (list []purged, close func() error, err error) {
+	list, close = []purged{{name: "archive", local: l}}, func() error { return nil }
+	if holds != holdsKeep {
+		if list, close, err = l.heldPurged(list); err != nil {
+			return nil, nil, err
+		}
 	}
-	dir := quarantineDir(l.store.Dir())
+	if l.aside != nil {
+		return append(list, purged{name: quarantineName, local: l.aside.local}), close, nil
+	}
+	dir, closeHeld := quarantineDir(l.store.Dir()), close
 	if _, err := os.Stat(dir); l.daemon != nil || errors.Is(err, fs.ErrNotExist) {
 		return list, close, nil
 	}
 	s, err := store.Open(dir, store.Options{Existing: true})
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the quarantine: %w", err)
+		return nil, nil, errors.Join(fmt.Errorf("open the quarantine: %w", err), closeHeld())
 	}
-	return append(list, purged{quarantineName, &local{store: s, now: l.now, known: l.known}}), s.Close, nil
+	return append(list, purged{name: quarantineName, local: &local{store: s, now: l.now, known: l.known}}),
+		func() error { return errors.Join(s.Close(), closeHeld()) }, nil
 }
 
 // count adds to the report what would go.
 func (st *purgeState) count(ctx context.Context, l *local, report *purgeReport) error {
 	return st.over(l, func(stores []purged, p *picker) error {
+		defer func() { report.Met = p.guard.met(report.Rows) }()
+		p.guard.showAll(st.Holds == "") // of which nobody has said which wins
 		for _, a := range stores {
+			p.guard.turnTo(a)
 			for _, info := range a.store.Buckets() {
 				counts, err := a.countHour(ctx, info.Hour, p)
 				if store.IsDamage(err) {
@@ -121,7 +134,11 @@ func (st *purgeState) over(l *local, fn func(stores []purged, p *picker) error) 
 	if err != nil {
 		return err
 	}
-	stores, closeStores, err := l.purgedStores()
+	if p.guard, err = l.guard(st.Holds); err != nil {
+		return err
+	}
+	defer l.holds.steady()()
+	stores, closeStores, err := l.purgedStores(st.Holds)
 	if err != nil {
 		return err
 	}
@@ -162,6 +179,7 @@ func (a *purged) countHour(ctx context.Context, h store.Hour, p *picker) (counts
 func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) error {
 	err := st.over(l, func(stores []purged, p *picker) error {
 		for _, a := range stores {
+			p.guard.turnTo(a)
 			if err := st.runIn(ctx, l, a, p, report); err != nil {
 				return err
 			}
@@ -182,6 +200,11 @@ func (st *purgeState) run(ctx context.Context, l *local, report *purgeReport) er
 }
 
 func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, report *purgeReport) error {
+	if a.held != nil {
+		if err := l.holds.takeBack(a.held); err != nil {
+			return err
+		}
+	}
 	for _, info := range a.store.Buckets() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -276,12 +299,18 @@ func (a *audited) Purge(ctx context.Context, req purgeRequest) (*purgeReport, er
 		return nil, err
 	}
 	c := callerOf(ctx)
+	if st.Holds = req.Holds; st.Holds != "" && st.Holds != holdsKeep && st.Holds != holdsPurge {
+		return nil, usagef("--holds: no %q", st.Holds).withHint("it is %s or %s", holdsKeep, holdsPurge)
+	}
 	if st.Case, st.Reason, st.By, st.At = c.ticket, c.reason, c.who.User, uint64(a.now().UnixMilli()); st.Case == "" {
 		return nil, usagef("a purge is for a case").withHint("add --case REF")
 	}
 	if !req.Apply {
 		err = a.act(ctx, "counts for a purge "+st.about(), func() (uint64, error) { return 0, st.count(ctx, a.local, report) })
 		return report, err
+	}
+	if err := st.decided(ctx, a.local); err != nil {
+		return nil, err
 	}
 	err = a.act(ctx, "deletes "+st.about(), func() (uint64, error) {
 		st.ID = newPurgeID()

@@ -23,6 +23,7 @@ type purgeState struct {
 	Networks []flow.Prefix `json:"networks,omitempty"` // only records with no address in these; none: all
 	Case     string        `json:"case"`
 	Reason   string        `json:"reason,omitempty"`
+	Holds    string        `json:"holds,omitempty"` // which wins where a hold is met: holdsKeep or holdsPurge; "": none was met
 	By       string        `json:"by"`
 	At       uint64        `json:"at"`                // ms, when it began
 	Done     []string      `json:"done,omitempty"`    // hours that are over, with their archive
@@ -110,6 +111,9 @@ func (st *purgeState) about() string {
 	if len(st.Networks) > 0 {
 		words = append(words, "out of scope")
 	}
+	if st.Holds != "" {
+		words = append(words, map[string]string{holdsKeep: "but for what is held", holdsPurge: "held ones too"}[st.Holds])
+	}
 	if st.Window == (query.Window{}) {
 		return strings.Join(append(words, "of all time"), " ")
 	}
@@ -126,6 +130,7 @@ func (st *purgeState) about() string {
 type picker struct {
 	match    *query.Matcher
 	networks *flow.PrefixSet // nil: rows go wherever their addresses are
+	guard    *holdGuard      // what is held of the archive; nil: nothing is
 }
 
 func (st *purgeState) picker(kept *flow.Kept) (*picker, error) {
@@ -149,6 +154,11 @@ func (p *picker) rows(b *store.Block) (rows []uint64, counts map[flow.Addr]uint6
 	}
 	if p.networks != nil {
 		if err := p.onlyOutside(b, set); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.guard != nil {
+		if err := p.guard.look(b, set); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -55,13 +55,19 @@ type configured struct {
 	stop  func()       // may be called twice
 }
 
-// collectConfigured starts a collector that keeps everything, with the given
-// configuration and clock.
+// collectConfigured starts a collector with the given configuration, of which
+// without retention: it keeps everything, and clock.
 func collectConfigured(t *testing.T, data, text string, now time.Time) *configured {
 	t.Helper()
 	c, err := parseConfig("weir.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
+	}
+	keep := time.Duration(0)
+	if c.Retention != "" {
+		if keep, err = parseRetention(c.Retention); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run := &configured{}
 	run.clock.Store(now.UnixMilli())
@@ -71,7 +77,7 @@ func collectConfigured(t *testing.T, data, text string, now time.Time) *configur
 		Now: func() time.Time { return time.UnixMilli(run.clock.Load()) }}
 	go func() {
 		ended <- runCollect(ctx, std, collectOptions{
-			dir: data, config: *c, audit: c.Audit, socket: c.Socket, names: c.names(), ready: func(addrs []net.Addr) { ready <- addrs },
+			dir: data, keep: keep, config: *c, audit: c.Audit, socket: c.Socket, names: c.names(), ready: func(addrs []net.Addr) { ready <- addrs },
 			listen: []collector.Listen{{Scheme: "netflow", Addr: "127.0.0.1:0"}},
 		})
 		close(ended)

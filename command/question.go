@@ -62,29 +62,29 @@ func askValue[Result any](ctx context.Context, r *remote, path string, req any) 
 
 // Series implements backend.
 func (l *local) Series(ctx context.Context, req query.SeriesRequest) (*query.SeriesResult, query.Summary, error) {
-	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.SeriesResult, query.Summary, error) {
-		return query.SeriesWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (*query.SeriesResult, query.Summary, error) {
+		return query.SeriesWith(ctx, a, req, l.parse())
 	})
 }
 
 // Seen implements backend.
 func (l *local) Seen(ctx context.Context, req query.SeenRequest) (*query.SeenResult, query.Summary, error) {
-	return judged(ctx, l, req.Window, "", "", func() (*query.SeenResult, query.Summary, error) {
-		return query.Seen(ctx, l.store, req)
+	return judged(ctx, l, req.Window, "", "", func(a query.Archive) (*query.SeenResult, query.Summary, error) {
+		return query.Seen(ctx, a, req)
 	})
 }
 
 // Peers implements backend.
 func (l *local) Peers(ctx context.Context, req query.PeersRequest) (*query.PeersResult, query.Summary, error) {
-	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.PeersResult, query.Summary, error) {
-		return query.PeersWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (*query.PeersResult, query.Summary, error) {
+		return query.PeersWith(ctx, a, req, l.parse())
 	})
 }
 
 // Stats implements backend.
 func (l *local) Stats(ctx context.Context, req query.StatsRequest) (*query.StatsResult, query.Summary, error) {
-	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func() (*query.StatsResult, query.Summary, error) {
-		return query.StatsWith(ctx, l.store, req, l.parse())
+	return judged(ctx, l, req.Window, req.Exporter, req.Filter, func(a query.Archive) (*query.StatsResult, query.Summary, error) {
+		return query.StatsWith(ctx, a, req, l.parse())
 	})
 }
 
@@ -183,6 +183,8 @@ func questionWords(name, flag string) []string {
 		return exportSides
 	case "export anonymise":
 		return []string{anonCryptoPAn, anonTruncate + "/24,/56"}
+	case "purge holds":
+		return holdsWays
 	case "stats per":
 		return []string{"hour"}
 	}

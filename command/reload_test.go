@@ -377,6 +377,10 @@ func newTestLocal(t *testing.T) *local {
 	l, _ := statusLocal(t)
 	l.tails = newTails(l.store)
 	l.sealer = l.someSealer()
+	var err error
+	if l.holds, err = newHolds(t.Context(), l.store, nil, l.now, slog.New(slog.DiscardHandler), nil); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 

@@ -30,6 +30,7 @@ var reloadable = []configKey{
 	}},
 	{"scope", []string{"Scope"}, func(a, b *collectOptions) bool { return a.config.Scope.same(b.config.Scope) }},
 	{"audit", []string{"Audit"}, func(a, b *collectOptions) bool { return reflect.DeepEqual(a.audit, b.audit) }},
+	{"holds", []string{"Holds"}, func(a, b *collectOptions) bool { return a.config.Holds == b.config.Holds }},
 	{"socket", []string{"Socket"}, func(a, b *collectOptions) bool { return a.socket == b.socket }},
 	{"mmdb", []string{"MMDB"}, func(a, b *collectOptions) bool { return slices.Equal(a.config.MMDB, b.config.MMDB) }},
 	{"log.level", nil, func(a, b *collectOptions) bool { return a.log.Level == b.log.Level }},
@@ -93,6 +94,9 @@ func (o *collectOptions) writeDown(s *store.Store) error {
 	}
 	if err := s.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
 		return fmt.Errorf("write down the audit policy: %w", err)
+	}
+	if err := s.PutState(holdPolicyKey, marshal(o.config.Holds)); err != nil {
+		return fmt.Errorf("write down the policy of holds: %w", err)
 	}
 	if err := writeScope(s, o.config.scope(nil)); err != nil {
 		return err

@@ -19,6 +19,9 @@ import (
 	"weir/store"
 )
 
+// errUnknownQuestion is what comes back from a daemon that does not know a path.
+var errUnknownQuestion = errors.New("the collector that runs here is of another weir and does not know this question; restart it with this one")
+
 // A remote is the backend that asks the daemon.
 type remote struct {
 	client *http.Client
@@ -99,7 +102,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound {
-		return errors.New("the collector that runs here is of another weir and does not know this question; restart it with this one")
+		return errUnknownQuestion
 	}
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))

@@ -60,6 +60,30 @@ type retentionReport struct {
 	retention.Status
 	Collecting bool `json:"collecting"` // a collector runs and acts on it
 	Policy     bool `json:"policy"`     // a collector has said how long to keep; else Keep is the default
+
+	Holds []keptHold `json:"holds,omitempty"` // what stays past its day, or will
+}
+
+// A keptHold says what one hold keeps.
+type keptHold struct {
+	Damaged []string `json:"damaged,omitempty"`
+	Case    string   `json:"case"`
+	From    string   `json:"from"`
+	To      string   `json:"to"`
+	Filter  string   `json:"filter"` // "": whole hours
+	Until   string   `json:"until"`
+	Hours   int      `json:"hours"` // that records were taken out of
+	Records int64    `json:"records"`
+	Bytes   int64    `json:"bytes"`
+}
+
+// keptHolds returns what the holds keep.
+func (l *local) keptHolds() (list []keptHold) {
+	for _, one := range l.holds.all() {
+		r, w := l.holdReport(one, false), one.window()
+		list = append(list, keptHold{r.Damaged, one.Case, showMS(w.From), showMS(w.To), one.filter(), showMS(one.Until), r.Hours, r.Records, r.Bytes})
+	}
+	return list
 }
 
 // runRetention confirms the clock if asked, and reports.
@@ -104,6 +128,7 @@ func retentionText(w io.Writer, r *retentionReport) error {
 		lines = append(lines, "dropping: only while weir collect runs")
 	}
 	lines = append(lines, "due:      "+plural(len(r.Expired), "hour"))
+	lines = append(lines, r.stayLines()...)
 	if r.NextAt != nil {
 		lines = append(lines, fmt.Sprintf("next:     hour %s at %s", r.Next, showTime(*r.NextAt)))
 	}
@@ -121,6 +146,27 @@ func retentionText(w io.Writer, r *retentionReport) error {
 	return nil
 }
 
+// stayLines says what stays past its day, and why.
+func (r *retentionReport) stayLines() (lines []string) {
+	hours := map[string]int{}
+	for _, s := range r.Stays {
+		for _, ref := range s.Cases {
+			hours[ref]++
+		}
+	}
+	for _, h := range r.Holds {
+		line := "stays:    "
+		if h.Filter == "" {
+			line += plural(hours[h.Case], "hour") + " past retention"
+		} else {
+			line += plural(h.Records, "record") + " taken out of " + plural(h.Hours, "hour")
+		}
+		line += fmt.Sprintf(": hold %s until %s (%s, %s to %s)", h.Case, h.Until, map[bool]string{true: "whole hours", false: shortText(h.Filter)}[h.Filter == ""], h.From, h.To)
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 func retentionCSV(out io.Writer, r *retentionReport) error {
 	w := newCSV(out)
 	next, since := "", ""
@@ -131,9 +177,9 @@ func retentionCSV(out io.Writer, r *retentionReport) error {
 		since = showTime(*r.Since)
 	}
 	rows := [][]string{
-		{"keep", "now", "held", "held_since", "reason", "due_hours", "next_hour", "next_at", "dropped_hours", "dropped_records"},
+		{"keep", "now", "held", "held_since", "reason", "due_hours", "next_hour", "next_at", "dropped_hours", "dropped_records", "stays_hours", "holds"},
 		{keepText(r.Keep), showTime(r.Now), fmt.Sprint(r.Held), since, r.Reason, fmt.Sprint(len(r.Expired)),
-			r.Next, next, fmt.Sprint(r.Dropped.Buckets), fmt.Sprint(r.Dropped.Records)},
+			r.Next, next, fmt.Sprint(r.Dropped.Buckets), fmt.Sprint(r.Dropped.Records), fmt.Sprint(len(r.Stays)), fmt.Sprint(len(r.Holds))},
 	}
 	return w.WriteAll(rows)
 }

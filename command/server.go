@@ -157,6 +157,7 @@ func (s *server) handler() http.Handler {
 		handle(mux, s, pathPurge, func(ctx context.Context, req purgeRequest) (any, error) { return b.Purge(ctx, req) })
 	}
 	handlePurgeEnder(mux, s)
+	handleHolds(mux, s)
 	if b, ok := s.backend.(*audited); ok && s.held == nil {
 		handleNow(mux, s, pathReload, func(ctx context.Context, _ struct{}) (any, error) { return b.Reload(ctx) })
 	}

@@ -234,6 +234,10 @@ func (r *statusReport) archiveLines(line func(name, format string, args ...any))
 		kept += "; nothing is dropped while no collector runs"
 	}
 	line("kept", "%s", kept)
+	if h := r.Holds; h.Count > 0 {
+		line("holds", "%d; %s taken out of hours that have gone, %sB; %s past retention whole; the next ends at %s", h.Count,
+			query.Things(uint64(h.Records), "record"), humanCount(uint64(h.Bytes)), plural(h.Whole, "hour"), h.Next)
+	}
 }
 
 // text says how full the disk is, and what becomes of it.

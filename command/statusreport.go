@@ -53,6 +53,7 @@ type statusReport struct {
 	Newest   query.Moment     `json:"newest_record"`
 	Disk     diskReport       `json:"disk"`
 	Kept     retention.Status `json:"retention"`
+	Holds    holdSummary      `json:"holds"`
 	Damage   []string         `json:"damage"`
 	Open     int              `json:"questions_open"`
 	Answered uint64           `json:"questions_answered"` // since the collector started
@@ -99,6 +100,34 @@ type diskReport struct {
 	Growth  int64    `json:"growth_to,omitempty"`        // bytes that it grows by until then
 }
 
+// A holdSummary counts what must stay.
+type holdSummary struct {
+	Count   int      `json:"count"`
+	Records int64    `json:"records"` // taken out of hours that have gone
+	Bytes   int64    `json:"bytes"`
+	Whole   int      `json:"whole_hours"` // past retention, that stay whole
+	Next    string   `json:"next_end,omitempty"`
+	Ending  []string `json:"ending"` // those that end soon, and when
+}
+
+// countHolds adds up what is held.
+func (r *statusReport) countHolds(l *local, kept []keptHold) {
+	r.Holds = holdSummary{Count: len(kept), Whole: len(r.Kept.Stays), Ending: []string{}}
+	for _, h := range kept {
+		r.Damage = append(r.Damage, h.Damaged...)
+		r.Holds.Records += h.Records
+		r.Holds.Bytes += h.Bytes
+		if r.Holds.Next == "" || h.Until < r.Holds.Next {
+			r.Holds.Next = h.Until
+		}
+	}
+	for _, one := range l.holds.all() {
+		if one.soon(r.Now) {
+			r.Holds.Ending = append(r.Holds.Ending, one.lapseText(r.Now))
+		}
+	}
+}
+
 // Status implements backend.
 func (l *local) Status(ctx context.Context) (*statusReport, error) {
 	now := l.now().UTC()
@@ -115,6 +144,7 @@ func (l *local) Status(ctx context.Context) (*statusReport, error) {
 		return nil, err
 	}
 	r.Kept = kept.Status
+	r.countHolds(l, kept.Holds)
 	if err := r.countArchive(l, kept); err != nil {
 		return nil, err
 	}

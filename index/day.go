@@ -102,8 +102,9 @@ func (m *dayMarks) decode(p []byte) error {
 // A Day is an open day summary. It belongs to one goroutine; close it before
 // the view of its bucket.
 type Day struct {
-	first store.Hour // of the day
-	hour  store.Hour // of the bucket that it is in
+	first store.Hour   // of the day
+	hour  store.Hour   // of the bucket that it is in
+	store *store.Store // of that bucket
 	marks dayMarks
 	it    dayPages
 	stats Stats
@@ -119,7 +120,7 @@ func (p dayPages) SeekLT(key []byte) bool { return p.IndexIter.SeekLT(key) && le
 // returns nil if there is none: the day is not over, or not sealed, or retention
 // has dropped its first hour.
 func OpenDay(b *store.Bucket) (*Day, error) {
-	d := &Day{first: DayOf(b.Info().Hour), hour: b.Info().Hour}
+	d := &Day{first: DayOf(b.Info().Hour), hour: b.Info().Hour, store: b.Store()}
 	if b.Indexed() == 0 {
 		return nil, nil
 	}
@@ -145,10 +146,10 @@ func (d *Day) readHead() (found bool, err error) {
 }
 
 // Covers reports whether the summary speaks of all records of the bucket: it is
-// as it was, and completely indexed.
+// of the same store, as it was, and completely indexed.
 func (d *Day) Covers(b *store.Bucket) bool {
 	info := b.Info()
-	return DayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
+	return b.Store() == d.store && DayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
 		d.marks[info.Hour-d.first] == markOf(info)
 }
 

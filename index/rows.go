@@ -177,3 +177,12 @@ func (m *containerMaker) set() (*Set, error) {
 	}
 	return &Set{bm}, nil
 }
+
+// Len returns how many rows are in the set.
+func (s *RowSet) Len() int {
+	n := 0
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}

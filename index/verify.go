@@ -36,6 +36,20 @@ type Report struct {
 // Sound reports whether everything is as it should be by now.
 func (r *Report) Sound() bool { return len(r.Damaged) == 0 && len(r.Stale) == len(r.Repaired) }
 
+// Join adds what was found in another store, with a prefix that names it.
+func (r *Report) Join(prefix string, of *Report) {
+	r.Buckets, r.Blocks, r.Rows = r.Buckets+of.Buckets, r.Blocks+of.Blocks, r.Rows+of.Rows
+	r.Terms, r.Days, r.Ledger = r.Terms+of.Terms, r.Days+of.Days, r.Ledger+of.Ledger
+	for _, list := range []struct {
+		all *[]string
+		of  []string
+	}{{&r.Damaged, of.Damaged}, {&r.Stale, of.Stale}, {&r.Repaired, of.Repaired}, {&r.Notes, of.Notes}} {
+		for _, line := range list.of {
+			*list.all = append(*list.all, prefix+line)
+		}
+	}
+}
+
 // Verify reads everything that the store holds: each block's header and columns,
 // each hour's index, which it makes again and compares, each day's summary, and
 // each ledger, whose sums it compares with the records. It returns an error only

@@ -240,7 +240,7 @@ func (r *exporterRows) silence() ledger.Span {
 // readLedger calls fn for each hour from from to to that has a ledger, with the
 // sum of its rows, and note, unless it is nil, with the key of every entry.
 // Damage is part of the sums: an hour that has some comes once more.
-func readLedger(ctx context.Context, s *store.Store, from, to store.Hour, note func(h store.Hour, key ledger.Key), fn func(h store.Hour, sum *ledgerSum)) error {
+func readLedger(ctx context.Context, s LedgerArchive, from, to store.Hour, note func(h store.Hour, key ledger.Key), fn func(h store.Hour, sum *ledgerSum)) error {
 	hour, reader := store.Hour(0), (*hourReader)(nil)
 	flush := func() {
 		if reader != nil {

@@ -15,7 +15,7 @@ import (
 // whole, and of single hours, each until its ledger changes. Its methods may be
 // called by several goroutines.
 type Ledgers struct {
-	store *store.Store
+	store LedgerArchive
 
 	mu     sync.Mutex
 	kept   map[hourRange]*keptSum
@@ -24,7 +24,7 @@ type Ledgers struct {
 }
 
 // NewLedgers returns the ledgers of s, with nothing read yet.
-func NewLedgers(s *store.Store) *Ledgers {
+func NewLedgers(s LedgerArchive) *Ledgers {
 	return &Ledgers{store: s, kept: map[hourRange]*keptSum{}}
 }
 

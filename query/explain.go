@@ -52,12 +52,12 @@ type BucketPlan struct {
 
 // Explain plans a request and answers with the plan. It reads the index and the
 // headers of blocks, no columns.
-func Explain(ctx context.Context, s *store.Store, req ExplainRequest) (*Plan, error) {
+func Explain(ctx context.Context, s Archive, req ExplainRequest) (*Plan, error) {
 	return ExplainWith(ctx, s, req, ParseOptions{})
 }
 
 // ExplainWith is Explain with what the filter may refer to.
-func ExplainWith(ctx context.Context, s *store.Store, req ExplainRequest, o ParseOptions) (*Plan, error) {
+func ExplainWith(ctx context.Context, s Archive, req ExplainRequest, o ParseOptions) (*Plan, error) {
 	start := time.Now()
 	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"weir/flow"
-	"weir/store"
 )
 
 // MaxSortBytes bounds the memory that records take while they are sorted other
@@ -22,12 +21,12 @@ const MaxSortBytes = 1 << 30
 // other as they were written, and the rows of a block by receipt. In other
 // orders records with equal keys keep that order, and records without the key
 // come last.
-func Flows(ctx context.Context, s *store.Store, req FlowsRequest, emit func(*flow.Record) error) (Summary, error) {
+func Flows(ctx context.Context, s Archive, req FlowsRequest, emit func(*flow.Record) error) (Summary, error) {
 	return FlowsWith(ctx, s, req, ParseOptions{}, emit)
 }
 
 // FlowsWith is Flows with what the filter may refer to.
-func FlowsWith(ctx context.Context, s *store.Store, req FlowsRequest, o ParseOptions, emit func(*flow.Record) error) (Summary, error) {
+func FlowsWith(ctx context.Context, s Archive, req FlowsRequest, o ParseOptions, emit func(*flow.Record) error) (Summary, error) {
 	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {
 		return Summary{}, err

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"weir/flow"
-	"weir/store"
 )
 
 // A PeersRequest asks who an address talked to.
@@ -81,12 +80,12 @@ type PeerPort struct {
 
 // Peers answers who an address talked to. A record without the address at
 // either end is not counted, whatever the filter says.
-func Peers(ctx context.Context, s *store.Store, req PeersRequest) (*PeersResult, Summary, error) {
+func Peers(ctx context.Context, s Archive, req PeersRequest) (*PeersResult, Summary, error) {
 	return PeersWith(ctx, s, req, ParseOptions{})
 }
 
 // PeersWith is Peers with what the filter may refer to.
-func PeersWith(ctx context.Context, s *store.Store, req PeersRequest, o ParseOptions) (*PeersResult, Summary, error) {
+func PeersWith(ctx context.Context, s Archive, req PeersRequest, o ParseOptions) (*PeersResult, Summary, error) {
 	me, err := flow.ParseAddr(req.Addr)
 	if err != nil {
 		return nil, Summary{}, &RequestError{Part: "address", Text: req.Addr, Expected: "an IPv4 or IPv6 address"}

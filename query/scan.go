@@ -20,7 +20,7 @@ import (
 // blocks in order, several blocks at once. Its methods are called by one
 // goroutine.
 type scan struct {
-	store   *store.Store
+	store   Archive
 	root    node
 	window  Window
 	texts   *textNumbers
@@ -43,7 +43,7 @@ type scan struct {
 
 // newScan returns a scan for a filter and the other conditions that requests
 // have in common.
-func newScan(s *store.Store, filter, exporter string, w Window, o ParseOptions) (*scan, error) {
+func newScan(s Archive, filter, exporter string, w Window, o ParseOptions) (*scan, error) {
 	root, err := conditions(filter, exporter, o)
 	if err != nil {
 		return nil, err

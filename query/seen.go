@@ -77,7 +77,7 @@ type SeenHour struct {
 // Seen answers what is known of addresses. Each hour is asked through its index
 // for all of them in one ordered pass; of the blocks that have any, the
 // dictionaries say which rows, and only those rows are looked at.
-func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Summary, error) {
+func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary, error) {
 	began := time.Now()
 	q, err := newSeenQuery(req)
 	if err != nil {

@@ -132,12 +132,12 @@ func (r *SeriesResult) trim(start, end bool) {
 }
 
 // Series answers how much there was when.
-func Series(ctx context.Context, s *store.Store, req SeriesRequest) (*SeriesResult, Summary, error) {
+func Series(ctx context.Context, s Archive, req SeriesRequest) (*SeriesResult, Summary, error) {
 	return SeriesWith(ctx, s, req, ParseOptions{})
 }
 
 // SeriesWith is Series with what the filter and the groups may refer to.
-func SeriesWith(ctx context.Context, s *store.Store, req SeriesRequest, o ParseOptions) (*SeriesResult, Summary, error) {
+func SeriesWith(ctx context.Context, s Archive, req SeriesRequest, o ParseOptions) (*SeriesResult, Summary, error) {
 	q, err := newSeriesQuery(ctx, s, req, o)
 	if err != nil {
 		return nil, Summary{}, err
@@ -183,7 +183,7 @@ type seriesQuery struct {
 	values             []Value // that get a series of their own
 }
 
-func newSeriesQuery(ctx context.Context, s *store.Store, req SeriesRequest, o ParseOptions) (*seriesQuery, error) {
+func newSeriesQuery(ctx context.Context, s Archive, req SeriesRequest, o ParseOptions) (*seriesQuery, error) {
 	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {
 		return nil, err
@@ -267,7 +267,7 @@ func (q *seriesQuery) fields() flow.FieldSet {
 }
 
 // largest returns the values of the group's field that get a series.
-func (q *seriesQuery) largest(ctx context.Context, s *store.Store, o ParseOptions) ([]Value, error) {
+func (q *seriesQuery) largest(ctx context.Context, s Archive, o ParseOptions) ([]Value, error) {
 	limit := cmp.Or(q.req.Limit, 5)
 	if limit < 0 || limit > maxSeriesGroups {
 		return nil, &RequestError{Part: "limit", Text: fmt.Sprint(q.req.Limit), Expected: fmt.Sprintf("a number of groups up to %d", maxSeriesGroups)}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"weir/flow"
-	"weir/store"
 )
 
 // A StatsRequest asks for totals.
@@ -56,12 +55,12 @@ func statsFamily(proto uint64, has bool) int {
 const maxStatsHours = 10 * 366 * 24
 
 // Stats answers what the records that match add up to.
-func Stats(ctx context.Context, s *store.Store, req StatsRequest) (*StatsResult, Summary, error) {
+func Stats(ctx context.Context, s Archive, req StatsRequest) (*StatsResult, Summary, error) {
 	return StatsWith(ctx, s, req, ParseOptions{})
 }
 
 // StatsWith is Stats with what the filter may refer to.
-func StatsWith(ctx context.Context, s *store.Store, req StatsRequest, o ParseOptions) (*StatsResult, Summary, error) {
+func StatsWith(ctx context.Context, s Archive, req StatsRequest, o ParseOptions) (*StatsResult, Summary, error) {
 	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {
 		return nil, Summary{}, err

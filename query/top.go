@@ -20,12 +20,12 @@ const DefaultTopBytes = 1 << 30
 // Top groups the records that a request selects and returns the groups with the
 // highest sums. It is exact: if the groups do not fit in memory it returns a
 // *TooManyGroupsError.
-func Top(ctx context.Context, s *store.Store, req TopRequest) (*TopResult, Summary, error) {
+func Top(ctx context.Context, s Archive, req TopRequest) (*TopResult, Summary, error) {
 	return TopWith(ctx, s, req, ParseOptions{})
 }
 
 // TopWith is Top with what the filter may refer to.
-func TopWith(ctx context.Context, s *store.Store, req TopRequest, o ParseOptions) (*TopResult, Summary, error) {
+func TopWith(ctx context.Context, s Archive, req TopRequest, o ParseOptions) (*TopResult, Summary, error) {
 	t, err := newTop(s, req, o)
 	if err != nil {
 		return nil, Summary{}, err
@@ -101,7 +101,7 @@ type topWorker struct {
 	addrs     addrRuns
 }
 
-func newTop(s *store.Store, req TopRequest, o ParseOptions) (*top, error) {
+func newTop(s Archive, req TopRequest, o ParseOptions) (*top, error) {
 	sc, err := newScan(s, req.Filter, req.Exporter, req.Window, o)
 	if err != nil {
 		return nil, err

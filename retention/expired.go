@@ -1,6 +1,8 @@
 package retention
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"weir/store"
@@ -10,12 +12,22 @@ import (
 // those whose end is at least keep ago. A keep of zero or less keeps all.
 func Expired(buckets []store.BucketInfo, now time.Time, keep time.Duration) []store.Hour {
 	var hours []store.Hour
-	for _, b := range buckets {
-		if due, ok := dueMS(b.Hour, keep); ok && due <= now.UnixMilli() {
-			hours = append(hours, b.Hour)
-		}
+	for _, b := range expiredOf(buckets, now, keep) {
+		hours = append(hours, b.Hour)
 	}
 	return hours
+}
+
+// expiredOf returns the buckets of Expired, ascending.
+func expiredOf(buckets []store.BucketInfo, now time.Time, keep time.Duration) []store.BucketInfo {
+	var list []store.BucketInfo
+	for _, b := range buckets {
+		if due, ok := dueMS(b.Hour, keep); ok && due <= now.UnixMilli() {
+			list = append(list, b)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b store.BucketInfo) int { return cmp.Compare(a.Hour, b.Hour) })
+	return list
 }
 
 // dueMS returns the time in ms at which hour h expires, and false if it never

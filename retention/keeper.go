@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +34,24 @@ type Options struct {
 	Now        func() time.Time         // the wall clock; nil: time.Now
 	Monotonic  func() time.Duration     // a clock nobody sets; nil: the runtime's
 	BeforeDrop func(h store.Hour) error // called first; an error keeps the hour; nil: nothing
+	Holds      Holds                    // what must stay of hours that go; nil: nothing
 	Logger     *slog.Logger             // nil: slog.Default
+}
+
+// ErrStays is why an expired hour is still there: it is under a hold.
+var ErrStays = errors.New("the hour is under a hold")
+
+// Holds keep hours, or parts of them, from going. All ways by which a Keeper
+// drops an hour lead through them.
+type Holds interface {
+	// Stays returns for which cases a bucket stays whole, none if it may go.
+	Stays(b store.BucketInfo) []string
+	// Drop takes out of a bucket what must stay, calls note, and drops the bucket.
+	// Its error is ErrStays if the bucket stays whole.
+	Drop(ctx context.Context, b store.BucketInfo, note func() error) error
+	// Lapse ends the holds whose time is over. It is called before hours are
+	// dropped, and never while the clock is not believed.
+	Lapse(ctx context.Context, now time.Time) error
 }
 
 // holdLogEvery is how often a hold is logged while it lasts.
@@ -46,7 +62,9 @@ const holdLogEvery = time.Hour
 type Keeper struct {
 	o Options
 
-	mu      sync.Mutex // guards what follows
+	looking sync.Mutex // one look at a time; taken before mu
+
+	mu      sync.Mutex // guards what follows; not held while hours are dropped
 	clock   clock
 	logged  time.Duration // monotonic time of the last log of a hold
 	told    bool          // a hold was logged
@@ -106,9 +124,27 @@ func (k *Keeper) Run(ctx context.Context) {
 
 // Tick looks once: at the clock, and at the buckets if the clock is believed.
 func (k *Keeper) Tick(ctx context.Context) {
+	k.looking.Lock()
+	defer k.looking.Unlock()
+	now := k.o.Now()
+	buckets := append(k.o.Store.BareBuckets(), k.o.Store.Buckets()...)
+	expired := expiredOf(buckets, now, k.o.Keep)
+	if !k.look(now, buckets, len(expired)) {
+		return
+	}
+	if k.o.Holds != nil {
+		if err := k.o.Holds.Lapse(ctx, now); err != nil && ctx.Err() == nil {
+			k.o.Logger.Error("end holds", "err", err)
+		}
+	}
+	k.drop(ctx, expired)
+}
+
+// look checks the clock, and reports whether hours may go by it. expired is how
+// many would.
+func (k *Keeper) look(now time.Time, buckets []store.BucketInfo, expired int) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.o.Now()
 	wasHeld := k.clock.held()
 	k.clock.check(now.UnixMilli())
 	if back := k.clock.stepBack(now.UnixMilli()); back > 0 {
@@ -117,52 +153,63 @@ func (k *Keeper) Tick(ctx context.Context) {
 	if err := k.clock.save(k.o.State, now.UnixMilli()); err != nil {
 		k.o.Logger.Error("retention state", "err", err)
 	}
-	buckets := k.o.Store.Buckets()
 	k.logFuture(buckets, now)
-	expired := Expired(append(k.o.Store.BareBuckets(), buckets...), now, k.o.Keep)
-	slices.Sort(expired)
 	if k.clock.held() {
-		k.logHold(now, len(expired))
-		return
+		k.logHold(now, expired)
+		return false
 	}
 	if wasHeld {
 		k.o.Logger.Info("clock is back where it was expected: retention goes on")
 	}
 	k.told = false
-	k.drop(ctx, buckets, expired)
+	return true
 }
 
-// drop drops the expired hours, oldest first.
-func (k *Keeper) drop(ctx context.Context, buckets []store.BucketInfo, expired []store.Hour) {
-	infos := make(map[store.Hour]store.BucketInfo, len(buckets))
-	for _, b := range buckets {
-		infos[b.Hour] = b
-	}
-	for _, h := range expired {
+// drop drops expired buckets, oldest first.
+func (k *Keeper) drop(ctx context.Context, expired []store.BucketInfo) {
+	for _, b := range expired {
 		if ctx.Err() != nil {
 			return
 		}
 		start := k.o.Monotonic()
-		if err := k.dropOne(h); err != nil {
-			k.o.Logger.Error("drop bucket", "bucket", h.String(), "err", err)
+		err := k.dropOne(ctx, b, k.o.BeforeDrop)
+		if errors.Is(err, ErrStays) {
 			continue
 		}
-		b := infos[h]
+		if err != nil {
+			k.o.Logger.Error("drop bucket", "bucket", b.Hour.String(), "err", err)
+			continue
+		}
+		k.mu.Lock()
 		k.dropped.Buckets++
 		k.dropped.Records += b.Rows
 		k.dropped.Bytes += b.Bytes
-		k.o.Logger.Info("bucket dropped", "bucket", h.String(), "records", b.Rows, "bytes", b.Bytes,
+		k.mu.Unlock()
+		k.o.Logger.Info("bucket dropped", "bucket", b.Hour.String(), "records", b.Rows, "bytes", b.Bytes,
 			"took", (k.o.Monotonic() - start).Round(10*time.Microsecond), "keep", k.o.Keep)
 	}
 }
 
-func (k *Keeper) dropOne(h store.Hour) error {
-	if k.o.BeforeDrop != nil {
-		if err := k.o.BeforeDrop(h); err != nil {
+// dropOne drops a bucket, whatever for, but for what is under a hold. before is
+// called once it is known that it goes, if it is not nil; an error of it keeps
+// the bucket.
+func (k *Keeper) dropOne(ctx context.Context, b store.BucketInfo, before func(store.Hour) error) error {
+	note := func() error {
+		if before == nil {
+			return nil
+		}
+		if err := before(b.Hour); err != nil {
 			return fmt.Errorf("before the drop: %w", err)
 		}
+		return nil
 	}
-	return k.o.Store.Drop(h)
+	if k.o.Holds != nil {
+		return k.o.Holds.Drop(ctx, b, note)
+	}
+	if err := note(); err != nil {
+		return err
+	}
+	return k.o.Store.Drop(b.Hour)
 }
 
 func (k *Keeper) logHold(now time.Time, expired int) {

@@ -17,11 +17,44 @@ type Status struct {
 	Since    *time.Time    `json:"held_since,omitempty"` // by the time that is believed
 	Reason   string        `json:"reason,omitempty"`     // why it is held
 	Known    time.Time     `json:"known"`                // where the clock is expected to stand
-	Expired  []string      `json:"expired"`              // hours due and not dropped yet
+	Expired  []string      `json:"expired"`              // hours due and not dropped yet, without those that stay
+	Stays    []Stay        `json:"stays,omitempty"`      // hours due that a hold keeps whole
 	Next     string        `json:"next,omitempty"`       // the hour that expires next
 	NextAt   *time.Time    `json:"next_at,omitempty"`    // when it does
 	InFuture []string      `json:"in_future"`            // hours after the clock's
 	Dropped  Dropped       `json:"dropped"`              // since the start
+}
+
+// A Stay is an hour past its time, and the cases that keep it.
+type Stay struct {
+	Hour  string   `json:"hour"`
+	Cases []string `json:"cases"`
+}
+
+// Due returns the buckets with records that are past their time, ascending,
+// whether they stay or not; none while the clock is not believed.
+func (k *Keeper) Due() []store.BucketInfo {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.o.Now()
+	if k.clock.check(now.UnixMilli()); k.clock.held() {
+		return nil
+	}
+	return expiredOf(k.o.Store.Buckets(), now, k.o.Keep)
+}
+
+// sortOut tells hours that stay from those that go.
+func (k *Keeper) sortOut(due []store.BucketInfo) (goes []store.BucketInfo, stays []Stay) {
+	for _, b := range due {
+		if k.o.Holds != nil {
+			if cases := k.o.Holds.Stays(b); len(cases) > 0 {
+				stays = append(stays, Stay{b.Hour.String(), cases})
+				continue
+			}
+		}
+		goes = append(goes, b)
+	}
+	return goes, stays
 }
 
 // Status returns what the Keeper knows now. It also notices a clock that jumped
@@ -32,12 +65,14 @@ func (k *Keeper) Status() Status {
 	now := k.o.Now()
 	k.clock.check(now.UnixMilli())
 	buckets := k.o.Store.Buckets()
+	expired, stays := k.sortOut(expiredOf(buckets, now, k.o.Keep))
 	s := Status{
 		Keep: k.o.Keep, Now: now.UTC(), Held: k.clock.held(), Reason: k.clock.reason,
 		Known:    time.UnixMilli(k.clock.expected()).UTC(),
-		Expired:  names(Expired(buckets, now, k.o.Keep)),
+		Expired:  hoursOf(expired),
 		InFuture: names(future(buckets, now)),
 		Dropped:  k.dropped,
+		Stays:    stays,
 	}
 	if s.Held {
 		since := time.UnixMilli(k.clock.heldSince).UTC()
@@ -51,6 +86,14 @@ func (k *Keeper) Status() Status {
 		}
 	}
 	return s
+}
+
+func hoursOf(buckets []store.BucketInfo) []string {
+	list := make([]string, len(buckets))
+	for i, b := range buckets {
+		list[i] = b.Hour.String()
+	}
+	return list
 }
 
 func names(hours []store.Hour) []string {

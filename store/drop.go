@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -30,17 +31,56 @@ func (s *Store) Drop(h Hour) error {
 	s.noteTurn(&s.turns.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hs := s.hours[h]
-	if hs == nil {
-		return nil
+	if hs := s.hours[h]; hs != nil {
+		delete(s.hours, h)
+		s.forget(hs)
 	}
+	return nil
+}
+
+// forget says that a bucket is no longer there. mu is held.
+func (s *Store) forget(hs *hourState) {
 	hs.dropped = true
 	s.columns.forget(hs.incarnation)
-	delete(s.hours, h)
-	if hs.open != nil {
-		open := hs.open
+	if open := hs.open; open != nil {
 		hs.open = nil
 		s.retire(open)
+	}
+}
+
+// ErrMoved says that rows came to a bucket meanwhile.
+var ErrMoved = errors.New("bucket was written to meanwhile")
+
+// DropIf is Drop of a bucket that has as many rows as the caller has seen, and
+// ErrMoved of one that has more or fewer: rows that nobody looked at do not go.
+func (s *Store) DropIf(h Hour, rows int64) error {
+	if s.opts.ReadOnly {
+		return errReadOnly
+	}
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	// No row can come while mu is held. An excise takes milliseconds, as long as
+	// a large batch would.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	hs, now := s.hours[h], int64(0)
+	if hs != nil {
+		now = hs.info().Rows
+	}
+	if now != rows {
+		return fmt.Errorf("drop bucket %v: %w", h, ErrMoved)
+	}
+	start, end := bucketSpan(h, h)
+	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}); err != nil {
+		return fmt.Errorf("drop bucket %v: %w", h, err)
+	}
+	s.noteTurn(&s.turns.gone)
+	if hs != nil {
+		delete(s.hours, h)
+		s.forget(hs)
 	}
 	return nil
 }

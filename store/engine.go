@@ -18,6 +18,26 @@ import (
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
+// makeDir makes a directory and those around it that are missing, durably.
+func makeDir(fs FS, dir string) error {
+	var around []string
+	for d := dir; ; d = fs.PathDir(d) {
+		if _, err := fs.Stat(d); !isNotExist(err) || d == fs.PathDir(d) {
+			break
+		}
+		around = append(around, fs.PathDir(d))
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create data directory: %w", err)
+	}
+	for _, d := range around {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lockDir checks that dir is or can be a store, makes it one, and locks it. It
 // returns the version of its format.
 func lockDir(dir string, o Options) (lock io.Closer, version int, err error) {
@@ -25,10 +45,7 @@ func lockDir(dir string, o Options) (lock io.Closer, version int, err error) {
 		if o.ReadOnly || o.Existing {
 			return nil, 0, fmt.Errorf("%w: %s does not exist", ErrNotStore, dir)
 		}
-		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-			return nil, 0, fmt.Errorf("create data directory: %w", err)
-		}
-		if err := syncDir(o.FS, o.FS.PathDir(dir)); err != nil {
+		if err := makeDir(o.FS, dir); err != nil {
 			return nil, 0, err
 		}
 	}

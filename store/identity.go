@@ -85,6 +85,29 @@ func writeIdentity(fs FS, dir string, version int) error {
 	return syncDir(fs, dir)
 }
 
+// Exists reports whether dir is a data directory, as Open with the same options
+// would find it.
+func Exists(dir string, o Options) bool {
+	version, err := readIdentity(o.withDefaults().FS, dir)
+	return err == nil && version > 0
+}
+
+// Destroy removes the data directory dir, which is not open, and all in it. It
+// first stops being a store, so that what a crash leaves of it is none.
+func Destroy(dir string, o Options) error {
+	fs := o.withDefaults().FS
+	if err := fs.Remove(fs.PathJoin(dir, identityName)); err != nil && !isNotExist(err) {
+		return fmt.Errorf("destroy %s: %w", dir, err)
+	}
+	if err := fs.RemoveAll(dir); err != nil && !isNotExist(err) {
+		return fmt.Errorf("destroy %s: %w", dir, err)
+	}
+	if err := syncDir(fs, fs.PathDir(dir)); err != nil && !isNotExist(err) {
+		return err
+	}
+	return nil
+}
+
 func syncDir(fs FS, dir string) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {

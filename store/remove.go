@@ -14,9 +14,6 @@ import (
 	"weir/flow/ledger"
 )
 
-// errMoved says that a block was written while a removal was under way.
-var errMoved = errors.New("bucket was written to meanwhile")
-
 // removeTries is how often a removal begins anew because blocks of late rows
 // came in its way: one of 65,536 rows each time.
 const removeTries = 5
@@ -44,7 +41,7 @@ func (s *Store) RemoveNoted(h Hour, gone func(b *Block) ([]uint64, error), note 
 	}
 	for range removeTries {
 		removed, err = s.removeOnce(h, gone, note)
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, ErrMoved) {
 			break
 		}
 	}
@@ -141,7 +138,7 @@ func remaining(b *Block, gone []uint64) (*flow.Batch, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	all, err := b.batch()
+	all, err := b.Batch()
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +156,8 @@ func remaining(b *Block, gone []uint64) (*flow.Batch, error) {
 	return left, nil
 }
 
-// batch returns all rows of the block.
-func (b *Block) batch() (*flow.Batch, error) {
+// Batch returns a copy of all rows of the block, with all of their fields.
+func (b *Block) Batch() (*flow.Batch, error) {
 	all := flow.NewBatch(b.Rows())
 	all.Grow(b.Rows())
 	var words []uint64
@@ -221,7 +218,7 @@ func (r *removal) replace() error {
 		r.removed = 0 // it is gone, but not by this
 		return nil
 	case blocks != r.bucket.info.Blocks:
-		return errMoved
+		return ErrMoved
 	}
 	is := hourState{hour: r.hour.hour, blocks: len(r.blocks), bytes: columns.values}
 	for _, b := range r.blocks {

@@ -168,7 +168,7 @@ func TestRemoveBesideAppends(t *testing.T) {
 		}
 		appendTest(t, s, b)
 		n, err := s.Remove(testHour, numbersGone(2))
-		if errors.Is(err, errMoved) {
+		if errors.Is(err, ErrMoved) {
 			continue // rows come faster than they do anywhere; the next round gets them
 		}
 		if err != nil || n == 0 {

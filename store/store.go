@@ -265,6 +265,9 @@ func (s *Store) isClosed() bool {
 // Dir returns the directory of the store.
 func (s *Store) Dir() string { return s.dir }
 
+// ReadOnly reports whether the store was opened for reading only.
+func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }
+
 // Buckets returns what is known of every bucket, ascending, from memory.
 func (s *Store) Buckets() []BucketInfo {
 	s.mu.Lock()
@@ -282,6 +285,3 @@ func (s *Store) Buckets() []BucketInfo {
 // Damage returns the damage met since Open in what Open itself read: tails,
 // headers and totals. Damage in columns is returned to who reads them.
 func (s *Store) Damage() []error { return s.damage.list() }
-
-// ReadOnly reports whether the store refuses every change.
-func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }

@@ -16,7 +16,8 @@ import (
 // disk and in memory, so it must be closed. Its methods, and those of its
 // Buckets, may be called by several goroutines.
 type View struct {
-	store   *Store
+	store   *Store  // nil: it is one of a Union
+	views   []*View // of a Union: those that it joins
 	buckets []*Bucket
 	snaps   []*snapshot
 
@@ -85,6 +86,9 @@ func (v *View) Buckets() []*Bucket { return v.buckets }
 // ErrClosed from then on; values they returned stay good.
 func (v *View) Close() error {
 	s := v.store
+	if s == nil {
+		return v.closeJoined()
+	}
 	s.mu.Lock()
 	_, open := s.views[v]
 	delete(s.views, v)

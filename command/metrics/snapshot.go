@@ -80,6 +80,11 @@ type Archive struct {
 	Held         bool          // retention drops nothing, for it mistrusts the clock
 	Dropped      uint64        // hours since the start
 	Damaged      int           // parts of the archive found damaged since it was opened
+	Holds        int           // cases for which something is kept past its day
+	HeldRecords  int64         // taken out of hours that have gone
+	HeldBytes    int64         // that they take
+	Stays        int           // hours past retention that stay whole
+	NextHoldEnd  time.Time     // zero: nothing is held
 }
 
 // A Question is what was asked of one kind of question.

@@ -255,6 +255,11 @@ func archiveTable() []metric {
 		{"weir_next_drop_timestamp_seconds", "When the next hour is dropped.", nil, true, at(func(s *scrape) time.Time { return s.Archive.NextDrop })},
 		{"weir_buckets_due", "Hours past their time that are not dropped yet.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.Due) })},
 		{"weir_buckets_dropped_total", "Hours dropped by retention.", nil, false, one(func(s *scrape) float64 { return float64(s.Archive.Dropped) })},
+		{"weir_holds", "Cases for which something is kept past its day.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.Holds) })},
+		{"weir_held_records", "Flow records that holds keep of hours that have gone.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.HeldRecords) })},
+		{"weir_held_bytes", "Bytes that these records take on disk.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.HeldBytes) })},
+		{"weir_held_buckets", "Hours past their time that holds keep whole.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.Stays) })},
+		{"weir_next_hold_end_timestamp_seconds", "When the next hold ends and what it keeps goes.", nil, true, at(func(s *scrape) time.Time { return s.Archive.NextHoldEnd })},
 		{"weir_damaged_parts", "Parts of the archive that were found damaged since it was opened.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.Damaged) })},
 	}
 }
