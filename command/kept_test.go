@@ -373,3 +373,19 @@ func TestReserved(t *testing.T) {
 		}
 	}
 }
+
+// TestReloadKeep is of another keep: while a collector runs, which is in force
+// only after a restart, and said to be missing until then.
+func TestReloadKeep(t *testing.T) {
+	var o collectOptions
+	for range 2 {
+		var next collectOptions
+		next.config.Kept = []flow.KeptElement{{Number: 95, Name: "application_id"}}
+		var report reloadReport
+		o.compare(&next, &report)
+		if !slices.Equal(report.Restart, []string{"keep"}) || len(report.Changed) > 0 || next.config.Kept != nil {
+			t.Errorf("%+v, %v", report, next.config.Kept)
+		}
+		o = next
+	}
+}
