@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -128,6 +129,7 @@ func joinSpans(spans []ledger.Span) []ledger.Span {
 
 // An hourReader adds the rows of one hour up.
 type hourReader struct {
+	hour store.Hour
 	sum  ledgerSum
 	rows map[flow.Addr]*exporterRows
 }
@@ -152,6 +154,8 @@ func (h *hourReader) put(row ledger.Row) {
 		h.host(row.Run, row.Host)
 	case ledger.KindPurge:
 		h.sum.purged += row.Purge.Records
+	case ledger.KindLoss:
+		h.sum.damaged = append(h.sum.damaged, fmt.Sprintf("bucket %v was damaged: %v", h.hour, row.Loss))
 	case ledger.KindEntry:
 		h.entry(row.Key, row.Entry)
 	}
@@ -245,7 +249,7 @@ func readLedger(ctx context.Context, s *store.Store, from, to store.Hour, note f
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			hour, reader = h, &hourReader{}
+			hour, reader = h, &hourReader{hour: h}
 		}
 		reader.put(row)
 		if note != nil && row.Kind == ledger.KindEntry {
