@@ -136,7 +136,7 @@ func (c *Coverage) lost() (facts []string) {
 		facts = append(facts, CountText(c.Purged)+" records purged on purpose")
 	}
 	if n := len(c.Damaged); n > 0 {
-		facts = append(facts, Things(n, "part")+" of the ledger damaged")
+		facts = append(facts, Things(n, "part")+" of the archive damaged")
 	}
 	return facts
 }

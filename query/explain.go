@@ -78,6 +78,7 @@ func ExplainWith(ctx context.Context, s *store.Store, req ExplainRequest, o Pars
 		return nil, err
 	}
 	defer view.Close()
+	plan.Damaged = hiddenDamage(view, req.Window)
 	e := newEvaluator(sc.root, req.Window)
 	for _, b := range view.Buckets() {
 		if err := ctx.Err(); err != nil {

@@ -87,6 +87,7 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 		return nil, Summary{}, fmt.Errorf("open view: %w", err)
 	}
 	defer view.Close()
+	q.summary.Damaged = hiddenDamage(view, q.window)
 	buckets, err := q.choose(ctx, view.Buckets())
 	if err != nil {
 		return nil, q.summary, err

@@ -95,7 +95,7 @@ func (s *Store) prove(dir string) error {
 	o.ReadOnly, o.DisableTableStats = true, true
 	o.Cache = pebble.NewCache(proofCache)
 	defer o.Cache.Unref()
-	db, err := pebble.Open(dir, o)
+	db, err := s.openDB(dir, s.files, o)
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -161,6 +162,23 @@ func (s *Store) reportDamage(err error) {
 	if len(s.damage.errs) < maxDamage {
 		s.damage.errs = append(s.damage.errs, err)
 	}
+}
+
+// clear forgets what was reported.
+func (d *damageLog) clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.errs = nil
+}
+
+// forget forgets what was reported of a bucket.
+func (d *damageLog) forget(h Hour) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.errs = slices.DeleteFunc(d.errs, func(err error) bool {
+		var of *DamageError
+		return errors.As(err, &of) && of.Hour == h
+	})
 }
 
 func (d *damageLog) list() []error {

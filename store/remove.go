@@ -60,6 +60,7 @@ type removal struct {
 	blocks  []keptBlock
 	removed int64
 	notes   []ledger.Row // to be added to the ledger
+	spare   bool         // what does not read is left out, and not an error
 }
 
 // A keptBlock is a block that stays: as it is, or what is left of it.
@@ -235,6 +236,10 @@ func (r *removal) replace() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0
+	if r.spare { // all that is damaged is gone
+		r.hour.damage, r.hour.hidden = nil, false
+		s.damage.forget(r.hour.hour)
+	}
 	if len(r.notes) > 0 {
 		s.changes++
 		r.hour.ledger, r.hour.change = true, s.changes
@@ -326,6 +331,9 @@ func (r *removal) writeRest(is *hourState) (*tableWriter, error) {
 			}
 			return t.set(bytes.Clone(key), bytes.Clone(value))
 		})
+		if r.spare && !t.failed {
+			err = nil
+		}
 	}
 	if err == nil && t.entries > 0 {
 		err = t.set(endKey(h), nil)
@@ -368,7 +376,7 @@ func (r *removal) writeLedger(t *tableWriter) error {
 		}
 		return t.set(key, value)
 	})
-	if err != nil {
+	if err != nil && (!r.spare || t.failed) {
 		return err
 	}
 	return before(nil)

@@ -90,6 +90,8 @@ type Store struct {
 	damage   damageLog
 	space    spaceGuard
 	audit    auditTail
+
+	lostState bool // see LostState; set when the store is opened
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.
@@ -125,11 +127,37 @@ func (s *Store) open() error {
 			return err
 		}
 	}
+	if err := s.mend(); err != nil {
+		return err
+	}
 	s.cache = pebble.NewCache(s.opts.CacheSize)
-	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
+	var lost []logLoss
+	if s.db, err = s.openDB(s.dir, s.files, s.pebbleOptions()); err != nil && !s.opts.ReadOnly {
+		var cutErr error
+		if lost, cutErr = s.cutLogs(err); len(lost) > 0 && cutErr == nil {
+			s.db, err = s.openDB(s.dir, s.files, s.pebbleOptions())
+		}
+		err = errors.Join(err, cutErr)
+	}
+	if err != nil {
 		return fmt.Errorf("open %s: %w", s.dir, err)
 	}
-	return s.load()
+	return s.afterOpen(lost)
+}
+
+// afterOpen reads what is kept in memory, and sees what damage costs.
+func (s *Store) afterOpen(lost []logLoss) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	if err := s.lookAtTables(); err != nil {
+		return err
+	}
+	if err := s.lookAtRest(); err != nil {
+		return err
+	}
+	s.handOverFull()
+	return s.noteLosses(lost)
 }
 
 // release gives back what open took.
@@ -256,6 +284,15 @@ func (s *Store) Buckets() []BucketInfo {
 	return out
 }
 
-// Damage returns the damage met since Open in what Open itself read: tails,
-// headers and totals. Damage in columns is returned to who reads them.
-func (s *Store) Damage() []error { return s.damage.list() }
+// Damage returns the damage met since Open in what Open itself read: tables that
+// are missing or cut off, tails, headers and totals, write-ahead logs. Damage in
+// columns is returned to who reads them. What was dropped since is left out.
+func (s *Store) Damage() []error {
+	list := s.damage.list()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(list, func(err error) bool {
+		var d *DamageError
+		return errors.As(err, &d) && s.hours[d.Hour] == nil
+	})
+}

@@ -22,6 +22,7 @@ type tableWriter struct {
 	entries int
 	values  int64 // bytes of values
 	size    int64 // of the file, once closed
+	failed  bool  // a write failed
 	removed bool
 }
 
@@ -49,7 +50,9 @@ func (s *Store) newTable(h Hour, name string, compress bool) (*tableWriter, erro
 func (t *tableWriter) set(key, value []byte) error {
 	t.entries++
 	t.values += int64(len(value))
-	return t.w.Set(key, value)
+	err := t.w.Set(key, value)
+	t.failed = t.failed || err != nil
+	return err
 }
 
 // close finishes and syncs the file.

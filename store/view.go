@@ -19,6 +19,7 @@ type View struct {
 	store   *Store
 	buckets []*Bucket
 	snaps   []*snapshot
+	hidden  []*DamageError
 
 	// life is held to use iterators, and exclusively to close them, so that a
 	// store can close under a running query.
@@ -64,11 +65,17 @@ func (s *Store) View(from, to Hour) (*View, error) {
 
 // add takes in a bucket. Store.mu is held.
 func (v *View) add(hs *hourState) {
+	if hs.hidden && len(hs.damage) > 0 {
+		var d *DamageError
+		if errors.As(hs.damage[0], &d) {
+			v.hidden = append(v.hidden, d)
+		}
+	}
 	info := hs.info()
 	if info.Rows == 0 && info.Blocks == 0 {
 		return
 	}
-	b := &Bucket{view: v, info: info}
+	b := &Bucket{view: v, info: info, damage: hs.damage}
 	for _, p := range hs.parts() {
 		if p.bounds.rows > 0 {
 			b.snaps = append(b.snaps, v.store.snap(p))
@@ -80,6 +87,11 @@ func (v *View) add(hs *hourState) {
 
 // Buckets returns the buckets of the view, ascending.
 func (v *View) Buckets() []*Bucket { return v.buckets }
+
+// Hidden returns the buckets of the view of which it is not known what they hold,
+// because their small values are damaged: one error for each. They may be among
+// Buckets with what is left, or not.
+func (v *View) Hidden() []*DamageError { return v.hidden }
 
 // Close lets go of what the view holds. Blocks and iterators of the view return
 // ErrClosed from then on; values they returned stay good.
@@ -161,6 +173,10 @@ func (v *View) borrow() (*pebble.Iterator, error) {
 }
 
 func (v *View) giveBack(it *pebble.Iterator) {
+	if it.Error() != nil {
+		_ = it.Close() // with the same error, which the reader has
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.free = append(v.free, it)
