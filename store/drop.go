@@ -27,6 +27,7 @@ func (s *Store) Drop(h Hour) error {
 	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}); err != nil {
 		return fmt.Errorf("drop bucket %v: %w", h, err)
 	}
+	s.markManifest()
 	if err := s.dropAside(h, false); err != nil {
 		return fmt.Errorf("drop bucket %v: %w", h, err)
 	}

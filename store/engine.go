@@ -108,6 +108,11 @@ func ownTables(startKey []byte) (policy pebble.SpanPolicy, endKey []byte, err er
 func (s *Store) events() *pebble.EventListener {
 	log := s.opts.Logger
 	return &pebble.EventListener{
+		ManifestCreated: func(info pebble.ManifestCreateInfo) {
+			if info.Err == nil && s.opts.FS.PathDir(info.Path) == s.dir {
+				s.mark.setManifest(s.opts.FS.PathBase(info.Path))
+			}
+		},
 		BackgroundError: func(err error) { log.Error("pebble works in the background", "err", err) },
 		// Pebble's default ends the process; a bad table must cost its hour only.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {

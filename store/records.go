@@ -36,13 +36,14 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checkRecords reads a manifest to its end. Pebble takes the first record that
-// does not read for the end, as it is after a crash in the middle of a write; but
-// a record that was begun after that one says that it was whole once, and to go
-// on without would delete the tables that it and the later ones name.
-func checkRecords(text []byte) error {
+// recordsEnd reads a manifest and returns where its last whole record ends. Pebble
+// takes the first record that does not read for the end, as it is after a crash in
+// the middle of a write; but a record that was begun after that one says that it
+// was whole once, and to go on without would delete the tables that it and the
+// later ones name.
+func recordsEnd(text []byte) (int64, error) {
 	if len(text) == 0 {
-		return errShort
+		return 0, errShort
 	}
 	r := record.NewReader(bytes.NewReader(text), 0)
 	for {
@@ -53,12 +54,10 @@ func checkRecords(text []byte) error {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF):
-			return nil
-		case at == 0, beginsLater(text, int(at)):
-			return errChecksum
+		case !errors.Is(err, io.EOF) && (at == 0 || beginsLater(text, int(at))):
+			return at, errChecksum
 		default:
-			return nil
+			return at, nil
 		}
 	}
 }

@@ -43,6 +43,7 @@ func (s *Store) mend() error {
 	if err := s.checkManifest(manifest); err != nil {
 		return s.directoryError(manifest, err)
 	}
+	s.mark.setManifest(manifest)
 	return s.mendOptions(names)
 }
 
@@ -107,19 +108,40 @@ func (s *Store) newestManifest(names []string) string {
 	return best
 }
 
+// checkManifest reads a manifest. It ends no earlier than it was seen to.
 func (s *Store) checkManifest(name string) error {
-	f, err := s.opts.FS.Open(s.opts.FS.PathJoin(s.dir, name))
-	if isNotExist(err) {
-		return errMissing
-	}
+	end, err := s.manifestEnd(name)
 	if err != nil {
 		return err
 	}
+	marked, least, ok := s.readMark()
+	if !ok {
+		return nil
+	}
+	of, _ := fileNumber(marked, manifestPrefix, "")
+	switch n, _ := fileNumber(name, manifestPrefix, ""); {
+	case n < of:
+		return fmt.Errorf("%w: it is older than %s", errValue, marked)
+	case n == of && end < least:
+		return fmt.Errorf("%w: it reads up to byte %d, and did up to byte %d", errShort, end, least)
+	}
+	return nil
+}
+
+// manifestEnd returns where the last record of a manifest ends that reads.
+func (s *Store) manifestEnd(name string) (int64, error) {
+	f, err := s.opts.FS.Open(s.opts.FS.PathJoin(s.dir, name))
+	if isNotExist(err) {
+		return 0, errMissing
+	}
+	if err != nil {
+		return 0, err
+	}
 	text, err := io.ReadAll(f)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+		return 0, err
 	}
-	return checkRecords(text)
+	return recordsEnd(text)
 }
 
 // directoryError says what to do about a manifest that is lost.

@@ -216,6 +216,7 @@ func (z *Sealing) ingest(tables ...*tableWriter) error {
 	if err != nil {
 		return fmt.Errorf("ingest tables: %w", err)
 	}
+	z.store.markManifest()
 	return nil
 }
 

@@ -89,6 +89,7 @@ type Store struct {
 	stopped  chan struct{}
 	damage   damageLog
 	space    spaceGuard
+	mark     manifestMark
 	audit    auditTail
 
 	lostState bool // see LostState; set when the store is opened
@@ -192,6 +193,7 @@ func (s *Store) run(ctx context.Context) {
 			if err := s.Flush(); err != nil && !errors.Is(err, ErrClosed) {
 				s.opts.Logger.Error("flush appended rows", "err", err)
 			}
+			s.markManifest()
 		}
 	}
 }
@@ -217,6 +219,7 @@ func (s *Store) Close() error {
 		err = errors.Join(err, v.shut())
 	}
 	s.settle()
+	s.markManifest()
 	if err := errors.Join(err, s.release()); err != nil {
 		return fmt.Errorf("close %s: %w", s.dir, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/sstable"
 )
@@ -240,10 +239,4 @@ func (s *Store) noteFault(t *liveTable, h Hour, fault error) {
 	hs.hidden = hs.hidden || least < kindIndex
 	hs.damage = append(hs.damage, err)
 	s.reportDamage(err)
-}
-
-// tableSpan is the range of keys of a table as Pebble takes it.
-func (t *liveTable) tableSpan() pebble.KeyRange {
-	start, end := t.span()
-	return pebble.KeyRange{Start: start, End: end}
 }

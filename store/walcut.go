@@ -146,14 +146,16 @@ func (s *Store) readable(batch []byte, loss *logLoss) error {
 func (s *Store) countBeyond(f vfs.File, number uint64, loss *logLoss) {
 	for block := loss.from - loss.from%recordBlock + recordBlock; block < loss.size; {
 		r := newLogReader(record.NewReader, io.NewSectionReader(f, block, loss.size-block), number)
+		good := int64(0)
 		batch, err := nextRecord(r)
 		for ; err == nil; batch, err = nextRecord(r) {
 			loss.rows += tailRows(batch)
+			good = r.Offset()
 		}
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		block += r.Offset() - r.Offset()%recordBlock + recordBlock
+		block += good - good%recordBlock + recordBlock
 	}
 }
 
