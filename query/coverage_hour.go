@@ -132,6 +132,7 @@ type hourReader struct {
 	hour store.Hour
 	sum  ledgerSum
 	rows map[flow.Addr]*exporterRows
+	lost map[string]uint64 // records lost to damage, by what was damaged
 }
 
 // exporterRows are the rows of one exporter in one hour.
@@ -155,7 +156,10 @@ func (h *hourReader) put(row ledger.Row) {
 	case ledger.KindPurge:
 		h.sum.purged += row.Purge.Records
 	case ledger.KindLoss:
-		h.sum.damaged = append(h.sum.damaged, fmt.Sprintf("bucket %v was damaged: %v", h.hour, row.Loss))
+		if h.lost == nil {
+			h.lost = map[string]uint64{}
+		}
+		h.lost[row.Loss.What] += row.Loss.Records
 	case ledger.KindEntry:
 		h.entry(row.Key, row.Entry)
 	}
@@ -214,6 +218,10 @@ func (h *hourReader) finish() *ledgerSum {
 			e.off = e.digest.Records
 		}
 		h.sum.exporters = append(h.sum.exporters, e)
+	}
+	for what, records := range h.lost {
+		all := ledger.Loss{What: what, Records: records}
+		h.sum.damaged = append(h.sum.damaged, fmt.Sprintf("bucket %v was damaged: %v", h.hour, &all))
 	}
 	h.sum.settle()
 	return &h.sum

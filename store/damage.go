@@ -51,6 +51,7 @@ func IsDamage(err error) bool {
 // wraps them in a DamageError.
 var (
 	errMissing  = errors.New("value is missing")
+	errNoFile   = errors.New("the file is missing")
 	errChecksum = errors.New("checksum does not match")
 	errShort    = errors.New("value ends too early")
 	errTrailing = errors.New("value is too long")

@@ -64,7 +64,7 @@ func (s *Store) mendMarkers(names []string) (manifest string, err error) {
 	}
 	if manifest == "" {
 		if manifest = s.newestManifest(names); manifest == "" {
-			return "", s.directoryError(manifestPrefix+"*", errMissing)
+			return "", s.directoryError(manifestPrefix+"*", errNoFile)
 		}
 		if err := s.placeMarker(manifestMarker, manifest); err != nil {
 			return "", err
@@ -132,7 +132,7 @@ func (s *Store) checkManifest(name string) error {
 func (s *Store) manifestEnd(name string) (int64, error) {
 	f, err := s.opts.FS.Open(s.opts.FS.PathJoin(s.dir, name))
 	if isNotExist(err) {
-		return 0, errMissing
+		return 0, errNoFile
 	}
 	if err != nil {
 		return 0, err

@@ -86,7 +86,7 @@ func (s *Store) checkSize(t *liveTable) error {
 	info, err := s.opts.FS.Stat(s.opts.FS.PathJoin(s.dir, t.name))
 	switch {
 	case isNotExist(err):
-		return errMissing
+		return errNoFile
 	case err != nil:
 		return err
 	case t.size >= 0 && info.Size() != t.size:
@@ -132,24 +132,23 @@ func (s *Store) readerOptions() sstable.ReaderOptions {
 	return o.MakeReaderOptions()
 }
 
-// VerifyTables reads every table of the store and compares the checksums of its
-// blocks. It calls bad for each that is not what was written, and progress, if it
-// is not nil, after each. A table that goes meanwhile is not looked at.
-func (s *Store) VerifyTables(ctx context.Context, bad func(error), progress func(done, total int)) error {
-	tables, err := s.tablesIn([]byte{0}, []byte{0xff})
-	if err != nil {
-		return err
-	}
-	for i := range tables {
-		t := &tables[i]
-		if err := ctx.Err(); err != nil {
+// VerifyRest reads every table that is of no bucket, the state and the audit log,
+// and compares the checksums of its blocks. It calls bad for each that is not what
+// was written. A table that goes meanwhile is not looked at.
+func (s *Store) VerifyRest(ctx context.Context, bad func(error)) error {
+	for _, prefix := range []byte{prefixAudit, prefixState} {
+		tables, err := s.tablesIn([]byte{prefix}, []byte{prefix + 1})
+		if err != nil {
 			return err
 		}
-		if err := s.checkTable(ctx, t); err != nil && s.stillLive(t) {
-			bad(t.damage(err))
-		}
-		if progress != nil {
-			progress(i+1, len(tables))
+		for i := range tables {
+			t := &tables[i]
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := s.checkTable(ctx, t); err != nil && s.stillLive(t) {
+				bad(t.damage(err))
+			}
 		}
 	}
 	return nil
@@ -235,6 +234,10 @@ func (s *Store) noteFault(t *liveTable, h Hour, fault error) {
 	if hs == nil {
 		hs = &hourState{hour: h}
 		s.hours[h] = hs
+	}
+	if hs.hidden && least < kindIndex && len(hs.damage) == 1 { // what load met, in better words
+		hs.damage = nil
+		s.damage.forget(h)
 	}
 	hs.hidden = hs.hidden || least < kindIndex
 	hs.damage = append(hs.damage, err)
