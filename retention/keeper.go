@@ -34,7 +34,9 @@ type Options struct {
 	Every      time.Duration            // time between two looks; 0: 1 min
 	Now        func() time.Time         // the wall clock; nil: time.Now
 	Monotonic  func() time.Duration     // a clock nobody sets; nil: the runtime's
-	BeforeDrop func(h store.Hour) error // called first; an error keeps the hour; nil: nothing
+	BeforeDrop func(h store.Hour) error // called before an hour is dropped that has expired; an error keeps it; nil: nothing
+	Pressure   Pressure                 // drops hours for want of room; zero: none is
+	Doubt      string                   // why nothing may be dropped until the clock is confirmed; "": nothing is wrong
 	Logger     *slog.Logger             // nil: slog.Default
 }
 
@@ -52,6 +54,7 @@ type Keeper struct {
 	told    bool          // a hold was logged
 	futures int           // buckets of the future that were logged
 	dropped Dropped
+	pressed pressing
 }
 
 // Dropped counts what a Keeper has dropped since New.
@@ -59,6 +62,13 @@ type Dropped struct {
 	Buckets int   `json:"buckets"`
 	Records int64 `json:"records"`
 	Bytes   int64 `json:"bytes"` // on disk
+	Early   int   `json:"early"` // of the buckets, those before their time, for want of room
+}
+
+func (d *Dropped) add(b store.BucketInfo) {
+	d.Buckets++
+	d.Records += b.Rows
+	d.Bytes += b.Bytes
 }
 
 // New returns a Keeper that knows what an earlier one wrote down.
@@ -87,6 +97,9 @@ func New(o Options) (*Keeper, error) {
 	}
 	k := &Keeper{o: o, clock: clock{mono: o.Monotonic}}
 	k.clock.start(o.Now().UnixMilli(), rec, newestReceipt(o.Store.Buckets()))
+	if o.Doubt != "" && !k.clock.held() {
+		k.clock.doubt(o.Doubt)
+	}
 	return k, nil
 }
 
@@ -130,6 +143,7 @@ func (k *Keeper) Tick(ctx context.Context) {
 	}
 	k.told = false
 	k.drop(ctx, buckets, expired)
+	k.press(ctx, now)
 }
 
 // drop drops the expired hours, oldest first.
@@ -143,22 +157,22 @@ func (k *Keeper) drop(ctx context.Context, buckets []store.BucketInfo, expired [
 			return
 		}
 		start := k.o.Monotonic()
-		if err := k.dropOne(h); err != nil {
+		if err := k.dropOne(h, k.o.BeforeDrop); err != nil {
 			k.o.Logger.Error("drop bucket", "bucket", h.String(), "err", err)
 			continue
 		}
 		b := infos[h]
-		k.dropped.Buckets++
-		k.dropped.Records += b.Rows
-		k.dropped.Bytes += b.Bytes
+		k.dropped.add(b)
 		k.o.Logger.Info("bucket dropped", "bucket", h.String(), "records", b.Rows, "bytes", b.Bytes,
 			"took", (k.o.Monotonic() - start).Round(10*time.Microsecond), "keep", k.o.Keep)
 	}
 }
 
-func (k *Keeper) dropOne(h store.Hour) error {
-	if k.o.BeforeDrop != nil {
-		if err := k.o.BeforeDrop(h); err != nil {
+// dropOne drops an hour, whatever for. before is called first, if it is not nil;
+// an error of it keeps the hour.
+func (k *Keeper) dropOne(h store.Hour, before func(store.Hour) error) error {
+	if before != nil {
+		if err := before(h); err != nil {
 			return fmt.Errorf("before the drop: %w", err)
 		}
 	}

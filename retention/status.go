@@ -22,6 +22,8 @@ type Status struct {
 	NextAt   *time.Time    `json:"next_at,omitempty"`    // when it does
 	InFuture []string      `json:"in_future"`            // hours after the clock's
 	Dropped  Dropped       `json:"dropped"`              // since the start
+	Room     *Room         `json:"max_disk,omitempty"`   // what the disk's limit does; nil: there is none
+	Early    []Early       `json:"early,omitempty"`      // hours dropped before their time that would still be kept
 }
 
 // Status returns what the Keeper knows now. It also notices a clock that jumped
@@ -39,6 +41,8 @@ func (k *Keeper) Status() Status {
 		InFuture: names(future(buckets, now)),
 		Dropped:  k.dropped,
 	}
+	s.Room = k.room(buckets, now)
+	s.Early, _ = LoadEarly(k.o.State, now, k.o.Keep) // what does not read is not known
 	if s.Held {
 		since := time.UnixMilli(k.clock.heldSince).UTC()
 		s.Since = &since
