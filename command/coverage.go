@@ -42,6 +42,7 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 	if err != nil {
 		c = &query.Coverage{Damaged: []string{fmt.Sprintf("the ledger cannot be read: %v", err)}}
 	}
+	c.Early = earlyIn(l.early(keep), w)
 	s.Coverage = c
 	return nil
 }

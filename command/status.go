@@ -164,6 +164,10 @@ func (r *statusReport) archiveLines(line func(name, format string, args ...any))
 		kept += "; nothing is dropped while no collector runs"
 	}
 	line("kept", "%s", kept)
+	for i, text := range roomLines(&r.Kept) {
+		_, text, _ = strings.Cut(text, ":")
+		line(map[bool]string{true: "max-disk"}[i == 0], "%s", strings.TrimSpace(text))
+	}
 }
 
 // text says how full the disk is, and what becomes of it.

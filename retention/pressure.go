@@ -209,10 +209,10 @@ func (k *Keeper) room(buckets []store.BucketInfo, now time.Time) *Room {
 }
 
 // Text says it for people.
-func (r *Room) Text(keep time.Duration) string {
-	text := fmt.Sprintf("%.1f of %.1f GB", float64(r.Used)/1e9, float64(r.Limit)/1e9)
+func (r *Room) Text() string {
+	text := fmt.Sprintf("%.2f of %.2f GB used", float64(r.Used)/1e9, float64(r.Limit)/1e9)
 	if r.At == nil {
 		return text
 	}
-	return text + fmt.Sprintf("; at the present rate hour %s goes at %s because of max-disk, before its time", r.First, r.At.Format(time.RFC3339))
+	return text + fmt.Sprintf("; at the present rate hour %s goes at %s, before its time", r.First, r.At.Format(time.RFC3339))
 }

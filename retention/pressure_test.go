@@ -116,7 +116,7 @@ func TestPressure(t *testing.T) {
 	if len(w.dropped) > 0 || !strings.Contains(w.log.String(), "for want of room") {
 		t.Fatalf("dropped %v, log:\n%s", w.dropped, w.log.String())
 	}
-	if r := k.Status().Room; r == nil || r.First != oldest.String() || r.At == nil || !strings.Contains(r.Text(0), "because of max-disk") {
+	if r := k.Status().Room; r == nil || r.First != oldest.String() || r.At == nil || !strings.Contains(r.Text(), "before its time") {
 		t.Errorf("status: %+v", r)
 	}
 	for range 4 {
