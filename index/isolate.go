@@ -24,7 +24,7 @@ func (w *verification) isolate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if done.Blocks == 0 && len(done.Kept) == 0 && len(done.Lost) == 0 {
+		if !done.Done {
 			continue // it was seen when the store was opened, and has gone since
 		}
 		w.report.Isolated = append(w.report.Isolated, isolatedText(done))

@@ -210,9 +210,18 @@ func (k *Keeper) room(buckets []store.BucketInfo, now time.Time) *Room {
 
 // Text says it for people.
 func (r *Room) Text() string {
-	text := fmt.Sprintf("%.2f of %.2f GB used", float64(r.Used)/1e9, float64(r.Limit)/1e9)
+	text := fmt.Sprintf("%s of %s used", sizeText(r.Used), sizeText(r.Limit))
 	if r.At == nil {
 		return text
 	}
 	return text + fmt.Sprintf("; at the present rate hour %s goes at %s, before its time", r.First, r.At.Format(time.RFC3339))
+}
+
+// sizeText writes a number of bytes for people.
+func sizeText(n uint64) string {
+	size, units := float64(n), []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	for len(units) > 1 && size >= 1000 {
+		size, units = size/1000, units[1:]
+	}
+	return fmt.Sprintf("%.3g %s", size, units[0])
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -77,8 +78,11 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		// before is mostly in vain; filters keep reads from paying for their number.
 		L0CompactionThreshold: maxOpenTables,
 		L0StopWritesThreshold: 4 * maxOpenTables,
-		Logger:                pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
-		EventListener:         s.events(),
+		// They are made by reading every table, and a table that does not read is tried
+		// again at once, for ever. Seals and drops leave few tombstones to be found.
+		DisableTableStats: true,
+		Logger:            pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
+		EventListener:     s.events(),
 	}
 	o.Experimental.SpanPolicyFunc = ownTables
 	for i := range o.Levels {
@@ -106,17 +110,25 @@ func ownTables(startKey []byte) (policy pebble.SpanPolicy, endKey []byte, err er
 }
 
 func (s *Store) events() *pebble.EventListener {
-	log := s.opts.Logger
+	log, rarely := s.opts.Logger, &rareLog{}
 	return &pebble.EventListener{
 		ManifestCreated: func(info pebble.ManifestCreateInfo) {
 			if info.Err == nil && s.opts.FS.PathDir(info.Path) == s.dir {
 				s.mark.setManifest(s.opts.FS.PathBase(info.Path))
 			}
 		},
-		BackgroundError: func(err error) { log.Error("pebble works in the background", "err", err) },
+		BackgroundError: func(err error) {
+			text, _, _ := strings.Cut(err.Error(), "\n")
+			if rarely.due(text) {
+				log.Error("pebble works in the background", "err", text)
+			}
+		},
 		// Pebble's default ends the process; a bad table must cost its hour only.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			log.Error("data directory is damaged", "file", info.Path, "bounds", info.Bounds.String(), "err", info.Details)
+			if rarely.due(info.Path) {
+				text, _, _ := strings.Cut(info.Details.Error(), "\n")
+				log.Error("data directory is damaged", "file", info.Path, "err", text)
+			}
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {
 			log.Warn("disk is slow", "op", info.OpType.String(), "path", info.Path, "took", info.Duration)
@@ -124,6 +136,34 @@ func (s *Store) events() *pebble.EventListener {
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) { log.Warn("writes wait for the disk", "reason", info.Reason) },
 		WriteStallEnd:   func() { log.Info("writes go on") },
 	}
+}
+
+// A rareLog keeps the same complaint from being logged again and again.
+type rareLog struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// rareEvery is how often one complaint is logged; maxRare bounds how many are told
+// apart.
+const (
+	rareEvery = 10 * time.Minute
+	maxRare   = 1000
+)
+
+// due reports whether a complaint is to be logged now.
+func (r *rareLog) due(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if at, ok := r.last[text]; ok && now.Sub(at) < rareEvery {
+		return false
+	}
+	if r.last == nil || len(r.last) >= maxRare {
+		r.last = map[string]time.Time{}
+	}
+	r.last[text] = now
+	return true
 }
 
 // pebbleLogger passes Pebble's log on.

@@ -14,6 +14,7 @@ import (
 // An Isolation says what became of a bucket that was damaged.
 type Isolation struct {
 	Hour   Hour
+	Done   bool                 // something was taken out; else nothing was damaged
 	Rows   int64                // that are left
 	Lost   map[flow.Addr]uint64 // records by exporter, as far as its ledger tells; the zero address: of no exporter in particular
 	Blocks int                  // that were given up
@@ -107,7 +108,7 @@ func (r *removal) isolate(ctx context.Context, done *Isolation) error {
 			done.Kept = append(done.Kept, as)
 		}
 	}
-	done.Lost = r.lostOf(kept)
+	done.Done, done.Lost = true, r.lostOf(kept)
 	r.notes = lossRows(done, bad)
 	return r.replace()
 }
