@@ -104,7 +104,14 @@ func (c *hourCount) lacking(rows map[flow.Addr]uint64) map[flow.Addr]uint64 {
 
 // compare says where the records that are there, by exporter, differ from what is
 // counted, "" if nowhere.
-func (c *hourCount) compare(rows map[flow.Addr]uint64) string {
+//
+// What an exporter sent of whom the ledger has nothing at all came before there
+// was one, or by another way, and is not compared.
+func (c *hourCount) compare(all map[flow.Addr]uint64) string {
+	rows := maps.Clone(all)
+	if !c.folded {
+		maps.DeleteFunc(rows, func(addr flow.Addr, _ uint64) bool { _, ok := c.stored[addr]; return !ok })
+	}
 	counted, there := total(c.stored), total(rows)
 	switch {
 	case there > counted:
