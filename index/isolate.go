@@ -27,7 +27,9 @@ func (w *verification) isolate(ctx context.Context) error {
 		if !done.Done {
 			continue // it was seen when the store was opened, and has gone since
 		}
-		w.report.Isolated = append(w.report.Isolated, isolatedText(done))
+		if !done.Whole() {
+			w.report.Isolated = append(w.report.Isolated, isolatedText(done))
+		}
 		w.report.Damaged = slices.DeleteFunc(w.report.Damaged, func(text string) bool { return strings.HasPrefix(text, fmt.Sprintf("bucket %v is damaged", h)) })
 		if done.Rows > 0 {
 			w.stale[h] = fmt.Sprintf("bucket %v: the index covers what is gone", h)

@@ -174,6 +174,11 @@ func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error 
 			bad = append(bad, texts(err)...)
 		}
 	}
+	if err := b.VerifyCopy(); store.IsDamage(err) && len(bad) == 0 {
+		bad = append(bad, err.Error())
+	} else if err != nil && !store.IsDamage(err) {
+		return err
+	}
 	stale := ""
 	if b.Indexed() > 0 && len(bad) == 0 {
 		switch err := Check(ctx, b); {

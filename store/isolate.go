@@ -18,6 +18,7 @@ type Isolation struct {
 	Rows   int64                // that are left
 	Lost   map[flow.Addr]uint64 // records by exporter, as far as its ledger tells; the zero address: of no exporter in particular
 	Blocks int                  // that were given up
+	Hidden bool                 // it is not known what there was
 	Kept   []string             // files that were set aside, below the data directory
 }
 
@@ -28,6 +29,9 @@ func (i *Isolation) LostRecords() (n uint64) {
 	}
 	return n
 }
+
+// Whole reports whether nothing was lost: what was damaged could be left out.
+func (i *Isolation) Whole() bool { return i.Blocks == 0 && !i.Hidden && len(i.Lost) == 0 }
 
 // Isolate takes what is damaged out of bucket h. Blocks of which every column
 // reads stay as they are; the others go, and the ledger of the bucket then says
@@ -109,7 +113,10 @@ func (r *removal) isolate(ctx context.Context, done *Isolation) error {
 		}
 	}
 	done.Done, done.Lost = true, r.lostOf(kept)
-	r.notes = lossRows(done, bad)
+	done.Hidden = r.hour.hidden
+	if !done.Whole() {
+		r.notes = lossRows(done, bad)
+	}
 	return r.replace()
 }
 

@@ -13,16 +13,17 @@ import (
 	"weir/flow"
 )
 
-// removeLeftovers removes tables of a seal that was cut short.
+// removeLeftovers removes what was being written when the process ended: tables of
+// a seal, and fronts of logs.
 func removeLeftovers(fsys FS, dir string) error {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return fmt.Errorf("list data directory: %w", err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, sealPrefix) {
+		if strings.HasPrefix(name, sealPrefix) || strings.HasSuffix(name, cutSuffix) || name == markName+".tmp" {
 			if err := fsys.Remove(fsys.PathJoin(dir, name)); err != nil {
-				return fmt.Errorf("remove a table of an unfinished seal: %w", err)
+				return fmt.Errorf("remove what was left unfinished: %w", err)
 			}
 		}
 	}

@@ -230,6 +230,9 @@ func (r *removal) replace() error {
 		return err
 	}
 	defer heads.remove()
+	if err := columns.closeWith(r.hour.hour, heads); err != nil {
+		return err
+	}
 	if err := r.swap(heads, columns); err != nil {
 		return err
 	}
@@ -256,7 +259,7 @@ func (r *removal) swap(heads, columns *tableWriter) error {
 	return r.store.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end})
 }
 
-// writeColumns writes the table of the columns of all blocks.
+// writeColumns writes the table of the columns of all blocks, and leaves it open.
 func (r *removal) writeColumns() (*tableWriter, error) {
 	h := r.hour.hour
 	t, err := r.store.newTable(h, "columns", false)
@@ -275,7 +278,10 @@ func (r *removal) writeColumns() (*tableWriter, error) {
 			}
 		}
 	}
-	if err := errors.Join(err, t.close()); err != nil {
+	if err == nil {
+		err = t.syncBeforehand()
+	}
+	if err != nil {
 		t.remove()
 		return nil, fmt.Errorf("write columns: %w", err)
 	}
@@ -308,6 +314,7 @@ func (r *removal) writeRest(is *hourState) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.keep = true
 	err = r.writeLedger(t)
 	heads := make([][]byte, len(r.blocks))
 	for n := range r.blocks {

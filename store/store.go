@@ -151,7 +151,11 @@ func (s *Store) afterOpen(lost []logLoss) error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	if err := s.lookAtTables(); err != nil {
+	start, end := []byte{prefixBucket}, []byte{prefixBucket + 1}
+	if err := s.lookAtTables(start, end); err != nil {
+		return err
+	}
+	if err := s.restoreHidden(); err != nil {
 		return err
 	}
 	if err := s.lookAtRest(); err != nil {

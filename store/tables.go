@@ -36,7 +36,7 @@ func (t *liveTable) hours() (from, to Hour, ok bool) {
 
 // kinds returns the kinds of keys that it has of a bucket, from least to most.
 func (t *liveTable) kinds(h Hour) (least, most byte) {
-	least, most = kindLedger, kindColumn
+	least, most = kindLedger, kindCopy
 	if of, kind, _, ok := splitBucketKey(t.smallest); ok && of == h {
 		least = kind
 	}
@@ -193,10 +193,10 @@ func (t *liveTable) damage(err error) error {
 	return &DamageError{Hour: h, What: what, Err: err}
 }
 
-// lookAtTables finds the tables that are missing or cut off, and takes note of
-// what that costs. The store is being opened.
-func (s *Store) lookAtTables() error {
-	tables, err := s.liveTables([]byte{prefixBucket}, []byte{prefixBucket + 1})
+// lookAtTables finds the tables with keys of a range that are missing or cut off,
+// and takes note of what that costs. The store is being opened.
+func (s *Store) lookAtTables(start, end []byte) error {
+	tables, err := s.liveTables(start, end)
 	if err != nil {
 		return err
 	}

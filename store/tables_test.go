@@ -239,6 +239,38 @@ func checkRest(t *testing.T, fs FS, s *Store) {
 	}
 }
 
+// TestLostHeads loses the headers and the ledger of a sealed hour: they are had
+// back from their copy, and nothing is lost.
+func TestLostHeads(t *testing.T) {
+	whole := tableStore(t)
+	s := openTest(t, "data", tableOptions(whole))
+	tables, err := s.liveTables(bucketKey(testHour+1, kindLedger), bucketKey(testHour+1, kindIndex))
+	if err != nil || len(tables) != 1 {
+		t.Fatalf("%d tables of headers, %v", len(tables), err)
+	}
+	want := ledgerText(t, s, testHour, testHour+3)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, how := range harms {
+		fs := whole.Crash(rand.New(rand.NewPCG(1, 1)), 100)
+		harm(t, fs, "data/"+tables[0].name, how)
+		for range 2 {
+			s := openTest(t, "data", tableOptions(fs))
+			rows, damage := hourRows(t, s)
+			if rows[testHour+1] != tableRows || len(damage) > 0 || len(s.Damage()) > 0 {
+				t.Errorf("%s: %v rows, damage %v, %v", name, rows, damage, s.Damage())
+			}
+			if got := ledgerText(t, s, testHour, testHour+3); got != want {
+				t.Errorf("%s: the ledger is %s, want %s", name, got, want)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 type hurtHour struct {
 	h  Hour
 	ok bool

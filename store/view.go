@@ -134,6 +134,17 @@ func (v *View) shut() error {
 	return nil
 }
 
+// VerifyCopy reads the copy of the bucket's small values that lies beside its
+// columns. It is needed when they are lost, and never else.
+func (b *Bucket) VerifyCopy() error {
+	_, end := bucketSpan(b.info.Hour, b.info.Hour)
+	err := b.view.scan(bucketKey(b.info.Hour, kindCopy), end, func(_, _ []byte) error { return nil })
+	if err != nil {
+		return damaged(b.info.Hour, "copy of its headers", err)
+	}
+	return nil
+}
+
 // get returns a copy of the value under key, in dst's memory if that is large
 // enough. The key must be of the view's range.
 func (v *View) get(key, dst []byte) ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
@@ -15,7 +16,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-const logSuffix = ".log"
+const (
+	logSuffix = ".log"
+	cutSuffix = ".log.cut" // the front of a log that is about to take its place
+)
 
 // A logLoss is what is lost of a write-ahead log.
 type logLoss struct {
@@ -191,10 +195,11 @@ func (s *Store) cutLog(loss *logLoss) error {
 		return err
 	}
 	loss.kept = kept
-	if err := copyFront(fs, path, path+".cut", loss.from); err != nil {
+	front := strings.TrimSuffix(path, logSuffix) + cutSuffix
+	if err := copyFront(fs, path, front, loss.from); err != nil {
 		return fmt.Errorf("cut off log: %w", err)
 	}
-	if err := fs.Rename(path+".cut", path); err != nil {
+	if err := fs.Rename(front, path); err != nil {
 		return fmt.Errorf("cut off log: %w", err)
 	}
 	return syncDir(fs, s.dir)
