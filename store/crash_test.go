@@ -125,9 +125,9 @@ func (m *model) endRemove() {
 func (m *model) check(t *testing.T, s *Store) {
 	t.Helper()
 	got := storeRows(t, s)
+	m.checkRest(t, s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.checkRest(t, s)
 	have := map[uint64]bool{}
 	for _, id := range got.Num(flow.Bytes) {
 		if have[id] {
@@ -170,14 +170,19 @@ func (m *model) check(t *testing.T, s *Store) {
 func (m *model) checkRest(t *testing.T, s *Store) {
 	t.Helper()
 	last, value, err := s.LastAudit()
-	if err != nil || last < m.entries || last > 0 && string(value) != fmt.Sprint("entry ", last) {
-		t.Fatalf("the audit log ends with entry %d, %q, %v, want %d or more", last, value, err, m.entries)
+	m.mu.Lock()
+	entries := m.entries
+	m.mu.Unlock()
+	if err != nil || last < entries || last > 0 && string(value) != fmt.Sprint("entry ", last) {
+		t.Fatalf("the audit log ends with entry %d, %q, %v, want %d or more", last, value, err, entries)
 	}
 	text, err := s.GetState("number")
 	n := uint64(0)
 	if text != nil {
 		_, err = fmt.Sscan(string(text), &n)
 	}
+	m.mu.Lock() // not before: reading, too, may be when the crash comes
+	defer m.mu.Unlock()
 	if err != nil || n < m.state || n > m.value {
 		t.Fatalf("the state is %q, %v, want %d to %d", text, err, m.state, m.value)
 	}

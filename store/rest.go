@@ -55,6 +55,9 @@ func (s *Store) isolateRest(prefix byte, reason error) error {
 	for i := range tables {
 		t := &tables[i]
 		bad := s.checkTable(context.Background(), t)
+		if bad != nil && !s.stillLive(t) { // merged into another meanwhile
+			return s.isolateRest(prefix, reason)
+		}
 		if bad == nil {
 			whole = append(whole, *t)
 			continue
