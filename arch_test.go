@@ -36,7 +36,8 @@ var doors = map[string]door{
 		[]string{"github.com/urfave/cli/v2", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys",
 			"github.com/schollz/progressbar/v3"},
 	},
-	"command/mmdb": {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
+	"command/mmdb":    {[]string{"flow"}, []string{"github.com/oschwald/maxminddb-golang/v2"}},
+	"command/parquet": {nil, []string{"github.com/parquet-go/parquet-go"}},
 	// yaml: its test reads the alert rules in docs.
 	"command/metrics": {[]string{"flow"}, []string{"github.com/prometheus/client_golang", "go.yaml.in/yaml/v3"}},
 	"bench":           {weir: []string{"flow"}},
@@ -46,7 +47,8 @@ var doors = map[string]door{
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.
-var testLibs = []string{"pgregory.net/rapid"}
+// parquet-go: what weir writes is read back with it.
+var testLibs = []string{"pgregory.net/rapid", "github.com/parquet-go/parquet-go"}
 
 const (
 	maxLines     = 500 // past that a second concept waits to leave the file

@@ -267,6 +267,7 @@ func (b *book) complete(rows map[uint32][]ledger.Row) {
 			host := p.host
 			host.Sockets, host.Waits = slices.Clone(host.Sockets), slices.Clone(host.Waits)
 			host.Unstored, host.Senders = slices.Clone(host.Unstored), slices.Clone(host.Senders)
+			host.Stills = slices.Clone(host.Stills)
 			rows[hour] = append(rows[hour], ledger.Row{Kind: ledger.KindHost, Run: p.run, Host: &host})
 			p.hostDirty = false
 		}

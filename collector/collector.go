@@ -22,7 +22,8 @@ type Sink interface {
 	Append(*flow.Batch) error
 }
 
-// A StateStore keeps small values across restarts, apart from the records.
+// A StateStore keeps small values across restarts, apart from the records. One
+// that has SyncState() error too is asked by it to make what was put durable.
 type StateStore interface {
 	PutState(key string, value []byte) error
 	DeleteState(key string) error
@@ -43,10 +44,11 @@ type Options struct {
 	// goroutines call it at once.
 	Forward func(src netip.AddrPort, payload []byte)
 
-	Now    func() time.Time // the clock; nil: time.Now
-	Logger *slog.Logger     // nil: none
-	Limits Limits           // zero fields: DefaultLimits
-	Policy *Policy          // whose datagrams are taken, and what with their records; nil: all, as they come
+	Now    func() time.Time     // the clock; nil: time.Now
+	Clock  func() time.Duration // time that has passed since any moment, also while the host slept, however Now is set; nil: the system's
+	Logger *slog.Logger         // nil: none
+	Limits Limits               // zero fields: DefaultLimits
+	Policy *Policy              // whose datagrams are taken, and what with their records; nil: all, as they come
 
 	TLS         *tls.Config      // of addresses for TLS, which need it
 	Connections ConnectionLimits // zero fields: DefaultConnectionLimits
@@ -56,12 +58,15 @@ type Options struct {
 	QueueBytes    int           // bytes of datagrams of each socket that wait to be decoded; 0: 64 MiB
 	BatchRows     int           // records after which a batch goes to the sink; 0: 2048
 	FlushEvery    time.Duration // time after which a batch goes to the sink; 0: 100 ms
-	SaveEvery     time.Duration // how often changed state is saved; 0: 1 s
+	SaveEvery     time.Duration // how often changed state is saved at least; 0: 1 s
 }
 
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Clock == nil {
+		o.Clock = systemClock()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -101,8 +106,9 @@ type Collector struct {
 	sinkErrors, lostRecords atomic.Uint64
 	failing                 atomic.Bool // the sink refused the last batch
 
-	lastSign      uint64 // ms, the last sign of life in the ledger; the keeper's
-	ledgerRefused int    // times in a row; the keeper's
+	lastSign      uint64        // ms, the last sign of life in the ledger; the keeper's
+	lastClock     time.Duration // Options.Clock then; the keeper's
+	ledgerRefused int           // times in a row; the keeper's
 }
 
 // New binds the sockets and loads the saved state. The sockets receive from now
@@ -237,7 +243,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	close(done)
 	keeper.Wait()
 	c.decoder.Expire(math.MaxUint64) // what waits for a template waits in vain
-	c.save()
+	_ = c.save()                     // it is logged
 	c.writeLedger(true)
 	if err := context.Cause(ctx); err != nil && !isDone(ctx, err) {
 		return err
@@ -371,23 +377,30 @@ func (c *Collector) keep(done <-chan struct{}) {
 	tick, second := time.NewTicker(c.o.SaveEvery), time.NewTicker(time.Second)
 	defer tick.Stop()
 	defer second.Stop()
+	soon := prompt{c: c}
 	for {
 		select {
 		case <-done:
 			return
+		case <-c.decoder.fresh:
+			soon.ask()
+		case <-soon.due:
+			soon.save()
 		case <-second.C:
 			c.writeLedger(false)
 		case <-tick.C:
 			c.decoder.Expire(uint64(c.o.Now().UnixMilli()))
-			c.save()
+			_ = c.save() // it is logged
 		}
 	}
 }
 
-func (c *Collector) save() {
-	if err := c.decoder.Save(); err != nil {
+func (c *Collector) save() error {
+	err := c.decoder.Save()
+	if err != nil {
 		c.o.Logger.Error("save templates", "error", err)
 	}
+	return err
 }
 
 // Stats returns the counters.

@@ -42,6 +42,7 @@ type Decoder struct {
 	book    *book  // nil: without a ledger
 	known   ledger.Directory
 	agents  agentSources
+	fresh   chan struct{} // has one while an exporter has defined something that is not saved
 
 	mu        sync.RWMutex // guards exporters and other
 	exporters map[netip.Addr]*exporter
@@ -71,6 +72,7 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		known:     o.Known,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
+		fresh:     make(chan struct{}, 1),
 	}
 	d.book = newBook(&o, d.limits.PendingAge+time.Minute)
 	d.load()
@@ -119,7 +121,19 @@ func (d *Decoder) message(b *flow.Batch, received uint64, src netip.AddrPort, co
 	}
 	d.policy.sift(e, b, before, received)
 	e.finish(received, d)
+	if e.urgent {
+		e.urgent = false
+		d.announce()
+	}
 	return err
+}
+
+// announce says that there is something to save.
+func (d *Decoder) announce() {
+	select {
+	case d.fresh <- struct{}{}:
+	default:
+	}
 }
 
 func (d *Decoder) datagram(b *flow.Batch, e *exporter, port uint16, payload []byte) error {

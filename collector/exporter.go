@@ -65,6 +65,7 @@ type exporter struct {
 	account       account    // of the datagram being decoded
 	chronicle     chronicle
 	changed       bool // there is something new to persist
+	urgent        bool // at once: it is known from nowhere else
 	gone          bool // evicted; look it up again
 }
 
@@ -232,6 +233,7 @@ func (e *exporter) define(s *stream, t *template, received uint64, d *Decoder) b
 		s.domain.latest[t.id] = t // a connection's are nobody else's
 	}
 	if before == nil || !before.same(t) {
+		e.urgent = true
 		e.stats.more[ledger.TemplateChanges]++
 		if before != nil {
 			e.happened(received, ledger.EventTemplate, s.key.Domain, before.change(t))

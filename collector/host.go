@@ -8,22 +8,22 @@ import (
 )
 
 // asleepFor is the time between two signs of life after which the host was
-// asleep, or stopped by a debugger: nothing could be stored.
+// asleep, or stopped by a debugger, or its clock was set: nothing came in.
 const asleepFor = 60_000 // ms
 
 // alive notes a sign of life of the collector, at least every second. before is
-// the one before, 0 for the first.
-func (b *book) alive(before, now uint64) {
+// the one before, 0 for the first, and passed how many ms really went by since.
+func (b *book) alive(before, now, passed uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	hour := uint32(now / hourMS)
 	p := b.page(hour)
 	h := &p.host
+	if before != 0 && now > before+asleepFor {
+		h.Stills = appendStill(h.Stills, ledger.Still{Span: ledger.Span{From: before, To: now}, Why: whyStill(now-before, passed)})
+	}
 	switch {
 	case h.Up.From != 0: // the hour goes on
-		if before != 0 && now > before+asleepFor {
-			h.Unstored = appendSpan(h.Unstored, ledger.Span{From: before, To: now})
-		}
 	case before != 0 && before/hourMS+1 == uint64(hour) && now <= before+asleepFor:
 		h.Up.From = uint64(hour) * hourMS
 		if last := b.hours[hour-1]; last != nil {
@@ -42,6 +42,25 @@ func (b *book) alive(before, now uint64) {
 		h.Unstored[len(h.Unstored)-1].To = now
 	}
 	p.hostDirty = true
+}
+
+// whyStill says why there was no sign of life for so many ms by the clock, of
+// which so many really passed.
+func whyStill(ms, passed uint64) string {
+	if passed < ms/2 {
+		return ledger.StillClock
+	}
+	return ledger.StillAsleep
+}
+
+// appendStill adds a standstill; beyond the bound the last one is extended over
+// it.
+func appendStill(list []ledger.Still, s ledger.Still) []ledger.Still {
+	if len(list) >= ledger.MaxStills {
+		list[len(list)-1].To = s.To
+		return list
+	}
+	return append(list, s)
 }
 
 // endHour says that the collector went on into the next hour.
@@ -179,14 +198,15 @@ func (c *Collector) writeLedger(last bool) {
 	if book == nil {
 		return
 	}
-	now := uint64(c.o.Now().UnixMilli())
+	now, clock := uint64(c.o.Now().UnixMilli()), c.o.Clock()
 	for i, s := range c.sockets {
 		q := c.queues[i]
 		dropped, waits := s.dropped.Load(), q.full.Load()
 		book.listened(now, s.addr.String(), dropped-s.told, waits-q.told)
 		s.told, q.told = dropped, waits
 	}
-	book.alive(c.lastSign, now)
+	book.alive(c.lastSign, now, uint64(max(clock-c.lastClock, 0).Milliseconds()))
+	c.lastClock = clock
 	book.refusals(c.decoder.policy)
 	hourEnds := now/hourMS != c.lastSign/hourMS
 	c.lastSign = now

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -154,7 +155,7 @@ func TestConcurrentLedger(t *testing.T) {
 				if err := d.book.flush(at, at%3 == 0); err != nil {
 					t.Error(err)
 				}
-				d.book.alive(at-1, at)
+				d.book.alive(at-1, at, 1)
 			}
 		}
 	})
@@ -257,22 +258,36 @@ func TestHostRows(t *testing.T) {
 	}
 }
 
-// A host that slept says so.
+// A host that slept says so, and so does one whose clock was set forward.
 func TestHostThatSlept(t *testing.T) {
 	d := NewDecoder(DecoderOptions{Ledger: newMemoryLedger(), Run: 1})
 	at := uint64(testHour) * hourMS
-	d.book.alive(0, at+1000)
-	d.book.alive(at+1000, at+600_000)
-	h := &d.book.hours[testHour].host
-	if len(h.Unstored) != 1 || h.Unstored[0] != (ledger.Span{From: at + 1000, To: at + 600_000}) {
-		t.Errorf("within an hour: got %v", h.Unstored)
+	still := func(from, to uint64, why string) ledger.Still {
+		return ledger.Still{Span: ledger.Span{From: from, To: to}, Why: why}
 	}
-	d.book.alive(at+600_000, at+2*hourMS+5000)
-	if h.Up.To != at+600_000 || h.End != ledger.EndOpen {
+	d.book.alive(0, at+1000, 0)
+	d.book.alive(at+1000, at+600_000, 599_000)
+	d.book.alive(at+600_000, at+601_000, 1000)
+	d.book.alive(at+601_000, at+901_000, 1000)
+	h := &d.book.hours[testHour].host
+	want := []ledger.Still{still(at+1000, at+600_000, ledger.StillAsleep), still(at+601_000, at+901_000, ledger.StillClock)}
+	if !slices.Equal(h.Stills, want) || len(h.Unstored) != 0 {
+		t.Errorf("within an hour: got %v, %v, want %v", h.Stills, h.Unstored, want)
+	}
+	end := at + 2*hourMS + 5000
+	d.book.alive(at+901_000, end, 2*hourMS)
+	if h.Up.To != at+901_000 || h.End != ledger.EndOpen {
 		t.Errorf("over hours: the first goes to %d and ends %q", h.Up.To, h.End)
 	}
-	if h := &d.book.hours[testHour+2].host; h.Up.From != at+2*hourMS+5000 {
-		t.Errorf("over hours: the last begins at %d", h.Up.From)
+	h = &d.book.hours[testHour+2].host
+	if h.Up.From != end || !slices.Equal(h.Stills, []ledger.Still{still(at+901_000, end, ledger.StillAsleep)}) {
+		t.Errorf("over hours: the last begins at %d with %v", h.Up.From, h.Stills)
+	}
+	for i := range uint64(2 * ledger.MaxStills) {
+		d.book.alive(end+i*70_000, end+(i+1)*70_000, 70_000)
+	}
+	if n := len(d.book.hours[testHour+2].host.Stills); n > ledger.MaxStills {
+		t.Errorf("%d standstills in an hour", n)
 	}
 }
 

@@ -3,6 +3,8 @@ package collector
 import (
 	"fmt"
 	"sync"
+
+	"weir/flow/ledger"
 )
 
 // A scopeTally is what an exporter sent in an hour, ours and not.
@@ -13,13 +15,11 @@ type scopeTally struct {
 	warned  uint64 // ms, receipt of the datagram that was warned about; 0: none was
 }
 
-// When an exporter is warned about: a connected organisation's router that is
-// misconfigured must be noticed in the same hour, a stray record need not.
+// When an exporter is warned about.
 const (
-	warnRecords = 10             // at least so many records that are not ours in an hour
-	warnShare   = 0.01           // and this share of all
-	warnEvery   = 10 * 60 * 1000 // ms
-	warnAtOnce  = 20             // warnings a minute about all exporters together
+	warnEvery   = 10 * 60 * 1000      // ms
+	warnImplied = 24 * 60 * 60 * 1000 // ms, where no scope was asked for: there, transit may well be what is usual
+	warnAtOnce  = 20                  // warnings a minute about all exporters together
 )
 
 // notice counts the records of a datagram, n in all and out that are not ours,
@@ -31,9 +31,11 @@ func (p *Policy) notice(e *exporter, n, out, received uint64) {
 	}
 	t.records += n
 	t.outside += out
-	r := e.rule
-	share := float64(t.outside) / float64(t.records)
-	if out == 0 || r.usual || t.outside < warnRecords || share < warnShare || t.warned != 0 && received-t.warned < warnEvery {
+	r, every := e.rule, uint64(warnEvery)
+	if p.scope.Implied {
+		every = warnImplied
+	}
+	if out == 0 || r.usual || !ledger.Notable(t.outside, t.records) || t.warned != 0 && received-t.warned < every {
 		return
 	}
 	suppressed, ok := p.warned.allow(received)
@@ -41,8 +43,12 @@ func (p *Policy) notice(e *exporter, n, out, received uint64) {
 		return
 	}
 	t.warned = received
-	p.log.Warn("an exporter sends records of which no address is in networks", "exporter", e.addr, "name", r.name(), "group", r.group(),
-		"out_of_scope", t.outside, "of", t.records, "share", fmt.Sprintf("%.1f%%", 100*share), "treatment", r.treatment, "suppressed", suppressed)
+	args := []any{"exporter", e.addr, "name", r.name(), "group", r.group(), "out_of_scope", t.outside, "of", t.records,
+		"share", fmt.Sprintf("%.1f%%", 100*float64(t.outside)/float64(t.records)), "treatment", r.treatment, "suppressed", suppressed}
+	if p.scope.Implied {
+		args = append(args, "hint", "scope: in the configuration says what to do with them; a group with keep there is meant to have them")
+	}
+	p.log.Warn("an exporter sends records of which no address is in networks", args...)
 }
 
 // warnings bound how many lines exporters together can write.

@@ -153,13 +153,13 @@ func text(value []byte) string {
 func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	if boot := rec.numbers[160]; boot >= minTimeMS && boot <= maxTimeMS && boot != m.sysInit {
 		m.sysInit = boot
-		e.changed = true
+		e.changed, e.urgent = true, true
 	}
 	if rec.hasIf && (rec.name != "" || rec.desc != "") {
 		e.nameInterface(Interface{uint32(rec.ifIndex), rec.name, rec.desc}, d)
 	}
 	if seq, ok := rec.numbers[301]; ok && rec.hasSample && put(e, d, &m.sequences, seq, rec.sampler, d.limits.Samplers) {
-		e.changed = true
+		e.changed, e.urgent = true, true
 	}
 	_, hasSpace := rec.numbers[306]
 	said := statement{
@@ -176,7 +176,7 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	}
 	before := m.intervalOf(rec)
 	if e.putInterval(m, rec, uint32(n), d) {
-		e.changed = true
+		e.changed, e.urgent = true, true
 		if before != 0 {
 			e.resampled(e.head.received, m.key.Domain, before, uint32(n))
 		}

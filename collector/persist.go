@@ -197,7 +197,7 @@ func (d *Decoder) restore(addr netip.Addr, saved *savedExporter) {
 	}
 	e.stats.Errors, e.stats.more = [reasonCount]uint64{}, [ledger.CounterCount]uint64{} // counted when they arose
 	e.chronicle = chronicle{}
-	e.changed = false
+	e.changed, e.urgent = false, false
 }
 
 // fillTable copies up to limit entries.

@@ -24,7 +24,7 @@ func TestPolicyInLedger(t *testing.T) {
 				_ = d.Decode(b, testTime+hour*hourMS, sender(from), datagram5(10))
 			}
 		}
-		d.book.alive(0, testTime+hour*hourMS)
+		d.book.alive(0, testTime+hour*hourMS, 0)
 		for range 2 { // a second look changes nothing
 			d.book.refusals(p)
 		}

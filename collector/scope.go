@@ -44,6 +44,7 @@ type Scope struct {
 	Default  Treatment            // of exporters without a group, and of groups that Groups lacks
 	Groups   map[string]Treatment // by the group of the exporter
 	Aside    Sink                 // takes what is set aside; needed if anything is
+	Implied  bool                 // nobody asked for it, networks are merely known: complaints are rarer, and say how to end them
 }
 
 // scopeFields are the addresses by which a record is ours.
@@ -72,8 +73,15 @@ func (s *Scope) check() error {
 	return nil
 }
 
-// treatment returns what is done with a group's records that are not ours. usual
-// says that the group was named to keep them: it is meant to have such records.
+// Usual reports whether exporters of a group are meant to have records that are
+// not ours: the group was named to keep them.
+func (s *Scope) Usual(group string) bool {
+	_, usual := s.treatment(group)
+	return usual
+}
+
+// treatment returns what is done with a group's records that are not ours, and
+// whether it is meant to have such records.
 func (s *Scope) treatment(group string) (t Treatment, usual bool) {
 	if t, named := s.Groups[group]; named && group != "" {
 		return t, t == Keep

@@ -35,19 +35,20 @@ type anonKey struct {
 	Key  []byte `json:"key,omitempty"`  // never in lists
 	Made string `json:"made"`           // when
 	User string `json:"user"`           // for whose export
+	New  bool   `json:"new,omitempty"`  // it was made for this export; not kept
 }
 
 // anonKeys are what a backend does with the keys of cases.
 type anonKeys interface {
 	// AnonKey returns the key of the case that the caller names, and makes one
 	// at first use.
-	AnonKey(ctx context.Context) ([]byte, error)
+	AnonKey(ctx context.Context) (*anonKey, error)
 	AnonKeys(ctx context.Context) ([]anonKey, error)
 	DestroyAnonKey(ctx context.Context, ticket string) error
 }
 
 // AnonKey implements backend. Two exports at once get the same key.
-func (l *local) AnonKey(ctx context.Context) ([]byte, error) {
+func (l *local) AnonKey(ctx context.Context) (*anonKey, error) {
 	c := callerOf(ctx)
 	if err := checkCase(c.ticket); err != nil {
 		return nil, err
@@ -66,9 +67,9 @@ func (l *local) AnonKey(ctx context.Context) ([]byte, error) {
 		if len(k.Key) != anon.KeySize {
 			return nil, fmt.Errorf("read the key of %s: it has %d bytes, not %d", c.ticket, len(k.Key), anon.KeySize)
 		}
-		return k.Key, nil
+		return &k, nil
 	}
-	k := anonKey{Key: make([]byte, anon.KeySize), Made: showTime(l.now()), User: c.who.User}
+	k := &anonKey{Key: make([]byte, anon.KeySize), Made: showTime(l.now()), User: c.who.User}
 	rand.Read(k.Key) // never fails
 	// On disk before anything is made with it: a package whose key is lost
 	// could not be followed up.
@@ -78,7 +79,8 @@ func (l *local) AnonKey(ctx context.Context) ([]byte, error) {
 	if err := l.store.Flush(); err != nil {
 		return nil, fmt.Errorf("keep the key of %s: %w", c.ticket, err)
 	}
-	return k.Key, nil
+	k.New = true
+	return k, nil
 }
 
 // checkCase refuses what cannot be the name of a key.
@@ -128,7 +130,7 @@ func (l *local) DestroyAnonKey(_ context.Context, ticket string) error {
 
 // AnonKey implements backend. A group may be let in to ask (the socket's mode);
 // the key that undoes what leaves the house is for the owner of the archive.
-func (a *audited) AnonKey(ctx context.Context) (key []byte, err error) {
+func (a *audited) AnonKey(ctx context.Context) (key *anonKey, err error) {
 	err = a.act(ctx, "hand out the key of the case for an anonymised export", func() (uint64, error) {
 		if uid := callerOf(ctx).who.UID; uid != 0 && uid != os.Geteuid() {
 			return 0, errors.New("the key of a case is only for the user that the collector runs as; run weir as that user, or give a key with --key-file FILE")
@@ -156,9 +158,9 @@ func (a *audited) DestroyAnonKey(ctx context.Context, ticket string) error {
 }
 
 // AnonKey implements backend.
-func (r *remote) AnonKey(ctx context.Context) (key []byte, err error) {
-	err = r.ask(ctx, pathAnonKey, struct{}{}, &key, nil)
-	return key, err
+func (r *remote) AnonKey(ctx context.Context) (*anonKey, error) {
+	key := new(anonKey)
+	return key, r.ask(ctx, pathAnonKey, struct{}{}, key, nil)
 }
 
 // AnonKeys implements backend.

@@ -96,9 +96,18 @@ func (a *audited) look(ctx context.Context, s subject, ask func() (rows uint64, 
 	if err != nil {
 		return err
 	}
+	about(ctx, &e, s)
+	return a.noted(ctx, e, ask)
+}
+
+// about writes into an entry what a question is about.
+func about(ctx context.Context, e *audit.Entry, s subject) {
 	e.Filter, e.Detail = s.filter, s.detail
 	if s.exporter != "" {
 		e.Detail = strings.TrimSpace(e.Detail + " exporter " + s.exporter)
+	}
+	if c := callerOf(ctx); c.detail != "" {
+		e.Detail = strings.TrimSpace(e.Detail + " " + printable(c.detail))
 	}
 	if s.window.From != 0 {
 		e.From = rfc3339(s.window.From)
@@ -106,7 +115,6 @@ func (a *audited) look(ctx context.Context, s subject, ask func() (rows uint64, 
 	if s.window.To != 0 {
 		e.To = rfc3339(s.window.To)
 	}
-	return a.noted(ctx, e, ask)
 }
 
 // act notes what is about to be changed, does it, and notes how that ended. A

@@ -100,6 +100,9 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	if l.known, err = knownIn(ctx, s); err != nil {
 		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
 	}
+	if l.scope, err = readScope(s); err != nil {
+		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
+	}
 	if names := exporterNames(l.known); names != nil {
 		l.names = &query.Names{Exporters: names}
 	}

@@ -19,6 +19,7 @@ type caller struct {
 	command string // as typed, without flags: "query", "retention confirm"
 	ticket  string // --case
 	reason  string // --reason
+	detail  string // what becomes of the answer, where that is more than to be shown
 }
 
 type callerKey struct{}
@@ -40,13 +41,14 @@ const (
 	headerCase    = "Weir-Case"
 	headerReason  = "Weir-Reason"
 	headerLogin   = "Weir-Login"
+	headerDetail  = "Weir-Detail"
 )
 
 // setCaller writes what the context carries into a request's headers. Text is
 // quoted, so that it can hold anything.
 func setCaller(ctx context.Context, h http.Header) {
 	c := callerOf(ctx)
-	for name, text := range map[string]string{headerCommand: c.command, headerCase: c.ticket, headerReason: c.reason, headerLogin: c.who.Login} {
+	for name, text := range map[string]string{headerCommand: c.command, headerCase: c.ticket, headerReason: c.reason, headerLogin: c.who.Login, headerDetail: c.detail} {
 		if text != "" {
 			h.Set(name, strconv.QuoteToASCII(text))
 		}
@@ -63,7 +65,7 @@ func readCaller(peer audit.Who, h http.Header) caller {
 		}
 		return s
 	}
-	c := caller{who: peer, command: text(headerCommand), ticket: text(headerCase), reason: text(headerReason)}
+	c := caller{who: peer, command: text(headerCommand), ticket: text(headerCase), reason: text(headerReason), detail: text(headerDetail)}
 	if c.who.Login == "" {
 		c.who.Login = otherLogin(text(headerLogin), c.who)
 	}

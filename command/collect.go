@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -85,7 +84,7 @@ collectors get what comes in (forward); docs/operations.md has an example of eve
 type collectOptions struct {
 	dir     string
 	listen  []collector.Listen
-	tls     *tls.Config   // of addresses for TLS; nil: there are none
+	tls     *certificates // of addresses for TLS; nil: there are none
 	keep    time.Duration // 0: for ever
 	maxDisk diskLimit
 	names   *query.Names // of the configuration; nil: none
@@ -183,6 +182,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err := writeKnown(s, o.config.Known); err != nil {
 		return err
 	}
+	if err := writeScope(s, o.config.scope(nil)); err != nil {
+		return err
+	}
 	journal := newJournal(s, std)
 	aside, err := openQuarantine(o, std, log, s, journal)
 	if err != nil {
@@ -204,7 +206,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls, Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls.tls(log), Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
 		relay.close()
 		return listenError(err)
@@ -215,9 +217,9 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		c.Close()
 		return err
 	}
-	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, networks: networkPrefixes(&o.config), aside: aside, tails: shown}
+	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
-	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics)}
+	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics), forward: relay}
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		doors.close()
 		relay.close()

@@ -223,8 +223,14 @@ func TestConfigScope(t *testing.T) {
 		}
 	}
 	c, err := parseConfig("weir.yaml", []byte(before))
-	if err != nil || c.Scope != nil || c.scope(nil) != nil || c.setsAside() {
+	if err != nil || c.Scope != nil || c.setsAside() {
 		t.Errorf("without scope: got %+v, %v", c, err)
+	}
+	if s := c.scope(nil); s == nil || !s.Implied || s.Default != collector.Keep || s.Usual("core") {
+		t.Errorf("networks alone: got %+v, want what is not theirs counted and kept", s)
+	}
+	if c, err := parseConfig("weir.yaml", []byte("data: x\n")); err != nil || c.scope(nil) != nil {
+		t.Errorf("without networks: got %+v, %v", c.scope(nil), err)
 	}
 }
 

@@ -121,9 +121,13 @@ func (c *config) networks() *flow.PrefixSet {
 }
 
 // scope returns what the collector does with records that are not ours, nil if
-// it does not look. aside takes what is set aside.
+// nobody says which are. Networks alone are enough to count the others: they are
+// kept. aside takes what is set aside.
 func (c *config) scope(aside collector.Sink) *collector.Scope {
 	if c.Scope == nil {
+		if networks := c.networks(); !networks.Empty() {
+			return &collector.Scope{Networks: networks, Default: collector.Keep, Implied: true}
+		}
 		return nil
 	}
 	return &collector.Scope{Networks: c.networks(), Default: c.Scope.Default, Groups: c.Scope.Groups, Aside: aside}

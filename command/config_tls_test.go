@@ -20,11 +20,20 @@ import (
 // certificateFiles writes a certificate and its key.
 func certificateFiles(t *testing.T) (cert, key string) {
 	t.Helper()
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, cert, key, 1)
+	return cert, key
+}
+
+// writeCertificate writes a new certificate of that number, and its key.
+func writeCertificate(t *testing.T, cert, key string, serial int64) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, IsCA: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
@@ -33,14 +42,11 @@ func certificateFiles(t *testing.T) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return cert, key
 }
 
 func TestTLSConfig(t *testing.T) {
@@ -71,8 +77,8 @@ func TestTLSConfig(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		case (got == nil) != (c.name == "not needed"):
 			t.Errorf("%s: got %v", c.name, got)
-		case got != nil && (got.ClientAuth != c.auth || got.MinVersion != tls.VersionTLS12):
-			t.Errorf("%s: got client authentication %v and version %x", c.name, got.ClientAuth, got.MinVersion)
+		case got != nil && (got.config.ClientAuth != c.auth || got.config.MinVersion != tls.VersionTLS12):
+			t.Errorf("%s: got client authentication %v and version %x", c.name, got.config.ClientAuth, got.config.MinVersion)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -34,7 +35,7 @@ func (l *local) judge(ctx context.Context, s *query.Summary, w query.Window, exp
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
 	c, err := l.kept().Coverage(ctx, query.CoverageRequest{
-		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Options: l.parse(),
+		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: keep, Now: epochMS(l.now()), Live: l.daemon != nil, Options: l.parse(),
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -88,7 +89,10 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	if e.coverage {
 		lines = append([]string{c.Judged()}, lines...)
 	}
-	lines = append(lines, damageLines(c.Damaged)...)
+	if len(c.Damaged) > 0 {
+		lines = append(lines, damageText(c.Damaged))
+	}
+	lines = fold(lines, mostLines)
 	if e.coverage && (e.format == formatJSON || e.format == formatCSV) {
 		whole := *c
 		whole.Damaged = slices.Concat(s.Damaged, c.Damaged)
@@ -100,16 +104,27 @@ func noteCoverage(std *Std, e ending, s query.Summary) error {
 	return nil
 }
 
+// mostLines is how many lines an answer has on its window.
+const mostLines = 3
+
+// fold joins the last lines, so that there are at most so many.
+func fold(lines []string, most int) []string {
+	if len(lines) <= most {
+		return lines
+	}
+	return append(slices.Clone(lines[:most-1]), strings.Join(lines[most-1:], "; "))
+}
+
 // damageMost is how many damaged parts of the ledger are named.
 const damageMost = 3
 
-// damageLines says which parts of the ledger are damaged: without that nobody can
+// damageText says which parts of the ledger are damaged: without that nobody can
 // do anything about it.
-func damageLines(parts []string) []string {
-	if len(parts) <= damageMost {
-		return parts
+func damageText(parts []string) string {
+	if len(parts) > damageMost {
+		parts = append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
 	}
-	return append(slices.Clone(parts[:damageMost]), fmt.Sprintf("%d more; see weir check", len(parts)-damageMost))
+	return strings.Join(parts, "; ")
 }
 
 // writeCoverage writes the last line or lines of an answer for programs.

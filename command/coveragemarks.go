@@ -40,26 +40,30 @@ var (
 		{query.ReasonKernel, coverageMark{'K', 'K', "31", rgb{0x8c, 0x2d, 0x8c}, string(query.ReasonKernel)}},
 		{query.ReasonBehind, coverageMark{'Q', 'Q', "31", rgb{0xb0, 0x60, 0xb0}, string(query.ReasonBehind)}},
 		{query.ReasonSilent, coverageMark{'S', 'S', "35", rgb{0xcc, 0x79, 0xa7}, string(query.ReasonSilent)}},
+		{query.ReasonAgent, coverageMark{'A', 'A', "33", rgb{0xc9, 0x94, 0x2e}, string(query.ReasonAgent)}},
 		{query.ReasonTemplate, coverageMark{'T', 'T', "36", rgb{0x56, 0xb4, 0xe9}, string(query.ReasonTemplate)}},
 		{query.ReasonClock, coverageMark{'O', 'O', "36", rgb{0x00, 0x72, 0xb2}, string(query.ReasonClock)}},
 		{query.ReasonStopped, coverageMark{'D', 'D', "31", rgb{0x55, 0x55, 0x55}, string(query.ReasonStopped)}},
 		{query.ReasonCrashed, coverageMark{'C', 'C', "31", rgb{0x33, 0x33, 0x33}, string(query.ReasonCrashed)}},
 		{query.ReasonAsleep, coverageMark{'Z', 'Z', "31", rgb{0x66, 0x66, 0x66}, string(query.ReasonAsleep)}},
 		{query.ReasonNotStarted, coverageMark{'N', 'N', "31", rgb{0x77, 0x77, 0x77}, string(query.ReasonNotStarted)}},
+		{query.ReasonClockSet, coverageMark{'J', 'J', "36", rgb{0x3a, 0x8f, 0xa8}, string(query.ReasonClockSet)}},
 		{query.ReasonNoCapture, coverageMark{'M', 'M', "", rgb{0xaa, 0xaa, 0xaa}, string(query.ReasonNoCapture)}},
 		{query.ReasonUnstored, coverageMark{'U', 'U', "31", rgb{0x9c, 0x2f, 0x00}, string(query.ReasonUnstored)}},
 		{query.ReasonDamaged, coverageMark{'X', 'X', "31", rgb{0x22, 0x22, 0x22}, string(query.ReasonDamaged)}},
 		{query.ReasonPurged, coverageMark{'P', 'P', "34", rgb{0x7a, 0x6a, 0xd0}, string(query.ReasonPurged)}},
 		{query.ReasonRetention, coverageMark{'R', 'R', "34", rgb{0xb8, 0xb0, 0xe0}, string(query.ReasonRetention)}},
+		{query.ReasonForeign, coverageMark{'E', 'E', "34", rgb{0x66, 0xc2, 0xa5}, string(query.ReasonForeign)}},
 		{query.ReasonScope, coverageMark{'F', 'F', "34", rgb{0x00, 0x9e, 0x73}, string(query.ReasonScope)}},
 	}
 )
 
 // coverageLegendHelp is the legend as help has it; a test keeps it complete.
 const coverageLegendHelp = `blank where nothing was expected, more ink the more was lost on the way, and else a letter: K
-dropped in the kernel, Q likewise as the collector did not keep up, S exporter silent, T template missing, O clock off,
-D collector stopped, C crashed, Z asleep, N not started, M no capture imported, U not stored, X damaged, P purged, R
-past retention, F out of scope and refused.`
+dropped in the kernel, Q likewise as the collector did not keep up, S exporter silent, A dropped by the sFlow agent, T
+template missing, O clock off, D collector stopped, C crashed, Z asleep, J host clock set forward, N not started, M no
+capture imported, U not stored, X damaged, P purged, R past retention, E out of scope (kept or set aside), F out of scope
+and refused.`
 
 // legend returns all marks in their order.
 func legend() []coverageMark {

@@ -16,6 +16,15 @@ type daemon struct {
 	counts    *questionCounts
 	metrics   string // where they can be scraped; "": nowhere
 	hour      hourCache
+	forward   forward
+}
+
+// forwarded says how the targets of forward: are served; nil: there are none.
+func (d *daemon) forwarded() (list []forwardReport) {
+	for _, s := range d.forward.stats() {
+		list = append(list, forwardReport{To: s.To.String(), Sent: s.Sent, QueueFull: s.Full, Failed: s.Failed})
+	}
+	return list
 }
 
 // hourEvery is for how long a scrape takes what the one before read of the

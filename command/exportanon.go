@@ -146,7 +146,7 @@ type anonymiser struct {
 }
 
 // open returns what does what the options say, nil if that is nothing.
-func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymiser, error) {
+func (o anonOptions) open(ctx context.Context, std *Std, n *naming, b backend) (*anonymiser, error) {
 	a := &anonymiser{options: o}
 	switch {
 	case o.method == "" && o.round == 0:
@@ -173,8 +173,12 @@ func (o anonOptions) open(ctx context.Context, n *naming, b backend) (*anonymise
 	} else {
 		var err error
 		if key == nil {
-			if key, err = b.AnonKey(ctx); err != nil {
+			k, err := b.AnonKey(ctx)
+			if err != nil {
 				return nil, err
+			}
+			if key = k.Key; k.New {
+				fmt.Fprintf(std.Err, "weir: the case %s had no key; one is made, which weir anon-keys lists\n", printable(o.ticket))
 			}
 		}
 		if a.addrs, err = anon.NewCryptoPAn(key); err != nil {

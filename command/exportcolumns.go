@@ -3,6 +3,7 @@ package command
 import (
 	"strings"
 
+	"weir/command/parquet"
 	"weir/query"
 )
 
@@ -10,14 +11,21 @@ import (
 type exportColumn struct {
 	Name    string `json:"name"`
 	Unit    string `json:"unit,omitempty"` // "": none
+	Type    string `json:"type,omitempty"` // of Parquet; CSV and JSON have none
 	Meaning string `json:"meaning"`
 }
 
-// schemaOf describes the columns of records.
-func schemaOf(columns []column) []exportColumn {
+// schemaOf describes the columns of records in a format.
+func schemaOf(columns []column, format string) []exportColumn {
 	list := make([]exportColumn, 0, len(columns))
 	for _, c := range columns {
-		list = append(list, describe(c.name))
+		about := describe(c.name)
+		if format == formatParquet {
+			if about.Type = c.parquetType().String(); c.parquetType() == parquet.Time {
+				about.Unit = "ms since 1970, UTC"
+			}
+		}
+		list = append(list, about)
 	}
 	return list
 }
@@ -30,10 +38,10 @@ func describe(name string) exportColumn {
 		if isCut {
 			meaning += ", cut to /" + cut
 		}
-		return exportColumn{name, unit, meaning}
+		return exportColumn{Name: name, Unit: unit, Meaning: meaning}
 	}
 	if f, ok := query.ParseLabelField(name); ok {
-		return exportColumn{name, "", string(f.Kind) + " of the address at this end, as the exporting side knows it"}
+		return exportColumn{Name: name, Meaning: string(f.Kind) + " of the address at this end, as the exporting side knows it"}
 	}
 	return exportColumn{Name: name, Meaning: "the value of either end of the flow"}
 }

@@ -30,6 +30,7 @@ type exporterList struct {
 	AsOf       query.Moment     `json:"as_of"`
 	From       query.Moment     `json:"from"`       // start of the day, or of what the archive has of it
 	Collecting bool             `json:"collecting"` // a collector runs
+	Since      query.Moment     `json:"since"`      // when it started; 0: none runs
 	Exporters  []exporterReport `json:"exporters"`
 	Damaged    []string         `json:"damaged,omitempty"`
 }
@@ -68,13 +69,33 @@ type exporterReport struct {
 	SkewMS      *int64       `json:"skew_ms"` // receipt less end, median; null: there was no record to tell
 	Heard       query.Moment `json:"last_heard"`
 
+	SkewMinMS       *int64            `json:"skew_min_ms"` // as skew_ms
+	SkewMaxMS       *int64            `json:"skew_max_ms"`
+	Reordered       uint64            `json:"reordered"`
+	Duplicates      uint64            `json:"duplicates"`
+	SetsRecovered   uint64            `json:"sets_recovered"` // data sets that were decoded when their template came
+	TemplateChanges uint64            `json:"template_changes"`
+	Options         uint64            `json:"options"`           // options records
+	LostFlows       uint64            `json:"lost_flows"`        // what is missing as the sequence numbers count it: NetFlow v5 and v7
+	LostDatagrams   uint64            `json:"lost_datagrams"`    // NetFlow v9 and sFlow
+	LostData        uint64            `json:"lost_data_records"` // IPFIX
+	LostSamples     uint64            `json:"lost_samples"`      // sFlow: missing by their own numbers
+	SampleDrops     uint64            `json:"sample_drops"`      // sFlow: that the agent says it dropped
+	SamplingChanges uint64            `json:"sampling_changes"`
+	BadTimes        uint64            `json:"bad_times"`    // records with impossible times
+	OutOfScope      uint64            `json:"out_of_scope"` // records with neither side in our networks
+	SetAside        uint64            `json:"set_aside"`    // of them, put in quarantine
+	Refused         uint64            `json:"refused"`      // of them, refused
+	Silence         ledger.Span       `json:"silence"`      // the longest between two datagrams
+	Errors          map[string]uint64 `json:"errors"`       // by reason
+
 	Sampling   []ledger.Interval `json:"sampling"`                      // records by interval
 	Configured uint32            `json:"sampling_configured,omitempty"` // the interval of the configuration, which goes before its own
 
 	Interfaces []exporterInterface `json:"interfaces,omitempty"`
 	History    []exporterEvent     `json:"history,omitempty"`
 
-	recordsLately, lostLately uint64 // what LossHour is of
+	lately query.Digest // of this hour and the one before
 }
 
 // What the status of an exporter can be.
@@ -82,6 +103,7 @@ const (
 	statusHeard  = "heard"            // lately
 	statusSilent = "silent"           // expected, and not heard lately
 	statusNever  = "not heard"        // expected, and not heard in the day
+	statusAwait  = "not heard yet"    // expected, and the collector has just started
 	statusQuiet  = "quiet"            // not heard lately, and not expected
 	statusOthers = "beyond the bound" // of many, together
 )
@@ -118,7 +140,9 @@ func (l *local) exporters(ctx context.Context, req exportersRequest) (*exporterL
 		return nil, nil, err
 	}
 	list := &exporterList{AsOf: query.Moment(end), From: max(grid.From, firstUp(grid.Hosts)), Collecting: l.daemon != nil, Damaged: grid.Damaged}
-	if l.daemon == nil {
+	if l.daemon != nil {
+		list.Since = query.Moment(epochMS(l.daemon.started))
+	} else {
 		list.AsOf = min(list.AsOf, max(lastUp(grid.Hosts), list.From))
 	}
 	list.Exporters = l.gather(grid)
@@ -184,14 +208,18 @@ func (l *local) gather(grid *query.Grid) []exporterReport {
 			}
 		}
 		list[at].add(e)
-		records, lost := grid.Lately(i)
-		list[at].recordsLately += records
-		list[at].lostLately += lost
+		lately := grid.Lately(i)
+		list[at].lately.Add(&lately)
 	}
+	sortExporters(list)
+	return list
+}
+
+// sortExporters puts those that the configuration describes first, by name.
+func sortExporters(list []exporterReport) {
 	slices.SortStableFunc(list, func(a, b exporterReport) int {
 		return cmp.Or(-compareBool(a.Known, b.Known), cmp.Compare(a.Name, b.Name))
 	})
-	return list
 }
 
 func compareBool(a, b bool) int {
@@ -206,7 +234,7 @@ func compareBool(a, b bool) int {
 
 // describe begins a report with what the configuration says.
 func (l *local) describe(e *query.GridExporter) exporterReport {
-	r := exporterReport{Name: e.Name, Group: e.Group, Expected: e.Expected, Addresses: []string{}, Domains: []uint32{}, Versions: []string{}, Sampling: []ledger.Interval{}}
+	r := exporterReport{Name: e.Name, Group: e.Group, Expected: e.Expected, Addresses: []string{}, Domains: []uint32{}, Versions: []string{}, Sampling: []ledger.Interval{}, Errors: map[string]uint64{}}
 	for i := range l.known {
 		k := &l.known[i]
 		if k.Name != e.Name {
@@ -230,10 +258,8 @@ func (r *exporterReport) add(e *query.GridExporter) {
 		r.Versions = union(r.Versions, []string{flow.VersionName(uint64(v))})
 	}
 	d := &e.Total
-	if d.Records > 0 && (r.SkewMS == nil || d.Records > r.Records) {
-		skew := d.SkewMS
-		r.SkewMS = &skew
-	}
+	r.addSkew(d)
+	r.addRare(d)
 	r.Datagrams, r.Records, r.Bytes, r.Lost = r.Datagrams+d.Datagrams, r.Records+d.Records, r.Bytes+d.Bytes, r.Lost+d.Lost
 	r.Gaps, r.Restarts, r.SetsWithout, r.SetsDropped, r.Bad = r.Gaps+d.Gaps, r.Restarts+d.Restarts, r.SetsWithout+d.SetsWithout, r.SetsDropped+d.SetsDropped, r.Bad+d.BadDatagrams
 	r.Heard = max(r.Heard, d.Last)
@@ -242,6 +268,39 @@ func (r *exporterReport) add(e *query.GridExporter) {
 		both.Sample(i.N, i.Records)
 	}
 	r.Sampling = both.Intervals
+}
+
+// addSkew adds how far receipt is from the end of flows: the median is that of
+// the address with the most records.
+func (r *exporterReport) addSkew(d *query.Digest) {
+	if d.Records == 0 {
+		return
+	}
+	if r.SkewMS == nil || d.Records > r.Records {
+		r.SkewMS = &d.SkewMS
+	}
+	if r.SkewMinMS == nil || d.SkewMinMS < *r.SkewMinMS {
+		r.SkewMinMS = &d.SkewMinMS
+	}
+	if r.SkewMaxMS == nil || d.SkewMaxMS > *r.SkewMaxMS {
+		r.SkewMaxMS = &d.SkewMaxMS
+	}
+}
+
+// addRare adds what stands still for most exporters.
+func (r *exporterReport) addRare(d *query.Digest) {
+	r.Reordered, r.Duplicates, r.SetsRecovered = r.Reordered+d.Reordered, r.Duplicates+d.Duplicates, r.SetsRecovered+d.SetsRecovered
+	r.TemplateChanges, r.Options = r.TemplateChanges+d.TemplateChanges, r.Options+d.Options
+	r.LostFlows, r.LostDatagrams, r.LostData = r.LostFlows+d.LostFlows, r.LostDatagrams+d.LostDatagrams, r.LostData+d.LostData
+	r.LostSamples, r.SampleDrops = r.LostSamples+d.LostSamples, r.SampleDrops+d.SampleDrops
+	r.SamplingChanges, r.BadTimes = r.SamplingChanges+d.Changes, r.BadTimes+d.BadTimes
+	r.OutOfScope, r.SetAside, r.Refused = r.OutOfScope+d.OutOfScope, r.SetAside+d.SetAside, r.Refused+d.Refused
+	if d.Silence.Length() > r.Silence.Length() {
+		r.Silence = d.Silence
+	}
+	for reason, n := range d.Errors {
+		r.Errors[reason] += n
+	}
 }
 
 func union[T cmp.Ordered](list, more []T) []T {
@@ -269,6 +328,9 @@ func (l *local) addState(list *exporterList, details bool) error {
 		if named, err = collector.Interfaces(l.store); err != nil {
 			return fmt.Errorf("read the names of interfaces: %w", err)
 		}
+	}
+	if details {
+		l.addForgotten(list, saved, past)
 	}
 	known := l.knownAddresses(saved, past)
 	for i := range list.Exporters {
@@ -357,23 +419,29 @@ func (l *local) addRates(list *exporterList) {
 
 // judge says whether the exporter was heard lately. While no collector runs, the
 // end of what was collected is the measure, and one that has just started has
-// yet to hear: nobody is silent for that reason.
+// yet to hear: that is said, and a finding only after a while.
 func (r *exporterReport) judge(asOf query.Moment, started bool) {
-	r.Loss, r.LossHour = query.LossShare(r.Lost, r.Records), query.LossShare(r.lostLately, r.recordsLately)
+	r.Loss, r.LossHour = query.LossShare(r.Lost, r.Records), r.lately.Loss()
 	lately := asOf - min(asOf, query.Moment(metrics.UpFor.Milliseconds()))
 	switch {
 	case slices.Equal(r.Addresses, []string{query.OthersName}):
 		r.Status = statusOthers
 	case r.Heard >= lately && r.Heard > 0:
 		r.Status = statusHeard
-	case !r.Expected || started:
+	case !r.Expected:
 		r.Status = statusQuiet
+	case started:
+		r.Status = statusAwait
 	case r.Datagrams == 0:
 		r.Status = statusNever
 	default:
 		r.Status = statusSilent
 	}
 }
+
+// calledBy is label, or for one that has neither name nor address yet where it
+// should send from.
+func (r *exporterReport) calledBy() string { return cmp.Or(r.label(), strings.Join(r.Sources, " ")) }
 
 // label is what people call the exporter.
 func (r *exporterReport) label() string {

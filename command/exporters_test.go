@@ -97,7 +97,7 @@ func TestExportersOfACollector(t *testing.T) {
 	out, errs, status = weir(t, dir, "exporters", "border-1")
 	for _, want := range []string{
 		"owner                 Backbone group\n", "expected              yes: its silence is a finding\n", "records/s             20 now, 6.1 over the day\n",
-		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.4 %) in 14 gaps; in this hour and the one before 0 %\n",
+		"interface 7           xe-0/0/1  to campus?[2J\n", "2026-11-22T00:00:00Z  sampling changed: 1:1000, before 1:100\n", "lost                  1920 of 530k records (0.4 %), 1920 data records missing in 14 gaps; in this hour and the one before 0 %\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status %d, %s: %q is missing from\n%s", status, errs, want, out)
@@ -177,7 +177,7 @@ func TestLossLately(t *testing.T) {
 		t.Errorf("got %v of the exporter, %v of all, %d records; want 0.1, 0.1, 100", list[0].LossHour, r.Loss, r.Lost)
 	}
 	short := &query.Grid{Exporters: []query.GridExporter{{Cells: cells([2]uint64{3, 1})}}}
-	if records, lost := short.Lately(0); records != 3 || lost != 1 {
-		t.Errorf("of one step: got %d and %d, want 3 and 1", records, lost)
+	if d := short.Lately(0); d.Records != 3 || d.Lost != 1 {
+		t.Errorf("of one step: got %d and %d, want 3 and 1", d.Records, d.Lost)
 	}
 }

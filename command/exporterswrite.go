@@ -82,6 +82,9 @@ var (
 		"name", "group", "addresses", "status", "known", "expected", "domains", "versions", "templates",
 		"records_per_second", "records_per_second_day", "datagrams", "records", "bytes", "lost", "loss", "loss_last_hour", "gaps", "restarts",
 		"sets_without_template", "sets_dropped", "bad_datagrams", "sampling", "skew_ms", "last_heard", "owner", "contact", "permission",
+		"skew_min_ms", "skew_max_ms", "reordered", "duplicates", "sets_recovered", "template_changes", "options", "lost_samples", "sample_drops",
+		"sampling_changes", "bad_times", "out_of_scope", "set_aside", "refused", "silence_ms", "errors",
+		"lost_flows", "lost_datagrams", "lost_data_records",
 	)
 )
 
@@ -106,21 +109,30 @@ func interfaceRows(list *exporterList) (rows [][]string) {
 // exporterRows returns the exporters as csv has them.
 func exporterRows(list *exporterList) (rows [][]string) {
 	for _, r := range list.Exporters {
-		now, skew := "", ""
+		now := ""
 		if r.Now != nil {
 			now = strconv.FormatFloat(*r.Now, 'f', 1, 64)
-		}
-		if r.SkewMS != nil {
-			skew = strconv.FormatInt(*r.SkewMS, 10)
 		}
 		cells := []string{printable(r.Name), r.Group, strings.Join(r.Addresses, " "), r.Status, strconv.FormatBool(r.Known), strconv.FormatBool(r.Expected),
 			domainsText(r.Domains), strings.Join(r.Versions, " "), strconv.Itoa(r.Templates), now, strconv.FormatFloat(r.Day, 'f', 1, 64)}
 		cells = append(cells, numberCells(r.Datagrams, r.Records, r.Bytes, r.Lost)...)
 		cells = append(cells, lossCell(r.Loss), lossCell(r.LossHour))
 		cells = append(cells, numberCells(r.Gaps, r.Restarts, r.SetsWithout, r.SetsDropped, r.Bad)...)
-		rows = append(rows, append(cells, intervalsCell(r.Sampling), skew, r.Heard.String(), r.Owner, r.Contact, r.Permission))
+		cells = append(cells, intervalsCell(r.Sampling), maybeCell(r.SkewMS), r.Heard.String(), r.Owner, r.Contact, r.Permission, maybeCell(r.SkewMinMS), maybeCell(r.SkewMaxMS))
+		cells = append(cells, numberCells(r.Reordered, r.Duplicates, r.SetsRecovered, r.TemplateChanges, r.Options, r.LostSamples, r.SampleDrops,
+			r.SamplingChanges, r.BadTimes, r.OutOfScope, r.SetAside, r.Refused, r.Silence.Length())...)
+		cells = append(cells, errorsCell(r.Errors))
+		rows = append(rows, append(cells, numberCells(r.LostFlows, r.LostDatagrams, r.LostData)...))
 	}
 	return rows
+}
+
+// maybeCell writes a number, nothing where it is not known.
+func maybeCell(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
 }
 
 func domainsText(domains []uint32) string {
@@ -218,11 +230,13 @@ func byRecords(list []ledger.Interval) []ledger.Interval {
 	return sorted
 }
 
-func (r *exporterReport) skewText() string {
-	if r.SkewMS == nil {
+func (r *exporterReport) skewText() string { return skewText(r.SkewMS) }
+
+func skewText(ms *int64) string {
+	if ms == nil {
 		return "-"
 	}
-	return (time.Duration(*r.SkewMS) * time.Millisecond).Round(100 * time.Millisecond).String()
+	return (time.Duration(*ms) * time.Millisecond).Round(100 * time.Millisecond).String()
 }
 
 func heardText(m query.Moment) string {
@@ -230,74 +244,4 @@ func heardText(m query.Moment) string {
 		return "-"
 	}
 	return showMS(uint64(m))
-}
-
-// exporterDetail writes all that is known of the exporters, a line for each
-// fact.
-func exporterDetail(out *streamWriter, list *exporterList) error {
-	for _, r := range list.Exporters {
-		lines := r.lines(list)
-		for _, i := range r.Interfaces {
-			lines = append(lines, [2]string{fmt.Sprintf("interface %d", i.Index), strings.TrimSpace(i.Name + "  " + i.Description)})
-		}
-		for _, e := range r.History {
-			detail := e.What
-			if e.Detail != "" {
-				detail += ": " + e.Detail
-			}
-			lines = append(lines, [2]string{showMS(uint64(e.At)), detail})
-		}
-		for _, l := range lines {
-			if l[1] == "" {
-				continue
-			}
-			if _, err := fmt.Fprintf(out, "%-21s %s\n", l[0], l[1]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// lines returns the facts. Those without a value are left out.
-func (r *exporterReport) lines(list *exporterList) [][2]string {
-	expected := ""
-	if r.Known {
-		expected = map[bool]string{true: "yes: its silence is a finding", false: "no"}[r.Expected]
-	}
-	lost := ""
-	if r.Lost > 0 {
-		lost = fmt.Sprintf("%s of %s records (%s) in %s; in this hour and the one before %s", humanCount(r.Lost), humanCount(r.Lost+r.Records), query.ShareText(r.Loss),
-			plural(r.Gaps, "gap"), query.ShareText(r.LossHour))
-	} else if r.Records > 0 {
-		lost = "none"
-	}
-	without := ""
-	if r.SetsWithout > 0 {
-		without = fmt.Sprintf("%s, of which %d were given up", plural(r.SetsWithout, "data set"), r.SetsDropped)
-	}
-	sampling := r.samplingText()
-	if r.Configured > 0 {
-		sampling += fmt.Sprintf(" (the configuration says %s)", intervalText(r.Configured))
-	}
-	skew := ""
-	if r.SkewMS != nil {
-		skew = r.skewText() + " from the end of a flow to the receipt of its record, median"
-	}
-	lines := [][2]string{
-		{"name", printable(r.Name)}, {"group", r.Group}, {"owner", printable(r.Owner)}, {"contact", printable(r.Contact)}, {"permission", printable(r.Permission)},
-		{"expected", expected}, {"may send from", strings.Join(r.Sources, ", ")}, {"heard from", strings.Join(r.Addresses, ", ")},
-		{"status", fmt.Sprintf("%s, last %s", r.Status, heardText(r.Heard))},
-		{"domains", domainsText(r.Domains)}, {"protocols", strings.Join(r.Versions, ", ")}, {"templates", strconv.Itoa(r.Templates)},
-		{"records/s", fmt.Sprintf("%s now, %s over the day", humanRate(r.Now), humanRate(&r.Day))},
-		{"in the day", fmt.Sprintf("%s, %s, %s bytes, from %s", query.Things(r.Records, "record"), query.Things(r.Datagrams, "datagram"), humanCount(r.Bytes), heardText(list.From))},
-		{"lost", lost}, {"without template", without}, {"sampling", sampling}, {"skew", skew},
-	}
-	if r.Restarts > 0 {
-		lines = append(lines, [2]string{"restarts", strconv.FormatUint(r.Restarts, 10)})
-	}
-	if r.Bad > 0 {
-		lines = append(lines, [2]string{"bad datagrams", humanCount(r.Bad)})
-	}
-	return lines
 }

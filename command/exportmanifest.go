@@ -42,10 +42,13 @@ type manifest struct {
 	Sampling query.Sampling   `json:"sampling"`
 	Damaged  []string         `json:"damaged,omitempty"` // what the archive could not read, and the package lacks
 
-	Anonymisation *manifestAnon  `json:"anonymisation"` // null: nothing is hidden
-	Statistics    *foldedGroups  `json:"statistics,omitempty"`
-	Columns       []exportColumn `json:"columns"`
-	Files         []packageFile  `json:"files"`
+	Anonymisation *manifestAnon `json:"anonymisation"` // null: nothing is hidden
+	Statistics    *foldedGroups `json:"statistics,omitempty"`
+
+	Disclosure *manifestDisclosure `json:"disclosure,omitempty"` // the notice that the package answers
+
+	Columns []exportColumn `json:"columns"`
+	Files   []packageFile  `json:"files"`
 }
 
 // A manifestQuestion is what was asked for.
@@ -60,7 +63,7 @@ type manifestQuestion struct {
 // A manifestExporter is how much of the package one exporter sent.
 type manifestExporter struct {
 	Exporter string `json:"exporter"`
-	Records  uint64 `json:"records"`
+	Records  uint64 `json:"records,omitempty"` // absent of statistics: it could be the sum of a group that is too small
 }
 
 // A manifestCoverage says what the answer lacks.
@@ -97,13 +100,35 @@ func (e *export) manifest(s query.Summary) *manifest {
 		m.Anonymisation = e.hide.about()
 	}
 	m.Coverage = coverageOf(coverage)
+	if d := o.disclosure; d != nil {
+		m.Disclosure = &manifestDisclosure{Reference: d.reference, LegalBasis: d.basis, Statement: plainWords(coverage, e.sampling, e.rows)}
+	}
 	for addr, n := range e.exporters {
 		m.Exporters = append(m.Exporters, manifestExporter{exporterName(addr), n})
 	}
 	slices.SortFunc(m.Exporters, func(a, b manifestExporter) int {
 		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.Exporter, b.Exporter))
 	})
+	if o.sums != nil {
+		m.withoutCounts()
+	}
 	return m
+}
+
+// withoutCounts takes out of a manifest of statistics the numbers that, less what
+// the groups say, would be those of a group that is too small.
+func (m *manifest) withoutCounts() {
+	for i := range m.Exporters {
+		m.Exporters[i].Records = 0
+	}
+	m.Others, m.Sampling.Sampled, m.Sampling.Unknown = 0, 0, 0
+	if m.Coverage.Detail == nil {
+		return
+	}
+	c := *m.Coverage.Detail
+	c.Records, c.Lost, c.NotStored, c.Purged, c.OutOfScope, c.SetAside, c.Refused, c.BadTimes = 0, 0, 0, 0, 0, 0, 0, 0
+	c.WorstLoss, c.Clocks, c.Intervals = nil, nil, nil
+	m.Coverage.Detail = &c
 }
 
 // exporterName writes an exporter's address, "" where records have none.
@@ -135,8 +160,12 @@ func writeReadme(w io.Writer, m *manifest) error {
 		fmt.Fprintf(&b, "  %-20s  %d rows\n", f.Name, *f.Rows)
 	}
 	fmt.Fprintf(&b, "  %-20s  what was asked for, by whom, what the columns mean,\n  %-20s  how complete it is, size and SHA-256 of every file\n", manifestName, "")
-	fmt.Fprintf(&b, "  %-20s  the SHA-256 of the manifest\n\n", manifestSumName)
-	b.WriteString("CSV is RFC 4180 with a header. JSON is one object a line, absent fields left out. Times are UTC.\n")
+	if m.Disclosure != nil {
+		fmt.Fprintf(&b, "  %-20s  one page to print and to sign\n", coverName)
+	}
+	fmt.Fprintf(&b, "  %-20s  the SHA-256 of each file\n\n", sumsName)
+	b.WriteString("CSV is RFC 4180 with a header. JSON is one object a line, absent fields left out. Parquet has its schema in it, zstd in\n" +
+		"its pages, and nulls for absent fields. Times are UTC.\n")
 	b.WriteString("Bytes and packets of records are as the exporter reported them: not multiplied by the sampling interval.\n\n")
 	b.WriteString("How complete it is:\n")
 	for _, line := range m.Coverage.Words {
@@ -148,10 +177,13 @@ func writeReadme(w io.Writer, m *manifest) error {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
 	}
-	fmt.Fprintf(&b, "\nTo verify: weir verify DIR does all of it. Without weir, in this directory:\n\n  sha256sum -c %s\n", manifestSumName)
-	for _, f := range data {
-		fmt.Fprintf(&b, "  echo '%s  %s' | sha256sum -c\n", f.SHA256, f.Name)
+	if d := m.Disclosure; d != nil {
+		fmt.Fprintf(&b, "\nIt answers the notice %s. In plain words:\n", printable(d.Reference))
+		for _, line := range d.Statement {
+			fmt.Fprintf(&b, "  %s\n", printable(line))
+		}
 	}
+	fmt.Fprintf(&b, "\nTo verify: weir verify DIR does all of it. Without weir, in this directory:\n\n  sha256sum -c %s\n", sumsName)
 	b.WriteString("\nHashes show that nothing changed since they were made. Whoever can change the files can make new\n" +
 		"hashes: compare that of the manifest with the one that the sender gives you by another way.\n")
 	_, err := io.WriteString(w, b.String())

@@ -17,9 +17,9 @@ import (
 
 // The files of a package beside its data.
 const (
-	manifestName    = "manifest.json"
-	manifestSumName = "manifest.json.sha256"
-	readmeName      = "README.txt"
+	manifestName = "manifest.json"
+	sumsName     = "SHA256SUMS" // of all the others, as sha256sum -c takes it
+	readmeName   = "README.txt"
 )
 
 // packagePart ends the names of files that are not complete.
@@ -30,6 +30,7 @@ const packagePart = ".part"
 type exportPackage struct {
 	dir   string
 	made  bool // the directory was not there before
+	lock  *os.File
 	files []packageFile
 	names []string // of all files written, under whatever name they have now
 }
@@ -40,31 +41,6 @@ type packageFile struct {
 	Size   int64   `json:"size"`           // bytes
 	SHA256 string  `json:"sha256"`         // lower-case hexadecimal
 	Rows   *uint64 `json:"rows,omitempty"` // of data: lines after the header of CSV, lines of JSON
-}
-
-// checkNewDir refuses a directory in which there is something.
-func checkNewDir(dir string) error {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return usagef("-o: %v", err)
-	case len(entries) > 0:
-		return usagef("-o: %s is not empty", dir).withHint("name a new directory")
-	}
-	return nil
-}
-
-// newPackage makes the directory, which must be empty or not there.
-func newPackage(dir string) (*exportPackage, error) {
-	_, err := os.Stat(dir)
-	p := &exportPackage{dir: dir, made: errors.Is(err, fs.ErrNotExist)}
-	// Flows are personal data: nobody else is let in.
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the package: %w", err)
-	}
-	return p, checkNewDir(dir)
 }
 
 // A packageWriter writes one file of a package and what the manifest says of it.
@@ -129,34 +105,91 @@ func (w *packageWriter) finish(rows uint64) error {
 	return nil
 }
 
-// seal writes the manifest's hash and then the manifest, which makes the
-// directory a package, and returns the hash.
-func (p *exportPackage) seal(m *manifest) (string, error) {
+// seal writes what has the manifest's hash in it and then the manifest, which
+// makes the directory a package, and returns the hash. note is called with it
+// before the manifest gets its name.
+func (p *exportPackage) seal(m *manifest, note func(sum string) error) (string, error) {
+	if m.Disclosure != nil {
+		page, err := coverPage(m, noManifestSum)
+		if err != nil {
+			return "", err
+		}
+		m.Disclosure.Cover = coverSum(page, noManifestSum)
+	}
+	text, err := m.text()
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.Sum256(text)
+	sum := hex.EncodeToString(digest[:])
+	cover := ""
+	if m.Disclosure != nil {
+		page, err := coverPage(m, sum)
+		if err != nil {
+			return "", err
+		}
+		digest := sha256.Sum256(page)
+		cover = hex.EncodeToString(digest[:])
+		if err := p.write(coverName, page); err != nil {
+			return "", err
+		}
+	}
+	if err := p.write(sumsName, m.sums(sum, cover)); err != nil {
+		return "", err
+	}
+	if err := note(sum); err != nil {
+		return "", fmt.Errorf("note the package in the audit log: %w", err)
+	}
+	// Until it has its name, manifest.json.part is the mark that the package is
+	// not whole.
+	w, err := p.create(manifestName)
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.Write(text); err != nil {
+		return "", fmt.Errorf("write the manifest: %w", err)
+	}
+	if err := p.unlock(); err != nil {
+		return "", fmt.Errorf("write the manifest: %w", err)
+	}
+	return sum, w.place()
+}
+
+// write writes a file that the manifest does not list.
+func (p *exportPackage) write(name string, text []byte) error {
+	w, err := p.create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return w.place()
+}
+
+// text returns the manifest as it is in its file.
+func (m *manifest) text() ([]byte, error) {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false) // filters are full of < and >, for people to read
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(m); err != nil {
-		return "", fmt.Errorf("write the manifest: %w", err)
+		return nil, fmt.Errorf("write the manifest: %w", err)
 	}
-	digest := sha256.Sum256(text.Bytes())
-	sum := hex.EncodeToString(digest[:])
-	for _, file := range []struct {
-		name string
-		text []byte
-	}{{manifestSumName, []byte(sum + "  " + manifestName + "\n")}, {manifestName, text.Bytes()}} {
-		w, err := p.create(file.name)
-		if err != nil {
-			return "", err
-		}
-		if _, err := w.Write(file.text); err != nil {
-			return "", fmt.Errorf("write %s: %w", file.name, err)
-		}
-		if err := w.place(); err != nil {
-			return "", err
-		}
+	return text.Bytes(), nil
+}
+
+// sums returns what SHA256SUMS says, given the hashes of the manifest and of the
+// cover sheet, "" if there is none.
+func (m *manifest) sums(manifestSum, cover string) []byte {
+	var text []byte
+	for _, f := range m.Files {
+		text = append(text, f.SHA256+"  "+f.Name+"\n"...)
 	}
-	return sum, nil
+	if cover != "" {
+		text = append(text, cover+"  "+coverName+"\n"...)
+	}
+	return append(text, manifestSum+"  "+manifestName+"\n"...)
 }
 
 // abandon removes what was written, so that nobody takes it for a package and
@@ -167,6 +200,9 @@ func (p *exportPackage) abandon() string {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Sprintf("the export is not finished: what is in %s is no package (%v)", p.dir, err)
 		}
+	}
+	if err := p.unlock(); err != nil {
+		return fmt.Sprintf("the export is not finished: what is in %s is no package (%v)", p.dir, err)
 	}
 	if p.made {
 		_ = os.Remove(p.dir) // not if somebody else put something there

@@ -19,10 +19,9 @@ const otherGroup = "other"
 type foldedGroups struct {
 	MinHosts int  `json:"min_hosts"`
 	Folded   int  `json:"folded_groups"`            // into the row other
-	Left     bool `json:"other_left_out,omitempty"` // they have too few hosts together: their sums are nowhere
+	Left     bool `json:"other_left_out,omitempty"` // all there is has too few hosts: its sums are nowhere
 
-	sums  query.Sums
-	hosts uint64 // of all of them, those of several counted several times
+	sums query.Sums
 }
 
 // statistics writes sums.
@@ -36,15 +35,30 @@ func (e *export) statistics(ctx context.Context) (query.Summary, error) {
 		Fields: o.sums, Filter: o.request.Filter, Window: o.request.Window, Exporter: o.request.Exporter,
 		By: "bytes", Distinct: flow.SrcAddr.String(), Labels: labels,
 	}
+	// Before the groups: in an archive that grows there are not fewer later.
+	hosts, err := e.countHosts(ctx, req)
+	if err != nil {
+		return query.Summary{}, err
+	}
 	result, summary, err := e.backend.Top(ctx, req)
 	if err != nil {
 		return summary, err
 	}
 	e.sampling = summary.Sampling
-	if err := e.writeSums(result); err != nil {
+	if err := e.writeSums(result, hosts); err != nil {
 		return summary, err
 	}
 	return summary, e.countExporters(ctx, req)
+}
+
+// countHosts returns how many hosts all groups have together.
+func (e *export) countHosts(ctx context.Context, req query.TopRequest) (uint64, error) {
+	req.Fields, req.Labels, req.CountOnly, req.By = nil, nil, true, "records"
+	all, _, err := e.backend.Top(ctx, req)
+	if err != nil || len(all.Rows) == 0 {
+		return 0, err
+	}
+	return all.Rows[0].Distinct, nil
 }
 
 // countExporters asks who exported what the sums are of.
@@ -66,7 +80,7 @@ func (e *export) countExporters(ctx context.Context, req query.TopRequest) error
 }
 
 // writeSums writes the groups that are large enough, and the others as one.
-func (e *export) writeSums(r *query.TopResult) error {
+func (e *export) writeSums(r *query.TopResult, hosts uint64) error {
 	file, err := e.pack.create("statistics.csv")
 	if err != nil {
 		return err
@@ -80,12 +94,9 @@ func (e *export) writeSums(r *query.TopResult) error {
 	if err := w.Write(head); err != nil {
 		return err
 	}
-	e.folded = &foldedGroups{MinHosts: e.options.hosts}
-	for _, row := range r.Rows {
-		if row.Distinct < uint64(e.options.hosts) {
-			e.folded.add(row)
-			continue
-		}
+	var shown []query.TopRow
+	shown, e.folded = foldSmall(r.Rows, uint64(e.options.hosts), hosts)
+	for _, row := range shown {
 		var cells []string
 		for _, v := range row.Key {
 			cells = append(cells, printable(v.String()))
@@ -95,7 +106,7 @@ func (e *export) writeSums(r *query.TopResult) error {
 		}
 		e.rows++
 	}
-	if e.folded.shown() {
+	if e.folded.Folded > 0 && !e.folded.Left {
 		cells := append([]string{otherGroup}, make([]string, len(r.Fields))...) // hosts: nobody counted them together
 		if err := w.Write(append(cells, sumCells(e.folded.sums)...)); err != nil {
 			return err
@@ -109,10 +120,45 @@ func (e *export) writeSums(r *query.TopResult) error {
 	return file.finish(e.rows)
 }
 
-// add takes in a group that is too small.
+// foldSmall returns the groups that have enough hosts, in their order, and the others
+// as one. hosts is how many all of them have together.
+//
+// The others are themselves a group that must have enough hosts, counted once
+// each: by its row, or by what a total less the rows leaves. A host in several
+// small groups makes their number unknown, but they have at least as many as are
+// in no large group. Where that is not enough the smallest large group is folded
+// as well, whose hosts are.
+func foldSmall(rows []query.TopRow, least, hosts uint64) (shown []query.TopRow, f *foldedGroups) {
+	f = &foldedGroups{MinHosts: int(least)}
+	var elsewhere uint64 // hosts of large groups, at most
+	for _, row := range rows {
+		if row.Distinct < least {
+			f.add(row)
+			continue
+		}
+		shown = append(shown, row)
+		elsewhere += row.Distinct
+	}
+	switch {
+	case f.Folded == 0 || hosts >= elsewhere+least:
+	case len(shown) == 0:
+		f.Left = true
+	default:
+		at := 0
+		for i, row := range shown {
+			if s := shown[at]; row.Distinct < s.Distinct || row.Distinct == s.Distinct && row.Records < s.Records {
+				at = i
+			}
+		}
+		f.add(shown[at])
+		shown = slices.Delete(shown, at, at+1)
+	}
+	return shown, f
+}
+
+// add takes a group in.
 func (f *foldedGroups) add(row query.TopRow) {
 	f.Folded++
-	f.hosts += row.Distinct
 	s := &f.sums
 	s.Records += row.Records
 	s.Flows += row.Flows
@@ -120,13 +166,6 @@ func (f *foldedGroups) add(row query.TopRow) {
 	s.Packets += row.Packets
 	s.EstimatedBytes += row.EstimatedBytes
 	s.EstimatedPackets += row.EstimatedPackets
-}
-
-// shown reports whether the row of the others may be written: what is too small
-// together would be given away by it as it would by itself.
-func (f *foldedGroups) shown() bool {
-	f.Left = f.Folded > 0 && f.hosts < uint64(f.MinHosts)
-	return f.Folded > 0 && !f.Left
 }
 
 // sumCells returns the sums of a group in the order of statisticsSchema.
@@ -152,11 +191,11 @@ func statisticsSchema(fields []string) []exportColumn {
 		}
 	})
 	return append(list,
-		exportColumn{"src_hosts", "", "different source addresses in the group"},
-		exportColumn{"records", "", "flow records"},
-		exportColumn{names[2], "", "flows: records, or what they stand for where they are aggregates"},
-		exportColumn{names[0], "bytes", "multiplied by the sampling interval, where that is known: an estimate where records are sampled"},
-		exportColumn{names[1], "packets", "multiplied likewise"},
-		exportColumn{"exported_bytes", "bytes", "as exported"},
-		exportColumn{"exported_packets", "packets", "as exported"})
+		exportColumn{Name: "src_hosts", Unit: "", Meaning: "different source addresses in the group"},
+		exportColumn{Name: "records", Unit: "", Meaning: "flow records"},
+		exportColumn{Name: names[2], Unit: "", Meaning: "flows: records, or what they stand for where they are aggregates"},
+		exportColumn{Name: names[0], Unit: "bytes", Meaning: "multiplied by the sampling interval, where that is known: an estimate where records are sampled"},
+		exportColumn{Name: names[1], Unit: "packets", Meaning: "multiplied likewise"},
+		exportColumn{Name: "exported_bytes", Unit: "bytes", Meaning: "as exported"},
+		exportColumn{Name: "exported_packets", Unit: "packets", Meaning: "as exported"})
 }

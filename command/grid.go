@@ -20,6 +20,7 @@ func (l *local) Grid(ctx context.Context, req query.GridRequest) (*query.Grid, e
 		keep = 0 // nothing is dropped where no collector ever ran
 	}
 	req.Known, req.Keep, req.Now, req.Options = l.known, keep, epochMS(l.now()), l.parse()
+	req.Live, req.Usual = l.daemon != nil, l.usual()
 	return l.kept().Grid(ctx, req)
 }
 

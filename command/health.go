@@ -29,6 +29,13 @@ func (r *statusReport) problems() []string {
 	if n := len(r.Exporters.Silent); n > 0 && r.Collecting {
 		add(true, "%d of %s silent: %s", n, query.Things(uint64(r.Exporters.Expected), "expected exporter"), someOf(r.Exporters.Silent, 5))
 	}
+	if n := len(r.Foreign); n > 0 && r.Collecting {
+		var names []string
+		for _, f := range r.Foreign {
+			names = append(names, f.text())
+		}
+		add(true, "%s records of which no address is in networks: %s", map[bool]string{true: "an exporter sends", false: fmt.Sprintf("%d exporters send", n)}[n == 1], someOf(names, 3))
+	}
 	add(r.Collecting && r.quiet() > badQuiet, "no record for %s", humanSpan(r.quiet()))
 	add(r.Loss > badLoss, "%s of the records of this hour and the one before were lost", query.ShareText(r.Loss))
 	add(r.Kernel > 0 && r.Behind == 0, "the kernel dropped %s in this hour and the one before", query.Things(r.Kernel, "datagram"))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/collector"
 	"weir/flow"
 	"weir/flow/ledger"
 	"weir/index"
@@ -28,6 +29,7 @@ type local struct {
 	now      func() time.Time
 	names    *query.Names     // of the collector's configuration; nil: none
 	known    ledger.Directory // exporters of the configuration of the collector, of the last one if none runs
+	scope    *collector.Scope // of the same configuration, perhaps without its networks; nil: the collector does not look whose records are
 	networks []flow.Prefix    // prefixes of networks: in the collector's configuration
 	purging  sync.Mutex       // one purge at a time
 	aside    *quarantine      // of the collector; nil: it has none, or none runs

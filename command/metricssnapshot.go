@@ -21,6 +21,9 @@ func (l *local) snapshot(ctx context.Context) *metrics.Snapshot {
 	st := d.collector.Stats()
 	s := &metrics.Snapshot{Version: version, Revision: strings.Trim(revision(), " ()"), Now: l.now(), Started: d.started,
 		Sockets: st.Sockets, Waits: st.Waits, SinkErrors: st.SinkErrors, Refused: st.Refused, UnstoredCounts: st.LostRecords}
+	for _, f := range d.forward.stats() {
+		s.Forward = append(s.Forward, metrics.Forward{To: f.To.String(), Sent: f.Sent, Full: f.Full, Failed: f.Failed})
+	}
 	s.Questions, s.Open = d.counts.list()
 	for i := range st.Exporters {
 		s.Exporters = append(s.Exporters, l.exporterMetrics(&st.Exporters[i]))
@@ -37,10 +40,12 @@ func (l *local) snapshot(ctx context.Context) *metrics.Snapshot {
 
 // exporterMetrics returns the counters of one exporter.
 func (l *local) exporterMetrics(st *collector.ExporterStats) metrics.Exporter {
-	e := metrics.Exporter{Name: st.Exporter.String(), Waiting: st.SetsWaiting, LostRecords: st.LostRecords(), Errors: map[string]uint64{}}
+	e := metrics.Exporter{Name: st.Exporter.String(), Waiting: st.SetsWaiting, LostRecords: st.LostRecords(), Errors: map[string]uint64{},
+		CounterSamples: st.CounterSamples, DropSamples: st.DropSamples}
 	if k := l.known.Find(flow.AddrFromNetip(st.Exporter)); k != nil && st.Exporter.IsValid() {
 		e.Name, e.Group, e.Known, e.Expected = k.Name, k.Group, true, k.Expected
 	}
+	e.Scoped, e.Usual = l.scope != nil, l.scope != nil && l.scope.Usual(e.Group)
 	for _, r := range collector.Reasons() {
 		if n := st.Error(r); n > 0 {
 			e.Errors[r.String()] = n

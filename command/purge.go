@@ -24,7 +24,8 @@ directory. The ledger keeps how many went, why and by whom, never what. They can
 made earlier still hold them.
 
 Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
---all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it.
+--all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it,
+or --give-up, which leaves what is not gone yet.
 
 ` + windowHelp,
 		flags: slices.Concat([]cli.Flag{dataFlag(), outputFlag()}, namingFlags(), []cli.Flag{
@@ -32,15 +33,20 @@ Give the whole scope: a filter, --exporter or --out-of-scope (records with no ad
 			&cli.BoolFlag{Name: "out-of-scope", Usage: "delete only records with no address in networks:"},
 			&cli.BoolFlag{Name: "all-time", Usage: "of all time, in place of a window"},
 			&cli.BoolFlag{Name: "yes", Usage: "delete, without being asked"},
+			&cli.BoolFlag{Name: "give-up", Usage: "end the purge of --case that was cut short: what is gone is gone, the rest stays"},
 			filterFileFlag(),
 		}, windowFlags()),
 		examples: []example{
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17", "what would go"},
 			{"weir purge 'ip 192.0.2.7' --from 2026-11-01 --to 2026-11-22 --case C-17 --yes", "delete it"},
+			{"weir purge --give-up --case C-17", "end a purge that was cut short, and leave the rest"},
 			{"weir purge --exporter uni-a-gw --out-of-scope --all-time --case C-18", "what a misconfigured router sent"},
 		},
 		words: filterAndFields,
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
+			if c.Bool("give-up") {
+				return giveUpFlags(c, std)
+			}
 			o, err := purgeFlags(c, std)
 			if err != nil {
 				return nil, err
@@ -127,7 +133,7 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	o.request.Apply = true
 	gone, err := b.Purge(ctx, o.request)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, context.Canceled)) {
-		fmt.Fprintln(std.Err, "weir: stopped between two hours; what is gone is in weir audit and weir coverage, the next weir purge or start of the collector ends it")
+		notePurgeStopped(ctx, std, opened)
 	}
 	if err != nil {
 		return err

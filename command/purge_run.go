@@ -193,8 +193,8 @@ func (st *purgeState) runIn(ctx context.Context, l *local, a purged, p *picker, 
 			return err
 		}
 		report.add(l, a.name, info.Hour, counts)
-		for _, n := range counts {
-			st.Records += n
+		if err := st.addNoted(a.store, info.Hour); err != nil {
+			return err
 		}
 		st.Done = append(st.Done, place)
 		if len(counts) > 0 {

@@ -226,6 +226,11 @@ func newRecordWriter(format string, out io.Writer, columns []column, color bool)
 			columns = allColumns()
 		}
 		return newCSVRecords(out, columns)
+	case formatParquet:
+		if columns == nil {
+			columns = allColumns()
+		}
+		return newParquetRecords(out, columns)
 	}
 	if isLayout(format) {
 		l, err := parseLayout(format, false)

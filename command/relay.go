@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,8 +61,11 @@ func parseTargets(texts []string) ([]netip.AddrPort, error) {
 		if err != nil || udp.Port == 0 || udp.IP == nil || udp.IP.IsUnspecified() {
 			return nil, usagef("%q is not HOST:PORT of a collector", text).withHint("write 192.0.2.20:2055 or [2001:db8::20]:2055")
 		}
-		to := udp.AddrPort()
-		list = append(list, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+		to := netip.AddrPortFrom(udp.AddrPort().Addr().Unmap(), udp.AddrPort().Port())
+		if slices.Contains(list, to) {
+			return nil, usagef("%s is given twice", text).withHint("it would get each datagram twice")
+		}
+		list = append(list, to)
 	}
 	return list, nil
 }
@@ -84,6 +88,14 @@ func (f forward) callback() func(netip.AddrPort, []byte) {
 		return nil
 	}
 	return f.relay.Send
+}
+
+// stats returns the counters of the targets; nil: there are none.
+func (f forward) stats() []collector.RelayStats {
+	if f.relay == nil {
+		return nil
+	}
+	return f.relay.Stats()
 }
 
 // run sends until ctx is done.

@@ -3,9 +3,11 @@ package command
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +65,8 @@ func TestForwardInTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	c := collectConfigured(t, t.TempDir(), "forward: "+target.LocalAddr().String()+"\n", testNow)
+	data := filepath.Join(t.TempDir(), "data")
+	c := collectConfigured(t, data, "forward: "+target.LocalAddr().String()+"\n", testNow)
 	conn, err := net.Dial("udp", c.addr.String())
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +82,27 @@ func TestForwardInTheConfiguration(t *testing.T) {
 	if err != nil || !bytes.Equal(got[:n], want) {
 		t.Errorf("got %x, %v, want %x", got[:n], err, want)
 	}
+	waitStatus(t, data, func(r *statusReport) bool {
+		return slices.Equal(r.Forwarded, []forwardReport{{To: target.LocalAddr().String(), Sent: 1}})
+	})
+	if out, _, _ := weir(t, data, "status"); !strings.Contains(out, "\nforwards    1 datagram to "+target.LocalAddr().String()+" since the start\n") {
+		t.Errorf("the target is missing from\n%s", out)
+	}
 	c.stop()
+}
+
+// waitStatus asks how a collector does until that is as wanted.
+func waitStatus(t *testing.T, data string, wanted func(*statusReport) bool) {
+	t.Helper()
+	var out, errs string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		var r statusReport
+		out, errs, _ = weir(t, data, "status", "-o", "json")
+		if err := json.Unmarshal([]byte(out), &r); err == nil && wanted(&r) {
+			return
+		}
+	}
+	t.Fatalf("the status is %s%s", out, errs)
 }
 
 func TestForwardMistakes(t *testing.T) {

@@ -171,16 +171,33 @@ func runSeen(ctx context.Context, std *Std, o seenOptions) (err error) {
 		func(ctx context.Context, b backend) (*query.SeenResult, query.Summary, error) {
 			return b.Seen(ctx, o.request)
 		},
-		func(out *streamWriter, r *query.SeenResult, _ query.Summary) error {
+		func(out *streamWriter, r *query.SeenResult, s query.Summary) error {
 			asked, seen := len(r.Addrs), arrangeSeen(r, o)
 			if err := writeSeen(out, o, r, std); err != nil {
 				return err
 			}
 			if asked > 1 || asked > seen {
-				fmt.Fprintf(std.Err, "weir: %d of %d addresses were seen\n", seen, asked)
+				fmt.Fprintf(std.Err, "weir: %d of %d addresses were seen%s\n", seen, asked, unseenWorth(seen, asked, s.Coverage))
 			}
 			return nil
 		})
+}
+
+// unseenWorth says what it is worth that some addresses were not seen, while
+// others were. Where none was, the end of the answer says it.
+func unseenWorth(seen, asked int, c *query.Coverage) string {
+	if seen == 0 || seen == asked {
+		return ""
+	}
+	worth := emptyWorth(c)
+	switch {
+	case worth != "":
+	case c == nil || c.Ledgers == 0:
+		worth = "how complete the window is, is not known"
+	default:
+		worth = "the window is not known to be complete, see coverage"
+	}
+	return "; of the others: " + worth
 }
 
 // arrangeSeen puts the entries in the order asked for, without those that are

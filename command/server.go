@@ -105,6 +105,7 @@ func (s *server) handler() http.Handler {
 	})
 	handleQuestions(mux, s)
 	handleAnonKeys(mux, s)
+	handleExported(mux, s)
 	handle(mux, s, pathExplain, func(ctx context.Context, req query.ExplainRequest) (any, error) {
 		return s.backend.Explain(ctx, req)
 	})
@@ -144,6 +145,7 @@ func (s *server) handler() http.Handler {
 	if b, ok := s.backend.(purger); ok {
 		handle(mux, s, pathPurge, func(ctx context.Context, req purgeRequest) (any, error) { return b.Purge(ctx, req) })
 	}
+	handlePurgeEnder(mux, s)
 	if s.held != nil {
 		handleHeld(mux, s, s.held)
 	}

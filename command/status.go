@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"weir/flow/ledger"
 	"weir/query"
 )
 
@@ -88,6 +89,7 @@ func (r *statusReport) text() string {
 	r.collectorLines(line)
 	line("exporters", "%s", r.exportersText())
 	line("lost", "%s", r.lossText())
+	r.strangerLines(line)
 	r.archiveLines(line)
 	if r.Collecting {
 		line("questions", "%d open; %s and %d failed since the start", r.Open, query.Things(r.Answered, "answer"), r.Failed)
@@ -119,10 +121,15 @@ func (r *statusReport) exportersText() string {
 	switch n := len(r.Exporters.Silent); {
 	case r.Exporters.Expected == 0:
 		text += "; none is marked as expected"
+	case n == 0 && len(r.Exporters.Waiting) > 0:
+		text += fmt.Sprintf("; %d of %d expected", r.Exporters.Expected-len(r.Exporters.Waiting), r.Exporters.Expected)
 	case n == 0:
 		text += fmt.Sprintf("; all of %d expected", r.Exporters.Expected)
 	default:
 		text += fmt.Sprintf("; silent of %d expected: %s", r.Exporters.Expected, someOf(r.Exporters.Silent, 5))
+	}
+	if len(r.Exporters.Waiting) > 0 && r.Since != nil {
+		text += fmt.Sprintf("; not heard since the collector began, %s ago: %s", humanSpan(r.Now.Sub(*r.Since)), someOf(r.Exporters.Waiting, 5))
 	}
 	if !r.Collecting && r.AsOf != 0 {
 		text += fmt.Sprintf(" (at %s)", showMS(uint64(r.AsOf)))
@@ -138,12 +145,75 @@ func (r *statusReport) lossText() string {
 	for _, part := range []struct {
 		n     uint64
 		about string
-	}{{r.Kernel, "datagrams in the kernel"}, {r.QueueFull, "waits for a full queue"}, {r.NotStored, "records that could not be stored"}} {
+	}{{r.Kernel, "datagrams in the kernel" + r.socketsText()}, {r.QueueFull, "waits for a full queue"}, {r.NotStored, "records that could not be stored"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %s %s", humanCount(part.n), part.about)
 		}
 	}
 	return text + ", in this hour and the one before"
+}
+
+// socketsText says where the kernel dropped, if there are several sockets.
+func (r *statusReport) socketsText() string {
+	if len(r.Sockets) == 0 {
+		return ""
+	}
+	return " at " + dropNames(r.Sockets, 4, r.Kernel)
+}
+
+// strangerLines say who sends what it should not, and where datagrams go. They
+// are there only if there is something to say.
+func (r *statusReport) strangerLines(line func(name, format string, args ...any)) {
+	if r.OutOfScope > 0 {
+		text := fmt.Sprintf("%s with no address in networks", query.Things(r.OutOfScope, "record"))
+		for i, f := range r.Foreign {
+			if i == 3 {
+				text += fmt.Sprintf(" and %d more", len(r.Foreign)-i)
+				break
+			}
+			text += fmt.Sprintf("%s %s", map[bool]string{true: "; most of", false: ","}[i == 0], f.text())
+		}
+		line("scope", "%s, in this hour and the one before", text)
+	}
+	if r.Refused > 0 {
+		line("refused", "%s of %s, in this hour and the one before", query.Things(r.Refused, "datagram"), dropNames(r.Senders, 3, r.Refused))
+	}
+	for i, f := range r.Forwarded {
+		line(map[bool]string{true: "forwards"}[i == 0], "%s", f.text())
+	}
+}
+
+// dropNames names the first few places of a list, of which all together counted
+// so much.
+func dropNames(list []ledger.Drop, most int, all uint64) string {
+	var words []string
+	for _, d := range list[:min(len(list), most)] {
+		words = append(words, fmt.Sprintf("%s (%s)", d.Where, humanCount(d.Count)))
+		all -= min(d.Count, all)
+	}
+	if all > 0 {
+		words = append(words, fmt.Sprintf("others (%s)", humanCount(all)))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (f *foreignReport) text() string {
+	text := fmt.Sprintf("%s: %s of %s", f.Exporter, humanCount(f.OutOfScope), humanCount(f.Records))
+	switch {
+	case f.Refused > 0:
+		return text + " (refused)"
+	case f.SetAside > 0:
+		return text + " (set aside)"
+	}
+	return text + " (kept)"
+}
+
+func (f *forwardReport) text() string {
+	text := fmt.Sprintf("%s to %s since the start", query.Things(f.Sent, "datagram"), f.To)
+	if n := f.QueueFull + f.Failed; n > 0 {
+		text += fmt.Sprintf("; %s not: %s as the queue was full, %s as the system refused", humanCount(n), humanCount(f.QueueFull), humanCount(f.Failed))
+	}
+	return text
 }
 
 func (r *statusReport) archiveLines(line func(name, format string, args ...any)) {
@@ -176,7 +246,9 @@ func (d *diskReport) text() string {
 	if d.Size > 0 {
 		text += fmt.Sprintf(", %sB free of %sB", humanCount(d.Free), humanCount(d.Size))
 	}
-	if d.PerDay == 0 {
+	if d.PerDay == 0 && d.Why != "" {
+		return text + "; how long it lasts is not known: " + d.Why
+	} else if d.PerDay == 0 {
 		return text
 	}
 	text += fmt.Sprintf("; %sB a day: ", humanCount(uint64(d.PerDay)))

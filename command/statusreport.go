@@ -1,11 +1,13 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
 	"time"
 
+	"weir/flow/ledger"
 	"weir/query"
 	"weir/retention"
 	"weir/store"
@@ -37,6 +39,14 @@ type statusReport struct {
 	NotStored uint64          `json:"unstored_records_last_hour"`
 	Exporters exporterSummary `json:"exporters"`
 
+	Sockets    []ledger.Drop   `json:"kernel_drops_by_socket_last_hour"`
+	Refused    uint64          `json:"refused_datagrams_last_hour"` // of senders that may not export
+	Senders    []ledger.Drop   `json:"refused_senders_last_hour"`   // of them, the first of each hour, the most first
+	OutOfScope uint64          `json:"out_of_scope_last_hour"`      // records with neither side in our networks
+	Foreign    []foreignReport `json:"out_of_scope_exporters"`      // who sent more than strays of them, and is not meant to
+
+	Forwarded []forwardReport `json:"forwarded,omitempty"` // of each target of forward:, since the start
+
 	Records  int64            `json:"records"`
 	Hours    int              `json:"hours"`
 	Oldest   query.Moment     `json:"oldest_record"`
@@ -54,18 +64,39 @@ type exporterSummary struct {
 	Heard    int      `json:"heard"` // lately
 	Day      int      `json:"heard_in_day"`
 	Expected int      `json:"expected"`
-	Silent   []string `json:"silent"` // expected and not heard lately
+	Silent   []string `json:"silent"`  // expected and not heard lately
+	Waiting  []string `json:"awaited"` // expected and not heard yet, by a collector that has just started
+}
+
+// A foreignReport is an exporter that sends what is not ours, in this hour and
+// the one before.
+type foreignReport struct {
+	Exporter   string `json:"exporter"`
+	Group      string `json:"group,omitempty"`
+	OutOfScope uint64 `json:"out_of_scope"` // records
+	Records    uint64 `json:"records"`      // all of them
+	SetAside   uint64 `json:"set_aside"`
+	Refused    uint64 `json:"refused"`
+}
+
+// A forwardReport says how a target of forward: is served.
+type forwardReport struct {
+	To        string `json:"to"`
+	Sent      uint64 `json:"sent"`       // datagrams
+	QueueFull uint64 `json:"queue_full"` // dropped, as the target takes less than comes in
+	Failed    uint64 `json:"failed"`     // that the system refused to send
 }
 
 // A diskReport says how full the disk is and gets.
 type diskReport struct {
-	Used    uint64   `json:"used"`                // bytes of the archive
-	Free    uint64   `json:"free"`                // bytes of the file system for this user; 0 with size 0: not known
-	Size    uint64   `json:"size"`                //
-	PerDay  float64  `json:"per_day"`             // bytes that a day brings; 0: not known
-	Days    *float64 `json:"days_left"`           // until it is full; null: it does not get full, or that is not known
-	Settled bool     `json:"settled"`             // retention frees as much as comes in
-	Growth  int64    `json:"growth_to,omitempty"` // bytes that it grows by until then
+	Used    uint64   `json:"used"`                       // bytes of the archive
+	Free    uint64   `json:"free"`                       // bytes of the file system for this user; 0 with size 0: not known
+	Size    uint64   `json:"size"`                       //
+	PerDay  float64  `json:"per_day"`                    // bytes that a day brings; 0: not known
+	Days    *float64 `json:"days_left"`                  // until it is full; null: it does not get full, or that is not known
+	Why     string   `json:"days_left_reason,omitempty"` // why days_left is null
+	Settled bool     `json:"settled"`                    // retention frees as much as comes in
+	Growth  int64    `json:"growth_to,omitempty"`        // bytes that it grows by until then
 }
 
 // Status implements backend.
@@ -78,6 +109,7 @@ func (l *local) Status(ctx context.Context) (*statusReport, error) {
 	}
 	r.countExporters(list)
 	r.countHour(grid)
+	r.countForeign(list, l.usual())
 	kept, err := l.Retention(ctx)
 	if err != nil {
 		return nil, err
@@ -92,6 +124,7 @@ func (l *local) Status(ctx context.Context) (*statusReport, error) {
 			r.Rate = &rate
 		}
 		r.countQuestions(d)
+		r.Forwarded = d.forwarded()
 	}
 	r.Problems = append(r.Problems, r.problems()...)
 	r.Healthy = len(r.Problems) == 0
@@ -105,7 +138,7 @@ func (r *remote) Status(ctx context.Context) (*statusReport, error) {
 }
 
 func (r *statusReport) countExporters(list *exporterList) {
-	r.AsOf, r.Exporters.Silent = list.AsOf, []string{}
+	r.AsOf, r.Exporters.Silent, r.Exporters.Waiting = list.AsOf, []string{}, []string{}
 	for i := range list.Exporters {
 		e := &list.Exporters[i]
 		if e.Status == statusHeard {
@@ -118,7 +151,10 @@ func (r *statusReport) countExporters(list *exporterList) {
 			r.Exporters.Expected++
 		}
 		if e.missing() {
-			r.Exporters.Silent = append(r.Exporters.Silent, e.label())
+			r.Exporters.Silent = append(r.Exporters.Silent, e.calledBy())
+		}
+		if e.Status == statusAwait {
+			r.Exporters.Waiting = append(r.Exporters.Waiting, e.calledBy())
 		}
 	}
 	r.Damage = append(r.Damage, list.Damaged...)
@@ -129,14 +165,33 @@ func (r *statusReport) countExporters(list *exporterList) {
 func (r *statusReport) countHour(g *query.Grid) {
 	records := uint64(0)
 	for i := range g.Exporters {
-		came, lost := g.Lately(i)
-		records, r.Lost = records+came, r.Lost+lost
+		d := g.Lately(i)
+		records, r.Lost, r.OutOfScope = records+d.Records, r.Lost+d.Lost, r.OutOfScope+d.OutOfScope
 	}
-	for _, h := range g.Hosts[max(len(g.Hosts)-query.LateSteps, 0):] {
-		r.Kernel, r.NotStored = r.Kernel+h.Kernel, r.NotStored+h.NotStored
-		r.Behind, r.QueueFull = r.Behind+h.Behind, r.QueueFull+h.QueueFull
-	}
+	h := g.HostLately()
+	r.Kernel, r.Behind, r.QueueFull, r.NotStored, r.Refused = h.Kernel, h.Behind, h.QueueFull, h.NotStored, h.Refused
+	r.Sockets, r.Senders = orNone(h.Sockets), orNone(h.Senders)
 	r.Loss = query.LossShare(r.Lost, records)
+}
+
+// orNone returns a list that JSON writes as [] where there is nothing.
+func orNone(list []ledger.Drop) []ledger.Drop {
+	if list == nil {
+		return []ledger.Drop{}
+	}
+	return list
+}
+
+// countForeign finds who sends more than strays of what is not ours.
+func (r *statusReport) countForeign(list *exporterList, usual func(group string) bool) {
+	r.Foreign = []foreignReport{}
+	for i := range list.Exporters {
+		e := &list.Exporters[i]
+		if d := &e.lately; usual != nil && ledger.Notable(d.OutOfScope, d.Records) && !usual(e.Group) {
+			r.Foreign = append(r.Foreign, foreignReport{e.calledBy(), e.Group, d.OutOfScope, d.Records, d.SetAside, d.Refused})
+		}
+	}
+	slices.SortStableFunc(r.Foreign, func(a, b foreignReport) int { return cmp.Compare(b.OutOfScope, a.OutOfScope) })
 }
 
 // countArchive adds what is stored, and what becomes of the disk.
@@ -168,12 +223,18 @@ func (l *local) disk(buckets []store.BucketInfo, kept *retentionReport) (d diskR
 	}
 	d.Free, d.Size, _ = l.store.FreeSpace() // both 0 where the system does not tell
 	if l.daemon == nil {
+		d.Why = "no collector runs"
 		return d, nil
 	}
 	now := store.HourOf(epochMS(l.now()))
 	perHour := bytesPerHour(buckets, now)
 	d.PerDay = 24 * perHour
-	if perHour == 0 || d.Size == 0 {
+	switch {
+	case perHour == 0:
+		d.Why = "it is known when an hour with records is over"
+		return d, nil
+	case d.Size == 0:
+		d.Why = "the system does not say how large the disk is"
 		return d, nil
 	}
 	keep := kept.Keep
@@ -185,7 +246,9 @@ func (l *local) disk(buckets []store.BucketInfo, kept *retentionReport) (d diskR
 		days := ahead.left.Hours() / 24
 		d.Days = &days
 	}
-	d.Settled, d.Growth = ahead.settled, ahead.growth
+	if d.Settled, d.Growth = ahead.settled, ahead.growth; d.Days == nil {
+		d.Why = "retention frees enough before the disk is full"
+	}
 	return d, nil
 }
 

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weir/command/parquet"
 )
 
 // Bounds of what a package may make weir verify hold: it comes from a stranger.
@@ -31,13 +33,13 @@ func verifyCommand() *command {
 		args:  "DIR",
 		about: `
 Checks that every file of the package is there, with the size, the SHA-256 and the number of rows that the manifest says,
-that there is no other file, and that the manifest has the hash in manifest.json.sha256. It needs no archive. Exit status 0
-means that the package is sound, 4 that it is not: each finding is a line.
+that there is no other file, and that SHA256SUMS and the cover sheet of a disclosure fit the manifest. It needs no
+archive. Exit status 0 means that the package is sound, 4 that it is not: each finding is a line.
 
 Whoever can change a package can also make new hashes. --manifest compares with the hash that weir export printed, which the
 sender gives by another way.`,
 		flags: []cli.Flag{outputFlag(),
-			&cli.StringFlag{Name: "manifest", Usage: "the manifest must have this SHA-256, a `HASH` of 64 hexadecimal digits"}},
+			&cli.StringFlag{Name: "manifest", Aliases: []string{"manifest-sha256"}, Usage: "the manifest must have this SHA-256, a `HASH` of 64 hexadecimal digits"}},
 		examples: []example{
 			{"weir verify ir-17", "what was received"},
 			{"weir verify ir-17 --manifest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "and that it is what was sent"},
@@ -119,12 +121,13 @@ func packageProofText(w io.Writer, p *packageProof) error {
 // verifyPackage checks a package.
 func verifyPackage(ctx context.Context, dir, want string) (*packageProof, error) {
 	p := &packageProof{Dir: dir, Findings: []string{}}
-	known := map[string]bool{manifestName: true, manifestSumName: true}
+	known := map[string]bool{manifestName: true, sumsName: true}
 	if m := p.manifest(dir, want); m != nil {
 		p.Made, p.Case = m.Made, m.Case
 		if err := p.contents(ctx, dir, m, known); err != nil {
 			return nil, err
 		}
+		p.sums(dir, m, p.cover(dir, m, known))
 	}
 	if err := p.strangers(dir, known); err != nil {
 		return nil, err
@@ -145,12 +148,6 @@ func (p *packageProof) manifest(dir, want string) *manifest {
 	if want != "" && p.Manifest != want {
 		p.find("%s: SHA-256 is %s, not %s as given", manifestName, p.Manifest, want)
 	}
-	switch sum, err := readSmall(filepath.Join(dir, manifestSumName)); {
-	case err != nil:
-		p.find("%s: %v", manifestSumName, cause(err))
-	case string(sum) != p.Manifest+"  "+manifestName+"\n":
-		p.find("%s: does not say %s, which is the SHA-256 of %s", manifestSumName, p.Manifest, manifestName)
-	}
 	m := new(manifest)
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(m); err != nil {
@@ -169,6 +166,37 @@ func (p *packageProof) manifest(dir, want string) *manifest {
 		return nil
 	}
 	return m
+}
+
+// cover checks the cover sheet of a disclosure, and returns its hash.
+func (p *packageProof) cover(dir string, m *manifest, known map[string]bool) string {
+	if m.Disclosure == nil {
+		return ""
+	}
+	known[coverName] = true
+	page, err := readSmall(filepath.Join(dir, coverName))
+	if err != nil {
+		p.find("%s: %v", coverName, cause(err))
+		return ""
+	}
+	p.Files++
+	if got := coverSum(page, p.Manifest); got != m.Disclosure.Cover {
+		p.find("%s: it is not the cover sheet of this manifest", coverName)
+	}
+	digest := sha256.Sum256(page)
+	return hex.EncodeToString(digest[:])
+}
+
+// sums checks SHA256SUMS, all of which follows from the manifest.
+func (p *packageProof) sums(dir string, m *manifest, cover string) {
+	text, err := readSmall(filepath.Join(dir, sumsName))
+	if err != nil {
+		p.find("%s: %v", sumsName, cause(err))
+		return
+	}
+	if !bytes.Equal(text, m.sums(p.Manifest, cover)) {
+		p.find("%s: it does not say what the manifest and its SHA-256, %s, say", sumsName, p.Manifest)
+	}
 }
 
 // cause returns an error without the path in front.
@@ -264,7 +292,13 @@ func (p *packageProof) file(ctx context.Context, dir string, want packageFile) e
 	if want.Rows == nil {
 		return nil
 	}
-	got := rows.rows()
+	got, err := rows.rows(), error(nil)
+	if filepath.Ext(want.Name) == ".parquet" {
+		if got, err = parquet.Rows(f, info.Size()); err != nil {
+			p.find("%s: %v", want.Name, cause(err))
+			return nil
+		}
+	}
 	if p.Rows += got; got != *want.Rows {
 		p.find("%s: %d rows, the manifest says %d", want.Name, got, *want.Rows)
 	}

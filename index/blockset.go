@@ -135,6 +135,44 @@ func orBlockSet(b []byte, n int, dst []uint64) (int, error) {
 	return 0, errBlockSet
 }
 
+// shortSet returns the length of the block set at the start of b if its numbers
+// are of one byte each, as in most, else 0.
+func shortSet(b []byte, n int) int {
+	if len(b) == 0 || b[0] >= 0x80 {
+		return 0
+	}
+	head, size := b[0], 1
+	switch {
+	case head&1 == 0 || head == setAll:
+	case head == setBits:
+		size += (n + 7) / 8
+	case head&3 == 3 && head >= 15:
+		return shortList(b, 1, int(head>>2-1))
+	case head == setAllBut && len(b) > 1 && b[1] < 0x80:
+		return shortList(b, 2, int(b[1]))
+	default:
+		return 0
+	}
+	if size > len(b) {
+		return 0
+	}
+	return size
+}
+
+// shortList returns where a list of count bytes from at on ends, 0 if one of
+// them goes on in a second byte.
+func shortList(b []byte, at, count int) int {
+	if len(b)-at < count {
+		return 0
+	}
+	for _, gap := range b[at : at+count] {
+		if gap >= 0x80 {
+			return 0
+		}
+	}
+	return at + count
+}
+
 func orDense(b []byte, at, n int, dst []uint64) (int, error) {
 	size := (n + 7) / 8
 	if len(b)-at < size || n&7 != 0 && b[at+size-1]>>(n&7) != 0 {

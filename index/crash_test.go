@@ -228,7 +228,7 @@ func checkAll(t testing.TB, s *store.Store) {
 	defer v.Close()
 	for rest := v.Buckets(); len(rest) > 0; {
 		n := 1
-		for n < len(rest) && dayOf(rest[n].Hour()) == dayOf(rest[0].Hour()) {
+		for n < len(rest) && DayOf(rest[n].Hour()) == DayOf(rest[0].Hour()) {
 			n++
 		}
 		if err := CheckDay(context.Background(), rest[:n]); err != nil {

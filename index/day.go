@@ -29,8 +29,8 @@ const dayField = flow.Field(0xf0)
 
 const hoursPerDay = 24
 
-// dayOf returns the first hour of the day that h is in.
-func dayOf(h store.Hour) store.Hour { return h - h%hoursPerDay }
+// DayOf returns the first hour of the day that h is in.
+func DayOf(h store.Hour) store.Hour { return h - h%hoursPerDay }
 
 // An hourMark tells one state of a bucket from another. Records only come, go
 // all at once, or are removed: any change shows here.
@@ -105,41 +105,40 @@ type Day struct {
 	first store.Hour // of the day
 	hour  store.Hour // of the bucket that it is in
 	marks dayMarks
-	it    *store.IndexIter
+	it    dayPages
 	stats Stats
 }
+
+// dayPages are the entries of a summary after its head, which is no page.
+type dayPages struct{ *store.IndexIter }
+
+// SeekLT moves to the last page before key, if there is one.
+func (p dayPages) SeekLT(key []byte) bool { return p.IndexIter.SeekLT(key) && len(p.Key()) > 1 }
 
 // OpenDay opens the day summary in b, which is the first bucket of its day. It
 // returns nil if there is none: the day is not over, or not sealed, or retention
 // has dropped its first hour.
 func OpenDay(b *store.Bucket) (*Day, error) {
-	d := &Day{first: dayOf(b.Info().Hour), hour: b.Info().Hour}
+	d := &Day{first: DayOf(b.Info().Hour), hour: b.Info().Hour}
 	if b.Indexed() == 0 {
 		return nil, nil
 	}
-	if found, err := d.readHead(b); err != nil || !found {
-		return nil, err
-	}
-	// The look-ups' iterator must not meet the head, which is no page.
-	var err error
-	d.it, err = b.IndexIter([]byte{byte(dayField), 0}, []byte{byte(dayField) + 1})
+	it, err := b.IndexIter([]byte{byte(dayField)}, []byte{byte(dayField) + 1})
 	if err != nil {
 		return nil, fmt.Errorf("open day summary: %w", err)
+	}
+	d.it = dayPages{it}
+	if found, err := d.readHead(); err != nil || !found {
+		return nil, errors.Join(err, it.Close())
 	}
 	return d, nil
 }
 
-func (d *Day) readHead(b *store.Bucket) (found bool, err error) {
-	key := []byte{byte(dayField)}
-	it, err := b.IndexIter(key, []byte{byte(dayField), 0})
-	if err != nil {
-		return false, fmt.Errorf("open day summary: %w", err)
-	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	if !it.First() {
+func (d *Day) readHead() (found bool, err error) {
+	if !d.it.First() || len(d.it.Key()) > 1 {
 		return false, nil
 	}
-	if err := d.marks.decode(it.Value()); err != nil {
+	if err := d.marks.decode(d.it.Value()); err != nil {
 		return false, &store.DamageError{Hour: d.hour, What: "index entry of the day", Err: err}
 	}
 	return true, nil
@@ -149,7 +148,7 @@ func (d *Day) readHead(b *store.Bucket) (found bool, err error) {
 // as it was, and completely indexed.
 func (d *Day) Covers(b *store.Bucket) bool {
 	info := b.Info()
-	return dayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
+	return DayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
 		d.marks[info.Hour-d.first] == markOf(info)
 }
 
@@ -162,6 +161,20 @@ func (d *Day) Hours(ranges []ValueRange) (uint32, error) {
 		return 0, err
 	}
 	return uint32(l.words[0]), nil
+}
+
+// Each calls fn for every one of the ranges, which ascend and do not overlap, of
+// which an address occurs, with the hours as Hours returns them: in one pass
+// over the summary for all ranges.
+func (d *Day) Each(ranges []ValueRange, fn func(i int, hours uint32)) error {
+	l := lookup{it: d.it, field: dayField, hour: d.hour, n: hoursPerDay, words: make([]uint64, 1), stats: &d.stats}
+	return l.each(ranges, func(i int) bool {
+		if l.words[0] != 0 {
+			fn(i, uint32(l.words[0]))
+			l.words[0] = 0
+		}
+		return true
+	})
 }
 
 // Stats returns what the look-ups took.

@@ -20,24 +20,24 @@ var sideFields = [...]flow.Field{flow.SrcAddr, flow.DstAddr}
 // as they are sealed; own's from its blocks.
 func addDay(ctx context.Context, s *store.Store, own *store.Bucket, add func(key, value []byte) error) (err error) {
 	h := own.Info().Hour
-	v, err := s.View(h+1, dayOf(h)+hoursPerDay-1)
+	v, err := s.View(h+1, DayOf(h)+hoursPerDay-1)
 	if err != nil {
 		return fmt.Errorf("summarise day: %w", err)
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
 
 	var marks dayMarks
-	marks[h-dayOf(h)] = markOf(own.Info())
+	marks[h-DayOf(h)] = markOf(own.Info())
 	var sources []encodeFunc
 	for i := range own.Blocks() {
-		sources = append(sources, blockSides(own, i, uint32(h-dayOf(h)))...)
+		sources = append(sources, blockSides(own, i, uint32(h-DayOf(h)))...)
 	}
 	hours := 1
 	for _, b := range v.Buckets() {
 		if b.Blocks() == 0 || b.Indexed() != b.Blocks() {
 			continue
 		}
-		place := b.Info().Hour - dayOf(h)
+		place := b.Info().Hour - DayOf(h)
 		marks[place] = markOf(b.Info())
 		for _, f := range sideFields {
 			sources = append(sources, indexSource(b, f, uint32(place)))

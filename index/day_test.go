@@ -27,7 +27,7 @@ type dayWorld struct {
 }
 
 func newDayWorld(t *testing.T) *dayWorld {
-	w := &dayWorld{t: t, rng: newRand(t), first: dayOf(testHour)}
+	w := &dayWorld{t: t, rng: newRand(t), first: DayOf(testHour)}
 	w.s = openStore(t, "archive", store.NewMemFS())
 	t.Cleanup(func() {
 		if err := w.s.Close(); err != nil {

@@ -21,16 +21,12 @@ type Days struct {
 // the store's in their span.
 func NewDays(buckets []*store.Bucket) *Days {
 	d := &Days{firsts: map[store.Hour]*store.Bucket{}, open: ^store.Hour(0)}
-	counts := map[store.Hour]int{}
-	for _, b := range buckets {
-		day := dayOf(b.Info().Hour)
-		if counts[day]++; counts[day] == 1 {
-			d.firsts[day] = b
+	for i := 0; i < len(buckets); {
+		day, first := DayOf(buckets[i].Info().Hour), i
+		for i++; i < len(buckets) && DayOf(buckets[i].Info().Hour) == day; i++ {
 		}
-	}
-	for day, n := range counts {
-		if n < minDayHours {
-			delete(d.firsts, day)
+		if i-first >= minDayHours {
+			d.firsts[day] = buckets[first]
 		}
 	}
 	return d
@@ -40,7 +36,7 @@ func NewDays(buckets []*store.Bucket) *Days {
 // an address of the ranges as source or as destination. key is comparable and
 // stands for the ranges, which are asked for and looked up once a day.
 func (d *Days) Absent(b *store.Bucket, key any, ranges func() []ValueRange) (bool, error) {
-	if err := d.turnTo(dayOf(b.Info().Hour)); err != nil {
+	if err := d.turnTo(DayOf(b.Info().Hour)); err != nil {
 		return false, err
 	}
 	if d.day == nil || !d.day.Covers(b) {

@@ -87,19 +87,23 @@ type lookup struct {
 
 // run adds the blocks of all ranges, which are normal, to l.words.
 func (l *lookup) run(ranges []ValueRange) error {
-	for _, rng := range ranges {
+	return l.each(ranges, func(int) bool { return countBits(l.words) < l.n }) // no range can add a block to all
+}
+
+// each adds the blocks of one range after the other, which are normal, to
+// l.words, and calls next with the range's place, until it returns false or no
+// value of the field is as large as the ranges that are left.
+func (l *lookup) each(ranges []ValueRange, next func(i int) bool) error {
+	for i, rng := range ranges {
 		ok, err := l.moveTo(rng.Lo)
-		if err != nil {
+		if err != nil || !ok {
 			return err
-		}
-		if !ok {
-			return nil // no value of the field is as large
 		}
 		if err := l.collect(rng); err != nil {
 			return err
 		}
-		if countBits(l.words) == l.n {
-			return nil // no range can add a block
+		if !next(i) {
+			return nil
 		}
 	}
 	return nil

@@ -124,6 +124,7 @@ func (r *pageReader) set(dst []uint64) (int, error) {
 // afterwards, or returns false at the end of the page. matched counts terms.
 func (r *pageReader) collect(rng ValueRange, dst []uint64, matched *int) (bool, error) {
 	r.skipDense(rng.Lo)
+	r.skipSparse(rng.Lo)
 	for {
 		if rng.Hi.Less(r.value) {
 			return true, nil
@@ -138,6 +139,9 @@ func (r *pageReader) collect(rng ValueRange, dst []uint64, matched *int) (bool, 
 		if err != nil || !more {
 			return false, err
 		}
+		if into == nil {
+			r.skipSparse(rng.Lo)
+		}
 	}
 }
 
@@ -151,4 +155,31 @@ func (r *pageReader) skipDense(v flow.Addr) {
 	}
 	skip := int(v.Lo - r.value.Lo)
 	r.term, r.at, r.value = r.term+skip, r.at+skip*r.width(), v
+}
+
+// skipSparse passes over the terms before v, but for the page's last, as long as
+// their sets and distances are of the short forms that nearly all have. It takes
+// a fifth of the time of next, which goes on from any other. The page's checksum
+// has been verified; a form that no writer makes is left to next, too.
+func (r *pageReader) skipSparse(v flow.Addr) {
+	if r.kind != pageSparse {
+		return
+	}
+	body, at, value, left := r.body, r.at, r.value, r.terms-1-r.term
+	for ; left > 0 && value.Less(v); left-- {
+		end := at + shortSet(body[at:], r.n)
+		if end == at {
+			break
+		}
+		delta, used := binary.Uvarint(body[end:])
+		if used <= 0 || delta == ^uint64(0) {
+			break
+		}
+		next, ok := add(value, flow.Addr{Lo: delta + 1})
+		if !ok {
+			break
+		}
+		at, value = end+used, next
+	}
+	r.at, r.value, r.term = at, value, r.terms-1-left
 }

@@ -175,7 +175,7 @@ func (r *Sealer) seal(ctx context.Context, h store.Hour) error {
 	switch {
 	case err == nil:
 		delete(r.failed, h)
-		r.days[dayOf(h)] = dayState{touched: true, damaged: damaged}
+		r.days[DayOf(h)] = dayState{touched: true, damaged: damaged}
 		r.o.Logger.Info("bucket sealed", "bucket", h.String(), "records", info.Rows, "blocks", info.Blocks,
 			"bytes", info.Bytes, "took", time.Since(start).Round(time.Millisecond))
 		return nil

@@ -24,11 +24,11 @@ type dayState struct {
 
 // beginsDay reports whether h is the first bucket of a day that is over.
 func (r *Sealer) beginsDay(h store.Hour) bool {
-	if r.o.Now().Add(-r.o.Grace).UnixMilli() < int64((dayOf(h) + hoursPerDay).StartMS()) {
+	if r.o.Now().Add(-r.o.Grace).UnixMilli() < int64((DayOf(h) + hoursPerDay).StartMS()) {
 		return false
 	}
 	for _, b := range r.store.Buckets() {
-		if b.Hour >= dayOf(h) {
+		if b.Hour >= DayOf(h) {
 			return b.Hour == h
 		}
 	}
@@ -42,7 +42,7 @@ func (r *Sealer) summarise(ctx context.Context, now time.Time) error {
 	var errs []error
 	for rest := r.store.Buckets(); len(rest) > 0; {
 		n := 1
-		for n < len(rest) && dayOf(rest[n].Hour) == dayOf(rest[0].Hour) {
+		for n < len(rest) && DayOf(rest[n].Hour) == DayOf(rest[0].Hour) {
 			n++
 		}
 		day := rest[:n]
@@ -53,7 +53,7 @@ func (r *Sealer) summarise(ctx context.Context, now time.Time) error {
 		if r.beginsDay(day[0].Hour) {
 			errs = append(errs, r.summariseDay(ctx, day, now))
 		}
-		days[dayOf(day[0].Hour)] = r.days[dayOf(day[0].Hour)]
+		days[DayOf(day[0].Hour)] = r.days[DayOf(day[0].Hour)]
 	}
 	r.days = days // forget the dropped
 	return errors.Join(errs...)
@@ -75,8 +75,8 @@ func (r *Sealer) summariseDay(ctx context.Context, day []store.BucketInfo, now t
 	if err := r.seal(ctx, first.Hour); err != nil {
 		return err
 	}
-	if !r.days[dayOf(first.Hour)].damaged {
-		r.days[dayOf(first.Hour)] = dayState{} // to be read
+	if !r.days[DayOf(first.Hour)].damaged {
+		r.days[DayOf(first.Hour)] = dayState{} // to be read
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (r *Sealer) summariseDay(ctx context.Context, day []store.BucketInfo, now t
 // dayState returns what is known of the day that begins with first, reading the
 // summary's head if need be.
 func (r *Sealer) dayState(first store.BucketInfo) (dayState, error) {
-	state := r.days[dayOf(first.Hour)]
+	state := r.days[DayOf(first.Hour)]
 	if state.damaged || state.read && state.first == markOf(first) {
 		return state, nil
 	}
@@ -93,7 +93,7 @@ func (r *Sealer) dayState(first store.BucketInfo) (dayState, error) {
 		return state, err
 	}
 	state.read, state.first, state.marks = true, markOf(first), marks
-	r.days[dayOf(first.Hour)] = state
+	r.days[DayOf(first.Hour)] = state
 	return state, nil
 }
 
@@ -123,11 +123,11 @@ func (s *dayState) needed(day []store.BucketInfo, now time.Time) bool {
 	var marks dayMarks
 	sealed, gone := true, false
 	for _, b := range day {
-		marks[b.Hour-dayOf(b.Hour)] = markOf(b)
+		marks[b.Hour-DayOf(b.Hour)] = markOf(b)
 		sealed = sealed && b.State == store.StateSealed
 	}
 	if s.marks == nil {
-		end := int64((dayOf(day[0].Hour) + hoursPerDay).StartMS())
+		end := int64((DayOf(day[0].Hour) + hoursPerDay).StartMS())
 		recent := s.touched || now.UnixMilli() < end+recentDay.Milliseconds()
 		return sealed && recent && len(day) >= minDayHours
 	}

@@ -229,7 +229,7 @@ func (w *verification) verifyDays(ctx context.Context) error {
 	for rest := w.buckets; len(rest) > 0; {
 		n := 1
 		whole := !w.broken[rest[0].Hour()]
-		for n < len(rest) && dayOf(rest[n].Hour()) == dayOf(rest[0].Hour()) {
+		for n < len(rest) && DayOf(rest[n].Hour()) == DayOf(rest[0].Hour()) {
 			whole = whole && !w.broken[rest[n].Hour()]
 			n++
 		}

@@ -123,7 +123,7 @@ func sumBlocks(ctx context.Context, s *scan, fields flow.FieldSet, cellsOf func(
 				return struct{}{}, err
 			}
 		}
-		if err := cellsOf(v.worker).load(&v.columns, fields); err != nil {
+		if err := cellsOf(v.worker).load(v.columns, fields); err != nil {
 			return struct{}{}, err
 		}
 		return struct{}{}, add(v)

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"sync"
+
 	"weir/flow"
 	"weir/store"
 )
@@ -22,7 +24,13 @@ type columns struct {
 
 	packs     [flow.FieldCount]*store.Packed
 	sparePack [flow.FieldCount]*store.Packed
+
+	chosen rowSet // scratch of gather
 }
+
+// columnsPool keeps the memory of one question for the next, megabytes, which a
+// question about few records would spend most of its time to get and to clear.
+var columnsPool = sync.Pool{New: func() any { return new(columns) }}
 
 const (
 	haveNum = 1 << iota
@@ -41,6 +49,13 @@ func (c *columns) open(blk *store.Block) {
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}
 	c.packs = [flow.FieldCount]*store.Packed{}
+}
+
+// close lets go of the current block, whose store may be closed; the memory
+// stays.
+func (c *columns) close() {
+	c.blk, c.rows = nil, 0
+	c.have = [flow.FieldCount]uint8{}
 }
 
 // first marks a kind of a field as decoded and reports whether it was not.

@@ -17,6 +17,7 @@ type CoverageRequest struct {
 	Known   ledger.Directory // exporters that the configuration describes
 	Keep    time.Duration    // the retention; 0: for ever
 	Now     uint64           // ms since the Unix epoch
+	Live    bool             // a collector runs on the archive; without one, a run that ended without a word has crashed
 	Options ParseOptions     // what Exporter and Filter may refer to
 }
 
@@ -38,6 +39,7 @@ type Coverage struct {
 	Past   Moment      `json:"kept_from,omitempty"`     // the window asked for begins before it, and what was earlier is past retention; 0: it does not
 	Early  []EarlyDrop `json:"dropped_early,omitempty"` // hours of the window that were dropped before their time, for want of room
 	Begin  Moment      `json:"begins,omitempty"`        // the window asked for begins before it, and so does the archive; 0: it does not
+	End    Moment      `json:"ends,omitempty"`          // the window asked for ends after it, and the captures do not; 0: it does not, or a collector ran
 	Open   Moment      `json:"open_from,omitempty"`     // flows that end after it may still be reported; 0: none in the window
 	Newest Moment      `json:"last_heard,omitempty"`    // last receipt in the hours of the window
 
@@ -58,6 +60,9 @@ type Coverage struct {
 	NotStored uint64         `json:"unstored_records,omitempty"` // records counted in these spans, and those that the store refused
 	Templates []ExporterSets `json:"without_template,omitempty"` // data sets given up for want of a template, the most first, MaxNamed at most
 
+	SampleDrops uint64          `json:"sample_drops,omitempty"` // samples that sFlow agents say they dropped
+	Agents      []ExporterDrops `json:"agents,omitempty"`       // whose they were, the most first, MaxNamed at most
+
 	Clocks   []ExporterClock `json:"clocks,omitempty"`    // exporters whose clock is off, the furthest first, MaxNamed at most
 	BadTimes uint64          `json:"bad_times,omitempty"` // records with impossible times
 
@@ -68,6 +73,9 @@ type Coverage struct {
 	SetAside   uint64 `json:"set_aside,omitempty"`         // of them, in quarantine: not in this answer
 	Refused    uint64 `json:"refused,omitempty"`           // of them, refused
 	Strangers  uint64 `json:"refused_datagrams,omitempty"` // of senders that were refused
+
+	Sockets []ledger.Drop `json:"kernel_drops_by_socket,omitempty"` // Kernel by listening address, the most first
+	Senders []ledger.Drop `json:"refused_senders,omitempty"`        // Strangers by sender, the most first, ledger.MaxSenders at most; the rest is of others
 
 	Damaged []string `json:"damaged,omitempty"` // parts of the ledger that could not be read; those of records are in Summary.Damaged
 }
@@ -126,6 +134,14 @@ type ExporterSets struct {
 	Sets uint64 `json:"sets"`
 }
 
+// ExporterDrops are samples that an sFlow agent says it dropped: it was too busy
+// to send them.
+type ExporterDrops struct {
+	Addr    string `json:"addr"`
+	Name    string `json:"name,omitempty"`
+	Samples uint64 `json:"samples"`
+}
+
 // An ExporterClock is an exporter whose clock is off.
 type ExporterClock struct {
 	Addr    string `json:"addr"`
@@ -146,8 +162,10 @@ const (
 	ReasonCrashed    Reason = "collector crashed"
 	ReasonNotStarted Reason = "collector not started"
 	ReasonAsleep     Reason = "collector asleep"    // the process stood still, as when its host is suspended
+	ReasonClockSet   Reason = "host clock set"      // the host's clock was set forward: the time in between never was
 	ReasonNoCapture  Reason = "no capture imported" // between the captures of an archive that only imports
 	ReasonSilent     Reason = "exporter silent"
+	ReasonAgent      Reason = "dropped by the sFlow agent"
 	ReasonTemplate   Reason = "template missing"
 	ReasonClock      Reason = "clock off"
 	ReasonUnstored   Reason = "not stored (disk full?)"
@@ -155,6 +173,7 @@ const (
 	ReasonPurged     Reason = "purged"
 	ReasonRetention  Reason = "past retention"
 	ReasonScope      Reason = "out of scope, refused"
+	ReasonForeign    Reason = "out of scope" // kept or set aside
 )
 
 // Down reports whether the reason is that no collector ran.

@@ -3,6 +3,7 @@ package query
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"weir/flow/ledger"
 )
@@ -10,7 +11,7 @@ import (
 // digestOf returns the digest of one entry of a ledger, without its skew, which
 // is that of all entries of an exporter together.
 func digestOf(e *ledger.Entry, version uint16) Digest {
-	return Digest{
+	d := Digest{
 		Datagrams: e.Get(ledger.Datagrams), Bytes: e.Get(ledger.Bytes), Records: e.Get(ledger.Records),
 		Lost: e.LostRecords(version), Gaps: e.Get(ledger.Gaps), Reordered: e.Get(ledger.Reordered),
 		Duplicates: e.Get(ledger.Duplicates), Restarts: e.Get(ledger.Restarts),
@@ -22,14 +23,19 @@ func digestOf(e *ledger.Entry, version uint16) Digest {
 		First: Moment(e.First), Last: Moment(e.Last), Silence: e.Silence, Intervals: e.Intervals,
 		Errors: e.Errors,
 	}
+	d.miss(version, e.Get(ledger.Lost))
+	return d
 }
 
-// add adds what o counted.
-func (d *Digest) add(o *Digest) {
+// Add adds what o counted, of another exporter or another time.
+func (d *Digest) Add(o *Digest) {
 	d.Datagrams += o.Datagrams
 	d.Bytes += o.Bytes
 	d.Records += o.Records
 	d.Lost += o.Lost
+	d.LostFlows += o.LostFlows
+	d.LostDatagrams += o.LostDatagrams
+	d.LostData += o.LostData
 	d.Gaps += o.Gaps
 	d.Reordered += o.Reordered
 	d.Duplicates += o.Duplicates
@@ -101,20 +107,22 @@ func addIntervals(a, b []ledger.Interval) []ledger.Interval {
 
 // How far the median of receipt less end may be from zero. A flow is exported
 // when it has been idle for a while, or after the active timeout, so receipt
-// comes seconds to minutes later; nothing ends after it was reported.
+// comes seconds to minutes later; nothing ends after it was reported. Alert
+// rules and documents go by the same bounds.
 const (
-	maxAhead  = 10_000         // ms, of the exporter's clock
-	maxBehind = 15 * 60 * 1000 // ms
+	ClockAhead  = 10 * time.Second // of the exporter's clock
+	ClockBehind = 15 * time.Minute
 )
 
 // clockError returns how far a median of receipt less end is beyond what is
 // ordinary, in ms.
 func clockError(skew int64) int64 {
+	ahead, behind := ClockAhead.Milliseconds(), ClockBehind.Milliseconds()
 	switch {
-	case skew < -maxAhead:
-		return -(skew + maxAhead)
-	case skew > maxBehind:
-		return skew - maxBehind
+	case skew < -ahead:
+		return -(skew + ahead)
+	case skew > behind:
+		return skew - behind
 	}
 	return 0
 }

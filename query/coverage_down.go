@@ -18,15 +18,16 @@ const (
 
 // A timeline is when collectors and imports covered time.
 type timeline struct {
-	runs    []runSpan // settled
+	runs    []runSpan      // settled
+	stills  []ledger.Still // in their midst, ascending
 	unknown []ledger.Span
-	now     uint64
 }
 
 // newTimeline returns the timeline of runs. Hours with records and no ledger
 // are not known, and not held against anyone.
-func newTimeline(runs []runSpan, unknown []store.Hour, now uint64) *timeline {
-	t := &timeline{runs: slices.Clone(runs), now: now}
+func newTimeline(runs []runSpan, stills []ledger.Still, unknown []store.Hour, req *CoverageRequest) *timeline {
+	t, now := &timeline{runs: slices.Clone(runs), stills: stills}, req.Now
+	slices.SortFunc(t.stills, func(a, b ledger.Still) int { return cmp.Compare(a.From, b.From) })
 	var newest *runSpan
 	for i := range t.runs {
 		r := &t.runs[i]
@@ -40,7 +41,7 @@ func newTimeline(runs []runSpan, unknown []store.Hour, now uint64) *timeline {
 			newest = r
 		}
 	}
-	if newest != nil && newest.end != ledger.EndClean && newest.To < now && now-newest.To <= signOfLife {
+	if req.Live && newest != nil && newest.end != ledger.EndClean && newest.To < now && now-newest.To <= signOfLife {
 		newest.To = now // it lives
 	}
 	for _, h := range unknown {
@@ -65,7 +66,7 @@ func (t *timeline) up(from, to uint64) []ledger.Span {
 	for i := range spans {
 		spans[i].From, spans[i].To = max(spans[i].From, from), min(spans[i].To, to)
 	}
-	return joinSpans(spans)
+	return t.awake(joinSpans(spans))
 }
 
 // listening returns the spans between from and to in which a collector was up,
@@ -77,7 +78,23 @@ func (t *timeline) listening(from, to uint64) []ledger.Span {
 			spans = append(spans, ledger.Span{From: max(r.From, from), To: min(r.To, to)})
 		}
 	}
-	return joinSpans(spans)
+	return t.awake(joinSpans(spans))
+}
+
+// awake cuts standstills out of spans, which ascend and are apart.
+func (t *timeline) awake(spans []ledger.Span) []ledger.Span {
+	for _, still := range t.stills {
+		var rest []ledger.Span
+		for _, s := range spans {
+			for _, part := range []ledger.Span{{From: s.From, To: min(s.To, still.From)}, {From: max(s.From, still.To), To: s.To}} {
+				if part.Length() > 0 {
+					rest = append(rest, part)
+				}
+			}
+		}
+		spans = rest
+	}
+	return spans
 }
 
 // gaps returns the others, with their reasons.
@@ -99,6 +116,15 @@ func (t *timeline) gaps(from, to uint64) []Gap {
 
 // reason returns why nothing covers the time between from and to.
 func (t *timeline) reason(from, to uint64) Reason {
+	for _, s := range t.stills {
+		if (ledger.Span{From: max(s.From, from), To: min(s.To, to)}).Length()*2 < to-from {
+			continue
+		}
+		if s.Why == ledger.StillClock {
+			return ReasonClockSet
+		}
+		return ReasonAsleep
+	}
 	var before *runSpan
 	imported, after := false, false
 	for i := range t.runs {

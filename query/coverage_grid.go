@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"time"
 
 	"weir/flow/ledger"
@@ -13,10 +14,16 @@ type GridRequest struct {
 	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
 	Step     int    `json:"step,omitempty"`     // hours of a cell; 0: 1
 
-	Known   ledger.Directory `json:"-"` // as in CoverageRequest
-	Keep    time.Duration    `json:"-"`
-	Now     uint64           `json:"-"`
-	Options ParseOptions     `json:"-"`
+	Known ledger.Directory `json:"-"` // as in CoverageRequest
+	Keep  time.Duration    `json:"-"`
+	Now   uint64           `json:"-"`
+	Live  bool             `json:"-"`
+
+	// Usual reports whether exporters of a group are meant to have records with
+	// neither side in our networks; nil: nobody looks for such records.
+	Usual func(group string) bool `json:"-"`
+
+	Options ParseOptions `json:"-"`
 }
 
 // MaxGridCells bounds the steps of a Grid times its exporters.
@@ -37,14 +44,26 @@ type Grid struct {
 // one has only begun, so that the one before belongs to it.
 const LateSteps = 2
 
-// Lately returns how many records came of an exporter in the last LateSteps, and
-// how many were lost.
-func (g *Grid) Lately(exporter int) (records, lost uint64) {
+// Lately returns what was counted of an exporter in the last LateSteps.
+func (g *Grid) Lately(exporter int) (d Digest) {
 	cells := g.Exporters[exporter].Cells
-	for _, c := range cells[max(len(cells)-LateSteps, 0):] {
-		records, lost = records+c.Records, lost+c.Lost
+	for i := range cells[max(len(cells)-LateSteps, 0):] {
+		d.Add(&cells[max(len(cells)-LateSteps, 0)+i].Digest)
 	}
-	return records, lost
+	return d
+}
+
+// HostLately returns what was counted for the host in the last LateSteps.
+func (g *Grid) HostLately() HostDigest {
+	var all HostDigest
+	for i := max(len(g.Hosts)-LateSteps, 0); i < len(g.Hosts); i++ {
+		h := &g.Hosts[i]
+		all.Kernel, all.Behind, all.QueueFull = all.Kernel+h.Kernel, all.Behind+h.Behind, all.QueueFull+h.QueueFull
+		all.NotStored, all.Refused, all.Purged = all.NotStored+h.NotStored, all.Refused+h.Refused, all.Purged+h.Purged
+		all.Sockets, all.Waits, all.Senders = addDrops(all.Sockets, h.Sockets), addDrops(all.Waits, h.Waits), addDrops(all.Senders, h.Senders)
+	}
+	all.settle()
+	return all
 }
 
 // A GridExporter is one line of a Grid.
@@ -77,7 +96,10 @@ type Digest struct {
 	Datagrams       uint64 `json:"datagrams,omitempty"`
 	Bytes           uint64 `json:"bytes,omitempty"`
 	Records         uint64 `json:"records,omitempty"`
-	Lost            uint64 `json:"lost,omitempty"` // records that never came, an estimate
+	Lost            uint64 `json:"lost,omitempty"`              // records that never came, an estimate
+	LostFlows       uint64 `json:"lost_flows,omitempty"`        // what is missing as the sequence numbers count it: flows of NetFlow v5 and v7
+	LostDatagrams   uint64 `json:"lost_datagrams,omitempty"`    // datagrams of NetFlow v9 and sFlow
+	LostData        uint64 `json:"lost_data_records,omitempty"` // data records of IPFIX
 	Gaps            uint64 `json:"gaps,omitempty"`
 	Reordered       uint64 `json:"reordered,omitempty"`
 	Duplicates      uint64 `json:"duplicates,omitempty"`
@@ -107,6 +129,18 @@ type Digest struct {
 	Intervals []ledger.Interval `json:"sampling,omitempty"`
 }
 
+// miss takes in what is missing, in the unit of a protocol.
+func (d *Digest) miss(version uint16, n uint64) {
+	switch ledger.UnitOf(version) {
+	case ledger.UnitFlows:
+		d.LostFlows = n
+	case ledger.UnitDatagrams:
+		d.LostDatagrams = n
+	case ledger.UnitRecords:
+		d.LostData = n
+	}
+}
+
 // Loss returns the share of the records that never came, 0 to 1.
 func (d *Digest) Loss() float64 { return LossShare(d.Lost, d.Records) }
 
@@ -132,6 +166,34 @@ type HostDigest struct {
 	NotStored uint64        `json:"unstored_records,omitempty"`
 	Refused   uint64        `json:"refused_datagrams,omitempty"` // of senders that were refused
 	Purged    uint64        `json:"purged,omitempty"`            // records
+
+	Sockets []ledger.Drop `json:"kernel_drops_by_socket,omitempty"` // Kernel by listening address, the most first
+	Waits   []ledger.Drop `json:"queue_full_by_socket,omitempty"`   // QueueFull likewise
+	Senders []ledger.Drop `json:"refused_senders,omitempty"`        // Refused by sender, the most first, ledger.MaxSenders at most
+	Others  uint64        `json:"refused_of_others,omitempty"`      // datagrams of refused senders beyond those
+}
+
+// add adds what the sum of an hour says.
+func (h *HostDigest) add(sum *ledgerSum) {
+	h.Ledgers++
+	h.Imported = h.Imported || slices.ContainsFunc(sum.runs, func(r runSpan) bool { return r.imported })
+	h.Kernel += sum.kernel
+	h.Behind += sum.behind
+	h.QueueFull += sum.queueFull
+	h.NotStored += sum.notStored
+	h.Refused += sum.strangers
+	h.Purged += sum.purged
+	h.Unstored = append(h.Unstored, sum.unstored...)
+	h.Sockets, h.Waits = addDrops(h.Sockets, sum.sockets), addDrops(h.Waits, sum.waits)
+	h.Senders = addDrops(h.Senders, sum.senders)
+}
+
+// settle orders the lists, once all hours are added.
+func (h *HostDigest) settle() {
+	h.Sockets, h.Waits, h.Senders = mostFirst(h.Sockets), mostFirst(h.Waits), mostFirst(h.Senders)
+	if named := countDrops(h.Senders); h.Refused > named {
+		h.Others = h.Refused - named
+	}
 }
 
 // A BadSpan is a span in which an exporter, or all of them, are not complete.
@@ -144,6 +206,7 @@ type BadSpan struct {
 	Records uint64  `json:"records"`          // estimate of the records that are missing or, of clocks, misplaced; 0: not known
 	Loss    float64 `json:"loss,omitempty"`   // of gaps in sequence numbers: share of the records, 0 to 1
 	Detail  string  `json:"detail,omitempty"` // in words, with figures
+	Missing float64 `json:"missing_hours"`    // how bad it is: see BadSpan.weigh
 
 	counts [2]uint64 // what Detail counts
 	skew   int64     // ms, of a clock

@@ -23,10 +23,10 @@ func (l *Ledgers) Grid(ctx context.Context, req GridRequest) (*Grid, error) {
 	}
 	step := store.Hour(max(req.Step, 1))
 	j := &judge{
-		req:   CoverageRequest{Window: req.Window, Known: req.Known, Keep: req.Keep, Now: req.Now},
+		req:   CoverageRequest{Window: req.Window, Known: req.Known, Keep: req.Keep, Now: req.Now, Live: req.Live},
 		match: match, ledgers: l.store.LedgerHours(), buckets: l.store.Buckets(),
 	}
-	g := &gridBuilder{judge: j, step: step, grid: &Grid{Step: int(step), Hosts: []HostDigest{}, Exporters: []GridExporter{}, Worst: []BadSpan{}}}
+	g := &gridBuilder{judge: j, step: step, usual: req.Usual, grid: &Grid{Step: int(step), Hosts: []HostDigest{}, Exporters: []GridExporter{}, Worst: []BadSpan{}}}
 	if len(j.ledgers) == 0 {
 		return g.grid, nil
 	}
@@ -34,6 +34,7 @@ func (l *Ledgers) Grid(ctx context.Context, req GridRequest) (*Grid, error) {
 		return g.grid, nil
 	}
 	g.first, g.last = store.HourOf(j.from), store.HourOf(j.to-1)
+	g.damage = damageByHour(l.store.Damage())
 	if err := g.read(ctx, l); err != nil {
 		return nil, err
 	}
@@ -57,7 +58,9 @@ type gridBuilder struct {
 	up          []ledger.Span // of them, in the window
 	listening   []ledger.Span // of them, those of a collector
 	down        []Gap
-	rate        float64 // records in a ms, of all exporters
+	rate        float64                 // records in a ms, of all exporters
+	usual       func(group string) bool // of the request
+	damage      map[store.Hour][]string // what is known to be damaged of the records
 }
 
 // exporterKeys are the domains and protocols of an exporter.
@@ -89,14 +92,15 @@ func (g *gridBuilder) read(ctx context.Context, l *Ledgers) error {
 	g.hours = make([]*ledgerSum, g.last-g.first+1)
 	g.before, g.keys = map[flow.Addr]Digest{}, map[flow.Addr]*exporterKeys{}
 	var runs []runSpan
+	var stills []ledger.Still
 	err := readLedger(ctx, l.store, g.first-min(g.first, hoursOfDay), g.last+1, g.note, func(h store.Hour, sum *ledgerSum) {
-		runs = append(runs, sum.runs...)
+		runs, stills = append(runs, sum.runs...), append(stills, sum.stills...)
 		switch {
 		case h < g.first:
 			for i := range sum.exporters {
 				e := &sum.exporters[i]
 				d := g.before[e.addr]
-				d.add(&e.digest)
+				d.Add(&e.digest)
 				g.before[e.addr] = d
 			}
 		case h <= g.last && g.hours[h-g.first] == nil:
@@ -115,7 +119,7 @@ func (g *gridBuilder) read(ctx context.Context, l *Ledgers) error {
 	if err != nil {
 		return err
 	}
-	g.line = newTimeline(joinRuns(runs, around), g.count(g.first, g.last), g.req.Now)
+	g.line = newTimeline(joinRuns(runs, around.runs), slices.Concat(stills, around.stills), g.count(g.first, g.last), &g.req)
 	g.trim()
 	g.all = g.line.up(0, g.req.Now)
 	g.listening = g.line.listening(g.from, g.to)
@@ -196,7 +200,7 @@ func (g *gridBuilder) makeLines() {
 				byAddr[e.addr] = l
 			}
 			l.hours[i] = &e.digest
-			l.total.add(&e.digest)
+			l.total.Add(&e.digest)
 		}
 	}
 	if len(g.listening) > 0 {
@@ -239,7 +243,7 @@ func (g *gridBuilder) exporter(l *gridLine, steps int) GridExporter {
 	for i, d := range l.hours {
 		c := &e.Cells[g.stepOf(i)]
 		if d != nil {
-			c.add(d)
+			c.Add(d)
 		}
 		c.State = worseState(c.State, l.cells[i])
 	}
@@ -270,16 +274,10 @@ func (g *gridBuilder) hosts(steps int) {
 		if sum == nil {
 			continue
 		}
-		h := &g.grid.Hosts[g.stepOf(i)]
-		h.Ledgers++
-		h.Imported = h.Imported || slices.ContainsFunc(sum.runs, func(r runSpan) bool { return r.imported })
-		h.Kernel += sum.kernel
-		h.Behind += sum.behind
-		h.QueueFull += sum.queueFull
-		h.NotStored += sum.notStored
-		h.Refused += sum.strangers
-		h.Purged += sum.purged
-		h.Unstored = append(h.Unstored, sum.unstored...)
+		g.grid.Hosts[g.stepOf(i)].add(sum)
+	}
+	for i := range g.grid.Hosts {
+		g.grid.Hosts[i].settle()
 	}
 }
 
@@ -292,4 +290,15 @@ func clip(spans []ledger.Span, from, to uint64) []ledger.Span {
 		}
 	}
 	return parts
+}
+
+// damageByHour returns what damage says, by the hour that it is in.
+func damageByHour(found []error) map[store.Hour][]string {
+	list := map[store.Hour][]string{}
+	for _, err := range found {
+		for _, d := range damagesOf(err) {
+			list[d.Hour] = append(list[d.Hour], d.Error())
+		}
+	}
+	return list
 }

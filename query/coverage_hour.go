@@ -20,7 +20,10 @@ type ledgerSum struct {
 
 	kernel, behind, queueFull, notStored, strangers, purged uint64
 
+	sockets, waits, senders []ledger.Drop // of kernel, queueFull and strangers; senders not all
+
 	unstored []ledger.Span
+	stills   []ledger.Still
 	damaged  []string
 }
 
@@ -60,7 +63,9 @@ func (s *ledgerSum) add(o *ledgerSum, match func(flow.Addr) bool) {
 	s.notStored += o.notStored
 	s.strangers += o.strangers
 	s.purged += o.purged
+	s.sockets, s.waits, s.senders = addDrops(s.sockets, o.sockets), addDrops(s.waits, o.waits), addDrops(s.senders, o.senders)
 	s.unstored = append(s.unstored, o.unstored...)
+	s.stills = append(s.stills, o.stills...)
 	s.damaged = append(s.damaged, o.damaged...)
 }
 
@@ -75,7 +80,7 @@ func mergeExporters(a, b []exporterSum, match func(flow.Addr) bool) []exporterSu
 		}
 		switch {
 		case at < len(a) && a[at].addr == b[i].addr:
-			a[at].digest.add(&b[i].digest)
+			a[at].digest.Add(&b[i].digest)
 			a[at].off += b[i].off
 		case match == nil || match(b[i].addr):
 			e := b[i]
@@ -107,6 +112,7 @@ func (s *ledgerSum) settle() {
 	}
 	s.runs = runs
 	s.unstored = joinSpans(s.unstored)
+	s.sockets, s.waits, s.senders = mostFirst(s.sockets), mostFirst(s.waits), mostFirst(s.senders)
 	slices.Sort(s.damaged)
 	s.damaged = slices.Compact(s.damaged)
 }
@@ -172,7 +178,10 @@ func (h *hourReader) host(run ledger.Run, host *ledger.Host) {
 	h.sum.queueFull += host.QueueFull()
 	h.sum.notStored += max(host.Counting, host.Rejected.Count)
 	h.sum.strangers += host.RefusedDatagrams()
+	h.sum.sockets, h.sum.waits = addDrops(h.sum.sockets, host.Sockets), addDrops(h.sum.waits, host.Waits)
+	h.sum.senders = addDrops(h.sum.senders, host.Senders)
 	h.sum.unstored = append(h.sum.unstored, host.Unstored...)
+	h.sum.stills = append(h.sum.stills, host.Stills...)
 	up := host.Up
 	if host.Import && up.From != 0 && up.Length() == 0 {
 		up.To = up.From + 1 // a capture of one moment
@@ -194,7 +203,7 @@ func (h *hourReader) entry(key ledger.Key, e *ledger.Entry) {
 		return
 	}
 	d.Silence = ledger.Span{}
-	r.digest.add(&d)
+	r.digest.Add(&d)
 	r.skew.Add(&e.Skew)
 	for i := range r.quiet {
 		if q := &r.quiet[i]; q.key == key {

@@ -40,7 +40,7 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 	if err != nil {
 		return nil, err
 	}
-	j.line = newTimeline(joinRuns(j.day.runs, j.sum.runs, around), j.count(first, last), req.Now)
+	j.line = newTimeline(joinRuns(j.day.runs, j.sum.runs, around.runs), slices.Concat(j.day.stills, j.sum.stills, around.stills), j.count(first, last), &j.req)
 	j.trim()
 	j.c.From, j.c.To = Moment(j.from), Moment(j.to)
 	j.beginning()
@@ -51,10 +51,11 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 	return &j.c, nil
 }
 
-// around returns the runs of the last hour with a ledger before the hours from
-// first to last and of the next one after them: they say how a run ended.
-func (l *Ledgers) around(ctx context.Context, ledgers []store.LedgerHour, first, last store.Hour) ([]runSpan, error) {
-	var runs []runSpan
+// around returns the runs, and standstills, of the last hour with a ledger before
+// the hours from first to last and of the next one after them: they say how a
+// run ended.
+func (l *Ledgers) around(ctx context.Context, ledgers []store.LedgerHour, first, last store.Hour) (ledgerSum, error) {
+	var all ledgerSum
 	byHour := func(h store.LedgerHour, at store.Hour) int { return cmp.Compare(h.Hour, at) }
 	before, _ := slices.BinarySearchFunc(ledgers, first, byHour)
 	after, found := slices.BinarySearchFunc(ledgers, last, byHour)
@@ -67,11 +68,11 @@ func (l *Ledgers) around(ctx context.Context, ledgers []store.LedgerHour, first,
 		}
 		sum, err := l.sum(ctx, ledgers, ledgers[i].Hour, ledgers[i].Hour, exporterMatch{})
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		runs = append(runs, sum.runs...)
+		all.runs, all.stills = append(all.runs, sum.runs...), append(all.stills, sum.stills...)
 	}
-	return runs, nil
+	return all, nil
 }
 
 // joinRuns settles runs of several sums.
@@ -156,8 +157,11 @@ func (j *judge) trim() {
 	if store.HourOf(j.from) == j.begin {
 		j.from = up[0].From
 	}
-	if !j.line.live() {
+	if asked := min(cmp.Or(j.req.To, j.req.Now), j.req.Now); !j.line.live() {
 		j.to = up[len(up)-1].To
+		if (j.req.From != 0 || j.req.To != 0) && asked > j.to {
+			j.c.End = Moment(j.to)
+		}
 	}
 }
 
@@ -183,7 +187,7 @@ func (j *judge) gaps() {
 	for _, k := range j.req.Known {
 		wait = max(wait, uint64(k.ActiveTimeout.Milliseconds()))
 	}
-	if open := j.req.Now - min(wait, j.req.Now); j.to > open && uint64(j.c.Newest) >= open {
+	if open := j.req.Now - min(wait, j.req.Now); j.req.Live && j.to > open && uint64(j.c.Newest) >= open {
 		j.c.Open = Moment(max(open, j.from))
 	}
 }
@@ -208,6 +212,10 @@ func (j *judge) losses() {
 		if d.SetsDropped > 0 {
 			c.Templates = append(c.Templates, ExporterSets{addr, name, d.SetsDropped})
 		}
+		if d.SampleDrops > 0 {
+			c.SampleDrops += d.SampleDrops
+			c.Agents = append(c.Agents, ExporterDrops{addr, name, d.SampleDrops})
+		}
 		if e.off > 0 {
 			c.Clocks = append(c.Clocks, ExporterClock{addr, name, d.SkewMS, e.off})
 		}
@@ -218,9 +226,12 @@ func (j *judge) losses() {
 	}
 	slices.SortStableFunc(c.Templates, func(a, b ExporterSets) int { return cmp.Compare(b.Sets, a.Sets) })
 	slices.SortStableFunc(c.Clocks, func(a, b ExporterClock) int { return cmp.Compare(clockError(b.SkewMS), clockError(a.SkewMS)) })
+	slices.SortStableFunc(c.Agents, func(a, b ExporterDrops) int { return cmp.Compare(b.Samples, a.Samples) })
+	c.Agents = c.Agents[:min(len(c.Agents), MaxNamed)]
 	c.Templates, c.Clocks = c.Templates[:min(len(c.Templates), MaxNamed)], c.Clocks[:min(len(c.Clocks), MaxNamed)]
 	c.Kernel, c.Behind, c.QueueFull, c.NotStored = j.sum.kernel, j.sum.behind, j.sum.queueFull, j.sum.notStored
 	c.Purged, c.Strangers = j.sum.purged, j.sum.strangers
+	c.Sockets, c.Senders = j.sum.sockets, j.sum.senders
 	var unstored []Gap
 	for _, s := range j.sum.unstored {
 		if s.From, s.To = max(s.From, j.from), min(s.To, j.to); s.Length() > 0 {

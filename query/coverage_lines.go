@@ -44,13 +44,7 @@ func (c *Coverage) absent() (facts []string) {
 		facts = append(facts, fmt.Sprintf("%s dropped early for want of disk, from %s on: %s records",
 			Things(e.Hours, "hour"), shortTime(e.From), CountText(uint64(e.Records))))
 	}
-	if c.Begin > c.Past {
-		what := "the archive begins"
-		if !c.Collected {
-			what = "the captures begin"
-		}
-		facts = append(facts, fmt.Sprintf("%s at %s", what, shortTime(c.Begin)))
-	}
+	facts = append(facts, c.reach()...)
 	if c.Ledgers > 0 && c.Unrecorded > 0 {
 		facts = append(facts, fmt.Sprintf("of %d of %s nothing is known: they are from before the ledger", c.Unrecorded, Things(c.Hours, "hour")))
 	}
@@ -71,22 +65,68 @@ func (c *Coverage) absent() (facts []string) {
 	return facts
 }
 
-// downtime says when no collector ran.
-func (c *Coverage) downtime() []string {
-	var worst Gap
-	down, times := Moment(0), 0
+// reach says where what there is begins and ends, if the window goes beyond.
+func (c *Coverage) reach() []string {
+	begins := c.Begin > c.Past
+	switch {
+	case begins && c.Collected:
+		return []string{"the archive begins at " + shortTime(c.Begin)}
+	case begins && c.End != 0:
+		return []string{fmt.Sprintf("the captures cover %s to %s", shortTime(c.Begin), shortTime(c.End))}
+	case begins:
+		return []string{"the captures begin at " + shortTime(c.Begin)}
+	case c.End != 0:
+		return []string{"the captures of the window end at " + shortTime(c.End)}
+	}
+	return nil
+}
+
+// gapsOf adds up the gaps of some reasons, and finds the longest of them. times
+// is 0 if they are not worth a word.
+func (c *Coverage) gapsOf(of func(Reason) bool) (worst Gap, all Moment, times int) {
 	for _, g := range c.Gaps {
-		if g.Reason.Down() {
-			down += g.To - g.From
+		if of(g.Reason) {
+			all += g.To - g.From
 			times++
 			if g.To-g.From > worst.To-worst.From {
 				worst = g
 			}
 		}
 	}
-	if window := c.To - c.From; times == 0 || down < longDown && down < window/leastDown {
-		return nil
+	if window := c.To - c.From; all < longDown && all < window/leastDown {
+		times = 0
 	}
+	return worst, all, times
+}
+
+// uncovered says when there were no captures, and what the clock passed over.
+func (c *Coverage) uncovered() (facts []string) {
+	worst, all, times := c.gapsOf(func(r Reason) bool { return r == ReasonNoCapture })
+	switch {
+	case all < longDown || all == c.To-c.From: // records of its flows may well have come later
+	case times == 1:
+		facts = append(facts, fmt.Sprintf("no capture covers %s from %s", SpanText(all), shortTime(worst.From)))
+	case times > 1:
+		facts = append(facts, fmt.Sprintf("no capture covers %s of %s, %d times, the longest from %s for %s",
+			SpanText(all), SpanText(c.To-c.From), times, shortTime(worst.From), SpanText(worst.To-worst.From)))
+	}
+	if worst, all, times := c.gapsOf(func(r Reason) bool { return r == ReasonClockSet }); times > 0 {
+		facts = append(facts, fmt.Sprintf("the host's clock was set forward by %s, at %s: the time in between never was", SpanText(all), shortTime(worst.From)))
+	}
+	return facts
+}
+
+// downtime says when no collector ran.
+func (c *Coverage) downtime() []string {
+	worst, down, times := c.gapsOf(Reason.Down)
+	if times == 0 {
+		return c.uncovered()
+	}
+	return append(c.notRunning(worst, down, times), c.uncovered()...)
+}
+
+// notRunning says for how long no collector ran, and why.
+func (c *Coverage) notRunning(worst Gap, down Moment, times int) []string {
 	fact := fmt.Sprintf("no collector ran for %s of %s", SpanText(down), SpanText(c.To-c.From))
 	why := map[Reason]string{ReasonStopped: "it was stopped", ReasonCrashed: "it crashed", ReasonNotStarted: "it was not started", ReasonAsleep: "it stood still, as if its host slept"}[worst.Reason]
 	if worst.From <= c.From && worst.To >= c.To {
@@ -131,6 +171,7 @@ func (c *Coverage) lost() (facts []string) {
 		}
 		facts = append(facts, fmt.Sprintf("%s of %s given up for want of a template", Things(t.Sets, "data set"), callExporter(t.Addr, t.Name)))
 	}
+	facts = append(facts, c.agents()...)
 	if c.Refused > 0 {
 		facts = append(facts, CountText(c.Refused)+" records out of scope refused")
 	}
@@ -145,6 +186,17 @@ func (c *Coverage) lost() (facts []string) {
 	}
 	if n := len(c.Damaged); n > 0 {
 		facts = append(facts, Things(n, "part")+" of the archive damaged")
+	}
+	return facts
+}
+
+// agents says what sFlow agents dropped before it was sent.
+func (c *Coverage) agents() (facts []string) {
+	for i, a := range c.Agents {
+		if i == nameMost {
+			return append(facts, fmt.Sprintf("%d more sFlow agents dropped samples", len(c.Agents)-i))
+		}
+		facts = append(facts, fmt.Sprintf("%s %s at %s", Things(a.Samples, "sample"), ReasonAgent, callExporter(a.Addr, a.Name)))
 	}
 	return facts
 }

@@ -101,6 +101,7 @@ type coverageCase struct {
 	req   CoverageRequest
 	lines string // Coverage.Lines, each after a newline
 	worst string // the spans of the grid, each after a newline: exporter, minutes, reason, records
+	usual func(group string) bool
 }
 
 var coverageCases = []coverageCase{
@@ -272,8 +273,8 @@ all 1798-1799 collector crashed 1`,
 2 of 4 exporters heard; missing: edge (192.0.2.4), 192.0.2.3 since 2025-11-23 21:59:59Z; silent at the end: 192.0.2.2 since 2025-11-24 02:59:59Z`,
 		worst: `
 192.0.2.3 1440-1800 exporter silent 600
-192.0.2.2 1619-1800 exporter silent 300
-192.0.2.4 edge 1440-1800 exporter silent 0`,
+192.0.2.4 edge 1440-1800 exporter silent 0
+192.0.2.2 1619-1800 exporter silent 300`,
 	},
 	{
 		name: "silent for a while",
@@ -329,8 +330,8 @@ the clock of 192.0.2.1 is 1h00m ahead: its flows are not at their time`,
 nothing could be stored for 5m00s: 8 records not kept; 20 records out of scope refused; 10 records out of scope in quarantine; 7 records purged on purpose
 sampled 1:1000 (17 % of records)`,
 		worst: `
-192.0.2.1 1560-1620 out of scope, refused 20
 all 1565-1570 not stored (disk full?) 8
+192.0.2.1 1560-1620 out of scope, refused 20
 all 1560-1620 purged 7`,
 	},
 	{
@@ -377,6 +378,8 @@ all 1440-1560 past retention 0`,
 			w.hear(1, "192.0.2.1", 1440, 1500)
 			w.hear(1, "192.0.2.2", 1620, 1680)
 		},
+		lines: `
+the captures of the window end at 2025-11-24 04:00:00Z; no capture covers 2h00m from 2025-11-24 01:00:00Z`,
 		worst: `
 all 1500-1620 no capture imported 200`,
 	},
@@ -397,14 +400,18 @@ all 1500-1620 no capture imported 200`,
 			w.up(1, 0, 1800, ledger.EndOpen)
 			w.hear(1, "192.0.2.1", 0, 1800)
 		},
-		req: CoverageRequest{Window: Window{From: minute(1790)}},
+		req: CoverageRequest{Window: Window{From: minute(1790)}, Live: true},
 		lines: `
 flows since 2025-11-24 05:59:00Z are still being reported`,
 	},
 }
 
-func TestCoverage(t *testing.T) {
-	for _, test := range coverageCases {
+func TestCoverage(t *testing.T) { testCoverage(t, coverageCases) }
+
+// testCoverage asks about stories: what the lines of an answer and the worst
+// spans of a grid say.
+func testCoverage(t *testing.T, cases []coverageCase) {
+	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			w := newLedgerWorld(t)
 			test.tell(w)
@@ -431,7 +438,7 @@ func TestCoverage(t *testing.T) {
 			if strings.Contains(req.Filter, "router") {
 				exporter = "192.0.2.3"
 			}
-			g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now})
+			g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now, Live: req.Live, Usual: test.usual})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"weir/flow"
@@ -12,8 +13,8 @@ import (
 // stateRanks are the states of a cell from the least to the worst: of several,
 // the worst is shown, and what explains another stands above it.
 var stateRanks = []Reason{
-	StateNone, StateFine, ReasonScope, ReasonPurged, ReasonNoCapture, ReasonClock, ReasonTemplate, ReasonLost, ReasonBehind, ReasonKernel,
-	ReasonSilent, ReasonAsleep, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
+	StateNone, StateFine, ReasonForeign, ReasonScope, ReasonPurged, ReasonNoCapture, ReasonClockSet, ReasonClock, ReasonAgent, ReasonTemplate,
+	ReasonLost, ReasonBehind, ReasonKernel, ReasonSilent, ReasonAsleep, ReasonNotStarted, ReasonStopped, ReasonCrashed, ReasonUnstored, ReasonDamaged,
 }
 
 // Reasons returns what can be wrong with a cell, from the least to the worst.
@@ -36,12 +37,17 @@ func (g *gridBuilder) worst() []BadSpan {
 		if sum != nil {
 			g.hour(w, i, sum)
 		}
+		g.broken(w, i, sum)
 	}
 	for _, l := range g.lines {
 		g.silence(w, l)
 	}
 	for _, gap := range g.down {
-		w.put(BadSpan{From: gap.From, To: gap.To, Reason: gap.Reason, Records: uint64(g.rate * float64(gap.To-gap.From))}, 0)
+		s := BadSpan{From: gap.From, To: gap.To, Reason: gap.Reason, Records: uint64(g.rate * float64(gap.To-gap.From))}
+		if gap.Reason == ReasonClockSet {
+			s.Records = 0 // no time went by
+		}
+		w.put(s, 0)
 		for _, l := range g.lines {
 			g.mark(l, uint64(gap.From), uint64(gap.To), gap.Reason, longDown)
 		}
@@ -49,11 +55,14 @@ func (g *gridBuilder) worst() []BadSpan {
 	if g.c.Past != 0 {
 		w.put(BadSpan{From: Moment(g.req.From), To: g.c.Past, Reason: ReasonRetention}, 0)
 	}
+	weights := g.weights()
 	for i := range w.spans {
 		w.spans[i].describe()
+		w.spans[i].weigh(w.received[i], w.spans[i].weightOf(weights))
 	}
 	slices.SortStableFunc(w.spans, func(a, b BadSpan) int {
-		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.From, b.From), cmp.Compare(a.Addr, b.Addr))
+		return cmp.Or(compareBool(a.Reason.meant(), b.Reason.meant()), cmp.Compare(b.Missing, a.Missing), cmp.Compare(b.Records, a.Records),
+			cmp.Compare(a.From, b.From), cmp.Compare(a.Addr, b.Addr))
 	})
 	return w.spans[:min(len(w.spans), MaxBadSpans)]
 }
@@ -131,13 +140,24 @@ func (g *gridBuilder) hour(w *worstSpans, i int, sum *ledgerSum) {
 		}
 	}
 	if sum.purged > 0 {
-		w.put(BadSpan{From: from, To: to, Reason: ReasonPurged, Records: sum.purged}, 0)
+		w.put(BadSpan{From: from, To: to, Reason: ReasonPurged, Records: sum.purged}, received)
 	}
-	if len(sum.damaged) > 0 {
-		w.put(BadSpan{From: from, To: to, Reason: ReasonDamaged, Detail: sum.damaged[0]}, 0)
-		for _, l := range g.lines {
-			l.cells[i] = worseState(l.cells[i], ReasonDamaged)
-		}
+}
+
+// broken finds what of one hour is damaged, in its ledger, if it has one, or in
+// its records.
+func (g *gridBuilder) broken(w *worstSpans, i int, sum *ledgerSum) {
+	h := g.first + store.Hour(i)
+	list := slices.Clone(g.damage[h])
+	if sum != nil {
+		list = append(list, sum.damaged...)
+	}
+	if len(list) == 0 {
+		return
+	}
+	w.put(BadSpan{From: Moment(max(h.StartMS(), g.from)), To: Moment(min(h.EndMS(), g.to)), Reason: ReasonDamaged, Detail: list[0]}, 0)
+	for _, l := range g.lines {
+		l.cells[i] = worseState(l.cells[i], ReasonDamaged)
 	}
 }
 
@@ -184,21 +204,40 @@ func (g *gridBuilder) cell(w *worstSpans, l *gridLine, i int, s BadSpan, lossBy 
 	}
 	if d.SetsDropped > 0 {
 		s.Reason, s.Records = ReasonTemplate, perDatagram(d.SetsDropped, d.Records, d.Datagrams)
-		s.counts[0] = d.SetsDropped
-		w.put(s, 0)
-		s.counts[0] = 0
+		s.counts = [2]uint64{d.SetsDropped, d.Datagrams}
+		w.put(s, d.Records)
+		s.counts = [2]uint64{}
 		*state = worseState(*state, ReasonTemplate)
+	}
+	if d.SampleDrops > 0 {
+		s.Reason, s.Records = ReasonAgent, d.SampleDrops
+		w.put(s, d.Records)
+		*state = worseState(*state, ReasonAgent)
 	}
 	if clockOff(d.SkewMS) {
 		s.Reason, s.Records, s.skew = ReasonClock, d.Records, d.SkewMS
-		w.put(s, 0)
+		w.put(s, d.Records)
 		*state = worseState(*state, ReasonClock)
 	}
-	if d.Refused > 0 {
+	switch {
+	case d.Refused > 0:
 		s.Reason, s.Records = ReasonScope, d.Refused
-		w.put(s, 0)
-		*state = worseState(*state, ReasonScope)
+	case g.usual != nil && ledger.Notable(d.OutOfScope, d.Records) && !g.usual(groupOf(l.known)):
+		s.Reason, s.Records = ReasonForeign, d.OutOfScope
+		s.counts = [2]uint64{d.SetAside, d.Records}
+	default:
+		return
 	}
+	w.put(s, d.Records)
+	*state = worseState(*state, s.Reason)
+}
+
+// groupOf returns the group of an exporter, "" if it has none.
+func groupOf(k *ledger.Known) string {
+	if k == nil {
+		return ""
+	}
+	return k.Group
 }
 
 // silence finds when an exporter was silent while a collector was up.
@@ -303,6 +342,11 @@ func (s *BadSpan) describe() {
 		}
 	case ReasonTemplate:
 		s.Detail = Things(s.counts[0], "data set") + " given up"
+	case ReasonForeign:
+		s.Detail = fmt.Sprintf("%s of %s", ShareText(float64(s.Records)/float64(s.counts[1])), Things(s.counts[1], "record"))
+		if s.counts[0] > 0 {
+			s.Detail += fmt.Sprintf(", %s in quarantine", CountText(s.counts[0]))
+		}
 	case ReasonClock:
 		skew, way := clockText(s.skew)
 		s.Detail = skew + " " + way

@@ -119,7 +119,7 @@ func (s *scan) sums(fold bool) {
 // fold takes those rows out of the visit that an earlier record stands for, and
 // returns their number.
 func (d *dedup) fold(v *visit, hour store.Hour) (folded int, err error) {
-	if err := d.cells.load(&v.columns, dedupFields); err != nil {
+	if err := d.cells.load(v.columns, dedupFields); err != nil {
 		return 0, err
 	}
 	if hour != d.hour {

@@ -67,13 +67,20 @@ func tryEach(s *rowSet, fn func(row int) error) error {
 type evaluator struct {
 	root   node
 	window Window
-	columns
+	*columns
 	free []*rowSet // sets that are not in use
 	keep []uint64  // scratch of one bit a dictionary code
 }
 
 func newEvaluator(root node, w Window) *evaluator {
-	return &evaluator{root: cheapestFirst(root), window: w}
+	return &evaluator{root: cheapestFirst(root), window: w, columns: columnsPool.Get().(*columns)}
+}
+
+// recycle gives the memory of an evaluator that is no longer used to the next.
+func (e *evaluator) recycle() {
+	e.close()
+	columnsPool.Put(e.columns)
+	e.columns = nil
 }
 
 // take returns a set of undefined content; give returns it.

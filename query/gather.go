@@ -35,14 +35,18 @@ func (v *visit) byReceived(rows []uint16) error {
 	return nil
 }
 
-// gather returns the given fields of the given rows, in their order. Only these
-// fields are read.
+// gather returns the given fields of the given rows, in their order.
+// Only these fields are read, and of few rows only their values put together.
 func (v *visit) gather(rows []uint16, fields flow.FieldSet) (*flow.Batch, error) {
 	b := flow.NewBatch(len(rows))
 	if len(rows) == 0 {
 		return b, nil // no column has to be read
 	}
 	b.Grow(len(rows))
+	v.chosen = rowSet{}
+	for _, row := range rows {
+		v.chosen[row>>6] |= 1 << (row & 63)
+	}
 	for f := range fields.All {
 		if !v.exists(f) {
 			continue
@@ -65,7 +69,7 @@ func (v *visit) gatherField(b *flow.Batch, rows []uint16, f flow.Field) error {
 	if f.IsAddr() {
 		return v.gatherAddr(b, rows, f, present)
 	}
-	values, err := v.num(f)
+	values, err := v.numOf(f, &v.chosen, len(rows))
 	if err != nil {
 		return err
 	}

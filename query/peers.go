@@ -271,6 +271,8 @@ func (a *peerSum) result(by string, limit int, raw bool, sampling *Sampling) *Pe
 		sampling.note(&both)
 		r.Peers = append(r.Peers, t.peer(addr.String(), raw))
 	}
+	together := all.both()
+	sampling.note(&together)
 	r.Total = all.peer("", raw)
 	return r
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"weir/flow"
-	"weir/index"
 	"weir/store"
 )
 
@@ -169,6 +168,7 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 	for i := range s.workers() {
 		wg.Go(func() {
 			e, rows := newEvaluator(s.root, s.window), new(rowSet)
+			defer e.recycle()
 			for t := range work {
 				if t.err = ctx.Err(); t.err == nil {
 					t.visit(s, &visit{evaluator: e, rows: rows, worker: i}, look)
@@ -246,29 +246,19 @@ func produce[R any](ctx context.Context, s *scan, view *store.View, hand func(*t
 		buckets = slices.Clone(buckets)
 		slices.Reverse(buckets)
 	}
-	days := index.NewDays(view.Buckets())
-	defer func() {
-		if err := days.Close(); err != nil {
-			s.damaged(err)
-		}
-	}()
-	for _, b := range buckets {
-		if ctx.Err() != nil {
-			return
-		}
-		start := time.Now()
-		p := planBucketOf(days, b, s.root, s.window)
+	s.plan(ctx, view, buckets, func(p *bucketPlan, took time.Duration) bool {
 		blocks := p.candidates()
-		s.plannedBucket(&p, len(blocks), time.Since(start))
+		s.plannedBucket(p, len(blocks), took)
 		if reverse {
 			slices.Reverse(blocks)
 		}
 		for _, block := range blocks {
-			if !hand(&task[R]{bucket: b, block: int(block), done: make(chan struct{})}) {
-				return
+			if !hand(&task[R]{bucket: p.bucket, block: int(block), done: make(chan struct{})}) {
+				return false
 			}
 		}
-	}
+		return true
+	})
 }
 
 // plannedBucket counts a plan. It is called by the goroutine of produce only.

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -88,23 +89,7 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 	}
 	defer view.Close()
 	q.summary.Damaged = hiddenDamage(view, q.window)
-	buckets, err := q.choose(ctx, view.Buckets())
-	if err != nil {
-		return nil, q.summary, err
-	}
-	q.outer = len(buckets)
-	report := ProgressOf(ctx)
-	err = inOrder(ctx, workers(), len(buckets),
-		func(i int) (*seenPart, error) { return q.bucket(ctx, buckets[i]) },
-		func(i int, p *seenPart) error {
-			q.take(p)
-			if report != nil {
-				pruned := q.summary.BucketsPruned
-				report(Progress{Buckets: pruned + i + 1, Total: pruned + len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
-			}
-			return nil
-		})
-	if err != nil {
+	if err := q.read(ctx, view.Buckets()); err != nil {
 		return nil, q.summary, err
 	}
 	result := q.result(view.Buckets())
@@ -112,15 +97,46 @@ func Seen(ctx context.Context, s *store.Store, req SeenRequest) (*SeenResult, Su
 	return result, q.summary, nil
 }
 
+// read looks for the addresses in buckets, several days at once. Tallies of busy
+// addresses are added up over a day before they are added to all: that is done
+// ninety times, and not two thousand.
+func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
+	q.summary.BucketsConsidered = len(buckets)
+	report, done, days := ProgressOf(ctx), 0, byDay(buckets)
+	q.outer = len(days)
+	return inOrder(ctx, workers(), len(days),
+		func(i int) (*seenPart, error) { return q.day(ctx, days[i]) },
+		func(i int, p *seenPart) error {
+			q.take(p)
+			if done += len(days[i]); report != nil {
+				report(Progress{Buckets: done, Total: len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
+			}
+			return nil
+		})
+}
+
+// day looks for the addresses in the buckets of a day.
+func (q *seenQuery) day(ctx context.Context, buckets []*store.Bucket) (*seenPart, error) {
+	p := q.newPart()
+	chosen := q.choose(buckets)
+	p.summary.BucketsPruned = len(buckets) - len(chosen)
+	for i := range chosen {
+		if err := q.bucket(ctx, &chosen[i], p); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
 // A seenQuery is a SeenRequest on its way to its answer.
 type seenQuery struct {
-	addrs   []flow.Addr // ascending, each once
-	ranges  []index.ValueRange
+	addrs   []flow.Addr        // ascending, each once
+	ranges  []index.ValueRange // one for each
 	window  Window
 	hours   bool
 	exact   int // peers of one address that are counted exactly
-	outer   int // buckets that are read at the same time
-	found   map[int]*seenTally
+	outer   int // days that there are to be read at the same time
+	found   *seenPart
 	scratch sync.Pool // of *seenBlock
 	summary Summary
 }
@@ -129,7 +145,7 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	if len(req.Addrs) > MaxSeenAddrs {
 		return nil, &RequestError{Part: "addresses", Text: fmt.Sprint(len(req.Addrs)), Expected: fmt.Sprintf("at most %d", MaxSeenAddrs)}
 	}
-	q := &seenQuery{window: req.Window, hours: req.Hours, found: map[int]*seenTally{}}
+	q := &seenQuery{window: req.Window, hours: req.Hours}
 	for _, text := range req.Addrs {
 		a, err := flow.ParseAddr(text)
 		if err != nil {
@@ -142,7 +158,7 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	for _, a := range q.addrs {
 		q.ranges = append(q.ranges, index.AddrRange(a, a))
 	}
-	q.ranges = index.Normalize(q.ranges)
+	q.found = q.newPart()
 	q.exact = min(max(seenPeerBudget/max(len(q.addrs), 1), 256), 1_000_000)
 	return q, nil
 }
@@ -151,34 +167,20 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 // where the peers of many addresses are counted.
 const seenPeerBudget = 4_000_000
 
-// choose returns the buckets that may have records of the addresses in the
-// window. The summaries of days rule most out where addresses are rare.
-func (q *seenQuery) choose(ctx context.Context, buckets []*store.Bucket) ([]*store.Bucket, error) {
-	q.summary.BucketsConsidered = len(buckets)
-	var days [][]*store.Bucket
-	for i, b := range buckets {
-		if i == 0 || b.Hour()/24 != buckets[i-1].Hour()/24 {
-			days = append(days, nil)
-		}
-		days[len(days)-1] = append(days[len(days)-1], b)
-	}
-	var chosen []*store.Bucket
-	err := inOrder(ctx, workers(), len(days),
-		func(i int) ([]*store.Bucket, error) { return q.chooseOfDay(days[i]), nil },
-		func(_ int, of []*store.Bucket) error {
-			chosen = append(chosen, of...)
-			return nil
-		})
-	q.summary.BucketsPruned = len(buckets) - len(chosen)
-	return chosen, err
+// A seenBucket is a bucket and what is looked for in it.
+type seenBucket struct {
+	*store.Bucket
+	addrs []int32 // places in seenQuery.addrs; nil: all of them
 }
 
-// chooseOfDay is choose for the buckets of one day.
-func (q *seenQuery) chooseOfDay(day []*store.Bucket) []*store.Bucket {
-	var chosen []*store.Bucket
+// choose returns the buckets of a day that may have records of the addresses in
+// the window. The summary of the day rules most out where addresses are rare,
+// and says in which hours to look for which of many.
+func (q *seenQuery) choose(day []*store.Bucket) []seenBucket {
+	var chosen []seenBucket
 	for _, b := range day {
 		if info := b.Info(); info.Rows > 0 && q.window.Holds(info.MinStart, info.MaxEnd) {
-			chosen = append(chosen, b)
+			chosen = append(chosen, seenBucket{Bucket: b})
 		}
 	}
 	if len(chosen) < 2 {
@@ -189,66 +191,94 @@ func (q *seenQuery) chooseOfDay(day []*store.Bucket) []*store.Bucket {
 		return chosen // the hours themselves can still answer
 	}
 	defer summary.Close() // nothing was written
-	hours, err := summary.Hours(q.ranges)
+	narrow, err := q.narrow(summary)
 	if err != nil {
 		return chosen
 	}
-	return slices.DeleteFunc(chosen, func(b *store.Bucket) bool {
-		return summary.Covers(b) && hours>>(b.Hour()%24)&1 == 0
+	kept := chosen[:0]
+	for _, b := range chosen {
+		if summary.Covers(b.Bucket) {
+			b.addrs = narrow[b.Hour()%24]
+			if len(b.addrs) == 0 {
+				continue
+			}
+		}
+		kept = append(kept, b)
+	}
+	return kept
+}
+
+// narrow returns for each hour of a day the places of the addresses in it.
+func (q *seenQuery) narrow(summary *index.Day) (hours [24][]int32, err error) {
+	err = summary.Each(q.ranges, func(i int, mask uint32) {
+		for ; mask != 0; mask &= mask - 1 {
+			h := bits.TrailingZeros32(mask)
+			hours[h] = append(hours[h], int32(i))
+		}
 	})
+	return hours, err
 }
 
-// A seenPart is what one bucket has.
+// A seenPart is what some buckets have.
 type seenPart struct {
-	hour    store.Hour
-	tallies map[int]*seenTally // by place in seenQuery.addrs
-	summary Summary            // what it took
+	tallies []*seenTally // by place in seenQuery.addrs, nil: none
+	summary Summary      // what it took
 }
 
-// bucket looks for the addresses in a bucket.
-func (q *seenQuery) bucket(ctx context.Context, b *store.Bucket) (*seenPart, error) {
-	p := &seenPart{hour: b.Info().Hour, tallies: map[int]*seenTally{}}
-	p.summary.BlocksConsidered = b.Blocks()
-	blocks, err := q.blocks(b)
+func (q *seenQuery) newPart() *seenPart {
+	return &seenPart{tallies: make([]*seenTally, len(q.addrs))}
+}
+
+// bucket looks for the addresses in a bucket and adds what it has to p.
+func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) error {
+	p.summary.BlocksConsidered += b.Blocks()
+	blocks, err := q.candidates(b)
 	if err != nil {
 		if err := p.damage(err); err != nil {
-			return p, err
+			return err
 		}
 		blocks = index.Full(b.Blocks()).Slice() // they can still answer
 	}
-	p.summary.BlocksPruned = b.Blocks() - len(blocks)
+	p.summary.BlocksPruned += b.Blocks() - len(blocks)
 	side := min((workers()+q.outer-1)/max(q.outer, 1), len(blocks))
-	err = inOrder(ctx, side, side,
+	if side <= 1 {
+		return q.someBlocks(ctx, p, b, blocks, 1)
+	}
+	return inOrder(ctx, side, side,
 		func(i int) (*seenPart, error) {
-			part := &seenPart{tallies: map[int]*seenTally{}}
-			for ; i < len(blocks) && ctx.Err() == nil; i += side {
-				if err := q.block(part, b, int(blocks[i])); err != nil {
-					return part, err
-				}
-			}
-			return part, ctx.Err()
+			part := q.newPart()
+			return part, q.someBlocks(ctx, part, b, blocks[i:], side)
 		},
 		func(_ int, from *seenPart) error {
-			p.summary.join(from.summary)
-			if len(p.tallies) == 0 {
-				p.tallies = from.tallies
-				return nil
-			}
-			for i, t := range from.tallies {
-				p.tally(i).merge(t, q.exact)
-			}
+			p.join(from, q.exact)
 			return nil
 		})
-	return p, err
 }
 
-// blocks returns the blocks of b that may have any of the addresses.
-func (q *seenQuery) blocks(b *store.Bucket) ([]uint32, error) {
-	sources, err := index.Blocks(b, flow.SrcAddr, q.ranges)
+// someBlocks looks into every so manyth of the blocks of a bucket.
+func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, blocks []uint32, step int) error {
+	for i := 0; i < len(blocks) && ctx.Err() == nil; i += step {
+		if err := q.block(p, b, int(blocks[i])); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// candidates returns the blocks that may have any of the addresses.
+func (q *seenQuery) candidates(b *seenBucket) ([]uint32, error) {
+	ranges := q.ranges
+	if b.addrs != nil {
+		ranges = make([]index.ValueRange, len(b.addrs))
+		for i, place := range b.addrs {
+			ranges[i] = q.ranges[place]
+		}
+	}
+	sources, err := index.Blocks(b.Bucket, flow.SrcAddr, ranges)
 	if err != nil {
 		return nil, err
 	}
-	destinations, err := index.Blocks(b, flow.DstAddr, q.ranges)
+	destinations, err := index.Blocks(b.Bucket, flow.DstAddr, ranges)
 	if err != nil {
 		return nil, err
 	}
@@ -273,28 +303,29 @@ func (p *seenPart) tally(i int) *seenTally {
 	return t
 }
 
-// take adds a bucket's part to what was found.
+// take adds a day's part to what was found.
 func (q *seenQuery) take(p *seenPart) {
 	q.summary.join(p.summary)
-	for i, from := range p.tallies {
-		if from.records == 0 {
-			continue
-		}
-		t := q.found[i]
-		if t == nil {
-			t = new(seenTally)
-			q.found[i] = t
-		}
-		t.merge(from, q.exact)
-		t.active++
-		if q.hours {
-			t.hours = append(t.hours, SeenHour{p.hour.StartMS(), from.records})
+	q.found.join(p, q.exact)
+}
+
+// join adds a part of the same hours or later ones.
+func (p *seenPart) join(from *seenPart, exact int) {
+	p.summary.join(from.summary)
+	for i, t := range from.tallies {
+		switch {
+		case t == nil || t.records == 0:
+		case p.tallies[i] == nil:
+			p.tallies[i] = t
+		default:
+			p.tallies[i].merge(t, exact)
 		}
 	}
 }
 
 // join adds the counts of a part of the work.
 func (s *Summary) join(t Summary) {
+	s.BucketsPruned += t.BucketsPruned
 	s.BlocksConsidered += t.BlocksConsidered
 	s.BlocksPruned += t.BlocksPruned
 	s.BlocksRead += t.BlocksRead
@@ -316,7 +347,7 @@ func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	}
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}
-		if t := q.found[i]; t != nil {
+		if t := q.found.tallies[i]; t != nil && t.records > 0 {
 			entry = t.entry(a.String())
 			q.summary.Emitted++
 		}

@@ -22,6 +22,7 @@ var seenFields = spanFields.Union(flow.SetOf(flow.SrcPort, flow.DstPort, flow.Pr
 type seenBlock struct {
 	query   *seenQuery
 	part    *seenPart
+	hour    store.Hour
 	columns columns
 	cells   cells
 	span    func(row int) (from, to uint64)
@@ -32,7 +33,7 @@ type seenBlock struct {
 
 // block looks for the addresses in a block and counts them in p: all of the
 // block or, if it is damaged, nothing.
-func (q *seenQuery) block(p *seenPart, b *store.Bucket, number int) error {
+func (q *seenQuery) block(p *seenPart, b *seenBucket, number int) error {
 	blk, err := b.Block(number)
 	if err != nil {
 		return p.damage(fmt.Errorf("read block %d: %w", number, err))
@@ -46,14 +47,15 @@ func (q *seenQuery) block(p *seenPart, b *store.Bucket, number int) error {
 		s = &seenBlock{query: q}
 	}
 	defer q.scratch.Put(s)
-	s.part, s.inside, s.matched = p, q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
-	if err := s.read(blk); err != nil {
+	s.part, s.hour = p, b.Hour()
+	s.inside, s.matched = q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
+	if err := s.read(blk, b.addrs); err != nil {
 		return p.damage(err)
 	}
 	return nil
 }
 
-func (s *seenBlock) read(blk *store.Block) error {
+func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 	s.columns.open(blk)
 	sources, sourceCodes, err := s.columns.dict(flow.SrcAddr)
 	if err != nil {
@@ -63,7 +65,7 @@ func (s *seenBlock) read(blk *store.Block) error {
 	if err != nil {
 		return err
 	}
-	asSource, asDestination := s.query.hits(sources), s.query.hits(destinations)
+	asSource, asDestination := s.query.hits(sources, addrs), s.query.hits(destinations, addrs)
 	if len(asSource)+len(asDestination) == 0 {
 		s.part.summary.BlocksPruned++
 		return nil
@@ -82,20 +84,27 @@ func (s *seenBlock) read(blk *store.Block) error {
 	return nil
 }
 
-// hits returns which of the addresses a dictionary has. Both lists ascend: the
-// search for the next address begins where the last ended, in steps that double.
-func (q *seenQuery) hits(d *store.Dict) []seenHit {
+// hits returns which of the addresses in those places, nil: of all addresses, a
+// dictionary has. Both lists ascend: the search for the next address begins
+// where the last ended, in steps that double.
+func (q *seenQuery) hits(d *store.Dict, places []int32) []seenHit {
 	if d == nil {
 		return nil
 	}
+	n := len(places)
+	if places == nil {
+		n = len(q.addrs)
+	}
 	var hits []seenHit
 	values, at := d.Addrs(), 0
-	for i, a := range q.addrs {
-		at = gallopAddr(values, at, a)
-		if at == len(values) {
+	for i := range n {
+		if places != nil {
+			i = int(places[i])
+		}
+		if at = gallopAddr(values, at, q.addrs[i]); at == len(values) {
 			break
 		}
-		if values[at] == a {
+		if values[at] == q.addrs[i] {
 			hits = append(hits, seenHit{i, d.Rows(at)})
 		}
 	}
@@ -147,7 +156,7 @@ func (s *seenBlock) side(hits []seenHit, peers seenPeers, source bool) {
 				continue // counted as source already
 			}
 			s.matched++
-			t.see(start, end)
+			t.see(start, end, s.hour, s.query.hours)
 			if known {
 				t.peers.add(peer, s.query.exact)
 			}
@@ -170,11 +179,10 @@ func (s *seenBlock) role(t *seenTally, row int, source bool) {
 	if !source {
 		mine, other = other, mine
 	}
-	port := SeenPort{uint8(proto), uint16(min(mine, other)), 1}
 	if mine < other || mine == other && !source {
-		t.server = t.server.add(port)
+		t.server.add(uint8(proto), uint16(mine), 1)
 	} else {
-		t.client = t.client.add(port)
+		t.client.add(uint8(proto), uint16(other), 1)
 	}
 }
 

@@ -8,35 +8,35 @@ import (
 	"slices"
 
 	"weir/flow"
+	"weir/store"
 )
 
-// A seenTally is what is known of one address, in a block, a bucket or all.
+// A seenTally is what is known of one address, in a block, a bucket or more.
 type seenTally struct {
 	records, asSource, asDestination uint64
 	first, last                      uint64 // ms; good when records is not 0
-	active                           int
-	hours                            []SeenHour
+	active                           activeHours
 	server, client                   seenPorts
 	peers                            addrCounter
 }
 
-// see counts a record from start to end.
-func (t *seenTally) see(start, end uint64) {
+// see counts a record from start to end, received in the given hour.
+func (t *seenTally) see(start, end uint64, hour store.Hour, hours bool) {
 	if t.records == 0 {
 		t.first, t.last = start, end
 	}
 	t.records++
 	t.first, t.last = min(t.first, start), max(t.last, end)
+	t.active.see(hour, hours)
 }
 
-// merge adds what from knows, but not its hours. It may take from's memory:
-// from is not used again.
+// merge adds what from knows, of the same hours or later ones. It may take
+// from's memory: from is not used again.
 func (t *seenTally) merge(from *seenTally, exact int) {
 	if from.records == 0 {
 		return
 	}
 	if t.records == 0 {
-		from.active, from.hours = t.active, t.hours
 		*t = *from
 		return
 	}
@@ -44,17 +44,55 @@ func (t *seenTally) merge(from *seenTally, exact int) {
 	t.asSource += from.asSource
 	t.asDestination += from.asDestination
 	t.first, t.last = min(t.first, from.first), max(t.last, from.last)
-	t.server = t.server.merge(from.server)
-	t.client = t.client.merge(from.client)
+	t.active.merge(&from.active)
+	t.server.merge(&from.server)
+	t.client.merge(&from.client)
 	t.peers.merge(&from.peers, exact)
+}
+
+// activeHours are the hours in which records were received.
+type activeHours struct {
+	n           int
+	first, last store.Hour // good when n is not 0
+	list        []SeenHour // each of them, if asked for
+}
+
+// see counts a record of an hour that is not before the last one.
+func (a *activeHours) see(hour store.Hour, list bool) {
+	if a.n == 0 {
+		a.first = hour
+	}
+	if a.n == 0 || hour != a.last {
+		a.n, a.last = a.n+1, hour
+		if list {
+			a.list = append(a.list, SeenHour{hour.StartMS(), 0})
+		}
+	}
+	if list {
+		a.list[len(a.list)-1].Records++
+	}
+}
+
+// merge adds hours that are not before the last one; it may be the first of them.
+func (a *activeHours) merge(from *activeHours) {
+	list := from.list
+	a.n += from.n
+	if from.first == a.last {
+		a.n--
+		if len(list) > 0 {
+			a.list[len(a.list)-1].Records += list[0].Records
+			list = list[1:]
+		}
+	}
+	a.last, a.list = from.last, append(a.list, list...)
 }
 
 // entry returns the tally as an answer.
 func (t *seenTally) entry(addr string) SeenEntry {
-	e := SeenEntry{Addr: addr, Records: t.records, First: t.first, Last: t.last, Active: t.active,
-		AsSource: t.asSource, AsDestination: t.asDestination, Hours: t.hours,
+	e := SeenEntry{Addr: addr, Records: t.records, First: t.first, Last: t.last, Active: t.active.n,
+		AsSource: t.asSource, AsDestination: t.asDestination, Hours: t.active.list,
 		Server: t.server.top(), Client: t.client.top(),
-		MorePorts: len(t.server) > seenTopPorts || len(t.client) > seenTopPorts}
+		MorePorts: len(t.server.keys) > seenTopPorts || len(t.client.keys) > seenTopPorts}
 	e.Peers, e.PeersEstimated = t.peers.count()
 	return e
 }
@@ -67,58 +105,63 @@ const (
 	seenTopPorts = 5
 )
 
-// seenPorts counts records by port; it ascends by port, then protocol.
-type seenPorts []SeenPort
+// seenPorts counts records by port and protocol. A look for one of many ports is
+// a look into one kilobyte of keys.
+type seenPorts struct {
+	keys   []uint32 // port<<8 | protocol, ascending
+	counts []uint64 // records of each
+	last   int      // the place that was found last: ports come in runs
+}
 
-// key orders ports.
-func (p *SeenPort) key() uint32 { return uint32(p.Port)<<8 | uint32(p.Proto) }
-
-// add counts the records of a port.
-func (p seenPorts) add(port SeenPort) seenPorts {
-	i, end, key := 0, len(p), port.key()
-	for i < end {
-		if middle := (i + end) / 2; p[middle].key() < key {
-			i = middle + 1
-		} else {
-			end = middle
-		}
+// add counts records of a port.
+func (p *seenPorts) add(proto uint8, port uint16, records uint64) {
+	key := uint32(port)<<8 | uint32(proto)
+	if p.last < len(p.keys) && p.keys[p.last] == key {
+		p.counts[p.last] += records
+		return
 	}
+	i, found := slices.BinarySearch(p.keys, key)
 	switch {
-	case i < len(p) && p[i].key() == key:
-		p[i].Records += port.Records
-	case len(p) < maxSeenPorts:
-		p = slices.Insert(p, i, port)
+	case found:
+		p.counts[i] += records
+	case len(p.keys) == maxSeenPorts:
+		return
+	default:
+		p.keys, p.counts = slices.Insert(p.keys, i, key), slices.Insert(p.counts, i, records)
 	}
-	return p
+	p.last = i
 }
 
 // merge adds the counts of from, the largest first if not all of them fit, so
 // that what is left out is small.
-func (p seenPorts) merge(from seenPorts) seenPorts {
-	if len(p)+len(from) > maxSeenPorts {
-		from = from.sorted()
+func (p *seenPorts) merge(from *seenPorts) {
+	if len(p.keys)+len(from.keys) > maxSeenPorts {
+		for _, port := range from.sorted() {
+			p.add(port.Proto, port.Port, port.Records)
+		}
+		return
 	}
-	for _, port := range from {
-		p = p.add(port)
+	for i, key := range from.keys {
+		p.add(uint8(key), uint16(key>>8), from.counts[i])
 	}
-	return p
 }
 
 // sorted returns the ports by records, the most first.
-func (p seenPorts) sorted() seenPorts {
-	list := slices.Clone(p)
-	slices.SortFunc(list, func(a, b SeenPort) int {
-		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.key(), b.key()))
-	})
+func (p *seenPorts) sorted() []SeenPort {
+	list := make([]SeenPort, len(p.keys))
+	for i, key := range p.keys {
+		list[i] = SeenPort{uint8(key), uint16(key >> 8), p.counts[i]}
+	}
+	slices.SortStableFunc(list, func(a, b SeenPort) int { return cmp.Compare(b.Records, a.Records) })
 	return list
 }
 
 // top returns the ports that are answered, nil if there are none.
-func (p seenPorts) top() []SeenPort {
-	if len(p) == 0 {
+func (p *seenPorts) top() []SeenPort {
+	if len(p.keys) == 0 {
 		return nil
 	}
-	return slices.Clip(p.sorted()[:min(len(p), seenTopPorts)])
+	return slices.Clip(p.sorted()[:min(len(p.keys), seenTopPorts)])
 }
 
 // An addrCounter counts distinct addresses: exactly up to a bound, beyond it

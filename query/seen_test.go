@@ -220,12 +220,12 @@ func TestAddrCounter(t *testing.T) {
 func TestSeenPortsAreBounded(t *testing.T) {
 	var a, b seenPorts
 	for i := range uint16(1000) {
-		a = a.add(SeenPort{6, i, 1})
-		b = b.add(SeenPort{6, 5000 + i, uint64(i) + 1})
+		a.add(6, i, 1)
+		b.add(6, 5000+i, uint64(i)+1)
 	}
-	a = a.merge(b)
-	if len(a) != maxSeenPorts {
-		t.Errorf("got %d ports, want %d", len(a), maxSeenPorts)
+	a.merge(&b)
+	if len(a.keys) != maxSeenPorts || len(a.counts) != maxSeenPorts || !slices.IsSorted(a.keys) {
+		t.Errorf("got %d ports and %d counts, ascending: %v, want %d", len(a.keys), len(a.counts), slices.IsSorted(a.keys), maxSeenPorts)
 	}
 }
 

@@ -182,11 +182,13 @@ func (s *Sampling) note(sums *Sums) {
 	s.Mixed = s.Mixed || len(s.Intervals) > 0 && s.mixes(sums)
 }
 
-// noteMixed notes whether any group of the answer mixes intervals.
+// noteMixed notes whether any group of the answer, or all of them together, mix
+// intervals.
 func (t *top) noteMixed(r *TopResult) {
 	if r == nil {
 		return
 	}
+	t.summary.Sampling.note(&r.Total)
 	for i := range r.Rows {
 		t.summary.Sampling.note(&r.Rows[i].Sums)
 	}

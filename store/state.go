@@ -19,6 +19,23 @@ func (s *Store) DeleteState(key string) error {
 	return s.changeState(key, func() error { return s.db.Delete(stateKey(key), pebble.NoSync) })
 }
 
+// SyncState makes every state value that was put before the call durable, and
+// leaves the rows to the next Flush: it costs one write to disk.
+func (s *Store) SyncState() error {
+	if s.opts.ReadOnly {
+		return errReadOnly
+	}
+	s.publish.RLock() // the store does not close under it
+	defer s.publish.RUnlock()
+	if s.isClosed() {
+		return ErrClosed
+	}
+	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("sync the state: %w", err)
+	}
+	return nil
+}
+
 func (s *Store) changeState(key string, change func() error) error {
 	if s.opts.ReadOnly {
 		return errReadOnly

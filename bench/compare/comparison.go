@@ -30,6 +30,7 @@ type comparison struct {
 // An asked question is what its rounds took.
 type asked struct {
 	what  string
+	first usage // of weir, before the rounds: its caches may be cold
 	weir  []usage
 	peers map[peer][]usage // as long as weir, or missing
 }
@@ -153,11 +154,27 @@ func (c *comparison) askAll(ctx context.Context) error {
 	return nil
 }
 
+// warmed is a peer whose process stays and keeps what it read, as weir's does.
+type warmed interface{ keepsWhatItRead() }
+
 // ask asks all sides the same, one after the other, as often as told, and
-// compares the answers.
+// compares the answers. Those that stay are asked once before, so that all
+// rounds find them as an analyst does who is at work; nfdump, which is started
+// for every question, has its files in the page cache from the start.
 func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, error) {
 	log.Printf("asking for %s", q.what)
 	all := &asked{what: q.what, peers: map[peer][]usage{}}
+	var err error
+	if all.first, err = c.archive.ask(ctx, func(r io.Reader) error { _, err := q.readWeir(r); return err }, q.weir...); err != nil {
+		return nil, fmt.Errorf("weir: %w", err)
+	}
+	for _, p := range c.peers {
+		if _, stays := p.(warmed); stays {
+			if _, _, _, err := p.ask(ctx, q); err != nil {
+				return nil, fmt.Errorf("%s: %w", p.name(), err)
+			}
+		}
+	}
 	for range rounds {
 		var ours answer
 		read := func(r io.Reader) (err error) { ours, err = q.readWeir(r); return err }

@@ -77,6 +77,8 @@ func (d *duckdb) database() string { return filepath.Join(d.dir, "flows.duckdb")
 
 func (d *duckdb) name() string { return "DuckDB " + d.version }
 
+func (d *duckdb) keepsWhatItRead() {}
+
 func (d *duckdb) note() string {
 	return "DuckDB is loaded from weir's own rows, so its load is not compared. Addresses are 128-bit numbers in its table, which\n" +
 		"it groups twice as fast as text. Its process stays and its wall time is DuckDB's alone; weir's has the start of a\n" +

@@ -88,7 +88,7 @@ func (c *comparison) reportStore() error {
 
 // reportPeer prints every question beside a peer.
 func (c *comparison) reportPeer(p peer) error {
-	t := table{head: []string{"question", "weir: wall ms", "CPU ms", "peak MiB", p.name() + ": wall ms", "CPU ms", "peak MiB", "wall: weir ÷ peer", "CPU: weir ÷ peer"}}
+	t := table{head: []string{"question", "weir: wall ms", "at first", "CPU ms", "peak MiB", p.name() + ": wall ms", "CPU ms", "peak MiB", "wall: weir ÷ peer", "CPU: weir ÷ peer"}}
 	for _, a := range c.asked {
 		theirs := a.peers[p]
 		if len(theirs) == 0 {
@@ -96,7 +96,7 @@ func (c *comparison) reportPeer(p peer) error {
 		}
 		w, o := medians(a.weir), medians(theirs)
 		wall, cpu := ratios(a.weir, theirs)
-		t.add(a.what, ms(w.wall), ms(w.cpu), mib(w.peak), ms(o.wall), ms(o.cpu), mib(o.peak), ratio(wall), ratio(cpu))
+		t.add(a.what, ms(w.wall), ms(a.first.wall), ms(w.cpu), mib(w.peak), ms(o.wall), ms(o.cpu), mib(o.peak), ratio(wall), ratio(cpu))
 	}
 	if err := t.write(c.out); err != nil {
 		return err

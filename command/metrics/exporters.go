@@ -90,6 +90,8 @@ func (e *Exporter) add(o *Exporter) {
 	}
 	e.LostRecords += o.LostRecords
 	e.addErrors(o.Errors)
+	e.CounterSamples, e.DropSamples = e.CounterSamples+o.CounterSamples, e.DropSamples+o.DropSamples
+	e.Scoped, e.Usual = e.Scoped || o.Scoped, e.Usual || o.Usual
 	e.Templates += o.Templates
 	e.Waiting += o.Waiting
 	e.Known, e.Expected = e.Known || o.Known, e.Expected || o.Expected

@@ -46,14 +46,17 @@ func testSnapshot() *Snapshot {
 		ledger.Templates: 1520, ledger.TemplateChanges: 3, ledger.Options: 340, ledger.SetsWithout: 5, ledger.SetsRecovered: 4, ledger.SetsDropped: 1, ledger.BadDatagrams: 3,
 	}
 	border.Lost[ledger.UnitDatagrams] = 4
+	border.Scoped, border.Usual = true, true
 	edge := Exporter{Name: "2001:db8::7", Sampling: 1, Last: testNow.Add(-3 * time.Second), Templates: 2, Waiting: 1}
 	edge.Counts = [ledger.CounterCount]uint64{ledger.Datagrams: 9120, ledger.Bytes: 12_038_400, ledger.Records: 218_880}
 	edge.Lost[ledger.UnitRecords] = 12
 	edge.LostRecords = 12
+	edge.CounterSamples, edge.Scoped = 310, true
 	return &Snapshot{
 		Version: "0.1.0", Revision: "58bc361b2bf1", Now: testNow, Started: testNow.Add(-26 * time.Hour),
 		Exporters: []Exporter{border, edge, {Name: "campus-2", Group: "organisation", Known: true, Expected: true}},
 		Sockets:   []ledger.Drop{{Where: "[::]:2055", Count: 17}, {Where: "[::]:6343"}},
+		Forward:   []Forward{{To: "192.0.2.44:2055", Sent: 769_000, Full: 12}},
 		Waits:     []ledger.Drop{{Where: "[::]:2055", Count: 3}, {Where: "[::]:6343"}},
 		Archive: Archive{
 			Open: 1, Sealed: 2159, Blocks: 119_040, Records: 7_776_000_000, Bytes: 124_416_000_000, DiskFree: 410_000_000_000, DiskSize: 1_000_000_000_000,

@@ -19,6 +19,7 @@ type Snapshot struct {
 
 	Sockets        []ledger.Drop // datagrams that the kernel dropped, by listening address
 	Waits          []ledger.Drop // times that a socket was not read because its queue was full, by listening address
+	Forward        []Forward     // targets of forward:
 	Refused        uint64        // datagrams of senders that may not export
 	SinkErrors     uint64        // batches that the store refused
 	UnstoredCounts uint64        // records in them
@@ -40,12 +41,26 @@ type Exporter struct {
 	LostRecords uint64                         // an estimate; see ledger.Entry.LostRecords
 	Errors      map[string]uint64              // by the collector's names of reasons
 
+	CounterSamples uint64 // sFlow, which are not kept
+	DropSamples    uint64 // sFlow notices of dropped packets, which are not kept
+
+	Scoped bool // somebody looks whether its records are ours
+	Usual  bool // it is meant to have others
+
 	Templates  int           // known now
 	Waiting    uint64        // data sets that wait for their template now
 	Sampling   uint32        // N of "1 in N" that most of its records came under; 0: not known
 	SkewMedian time.Duration // receipt less end of its records
 	HasSkew    bool
 	Last       time.Time // of the last datagram; zero: none since the start
+}
+
+// A Forward counts the datagrams that were repeated to another collector.
+type Forward struct {
+	To     string // address and port
+	Sent   uint64
+	Full   uint64 // dropped, as the target takes less than comes in
+	Failed uint64 // that the system refused to send
 }
 
 // An Archive is the state of what is stored.

@@ -134,7 +134,7 @@ func lossTable() []metric {
 			func(s *scrape, emit emitter) {
 				for _, e := range append(s.own[:len(s.own):len(s.own)], s.other) {
 					for unit, n := range e.Lost {
-						if u := ledger.Unit(unit); u != ledger.UnitNone && (n > 0 || e.Name == OtherLabel) {
+						if u := ledger.Unit(unit); u != ledger.UnitNone { // from 0 on: a rate sees the first loss only then
 							emit(float64(n), e.Name, u.String())
 						}
 					}
@@ -148,6 +148,13 @@ func lossTable() []metric {
 		{"weir_exporter_restarts_total", "Times that the exporter's sequence or uptime began anew.", exporterLabel, false, counted(ledger.Restarts)},
 		{"weir_lost_samples_total", "sFlow samples missing by their own sequence numbers.", exporterLabel, false, counted(ledger.LostSamples)},
 		{"weir_agent_dropped_samples_total", "sFlow samples that the agent says it dropped.", exporterLabel, false, counted(ledger.SampleDrops)},
+		{"weir_ignored_samples_total", "sFlow samples that are no flows and are not kept: of counters, and notices of dropped packets.", []string{"exporter", "kind"}, false,
+			func(s *scrape, emit emitter) {
+				for _, e := range append(s.own[:len(s.own):len(s.own)], s.other) {
+					emit(float64(e.CounterSamples), e.Name, "counter")
+					emit(float64(e.DropSamples), e.Name, "drop")
+				}
+			}},
 		{"weir_bad_datagrams_total", "Datagrams with at least one error.", exporterLabel, false, counted(ledger.BadDatagrams)},
 		{"weir_decode_errors_total", "Errors in datagrams by reason, of all exporters.", []string{"reason"}, false,
 			func(s *scrape, emit emitter) {
@@ -162,6 +169,8 @@ func lossTable() []metric {
 			}},
 		{"weir_bad_time_records_total", "Records with impossible times.", exporterLabel, false, counted(ledger.BadTimes)},
 		{"weir_out_of_scope_records_total", "Records with neither side in the networks that are ours.", exporterLabel, false, counted(ledger.OutOfScope)},
+		{"weir_exporter_out_of_scope_usual", "Whether the exporter's group is written down with keep, so that out-of-scope records are no finding; not there without networks.", exporterLabel, true,
+			state(func(_ *scrape, e *Exporter) (float64, bool) { return truth(e.Usual), e.Scoped })},
 		{"weir_set_aside_records_total", "Out-of-scope records that were put in quarantine.", exporterLabel, false, counted(ledger.SetAside)},
 		{"weir_refused_records_total", "Out-of-scope records that were refused.", exporterLabel, false, counted(ledger.Refused)},
 	}
@@ -193,6 +202,19 @@ func collectorTable() []metric {
 		{"weir_queue_full_total", "Times that a socket was not read because what it gave before waited to be stored.", []string{"socket"}, false,
 			bySocket(func(s *scrape) []ledger.Drop { return s.Waits })},
 		{"weir_refused_datagrams_total", "Datagrams of senders that may not export.", nil, false, one(func(s *scrape) float64 { return float64(s.Refused) })},
+		{"weir_forwarded_datagrams_total", "Datagrams that were repeated to another collector.", []string{"to"}, false,
+			func(s *scrape, emit emitter) {
+				for _, f := range s.Forward {
+					emit(float64(f.Sent), f.To)
+				}
+			}},
+		{"weir_not_forwarded_datagrams_total", "Datagrams that were not: the target takes less than comes in, or the system refused to send them.", []string{"to", "reason"}, false,
+			func(s *scrape, emit emitter) {
+				for _, f := range s.Forward {
+					emit(float64(f.Full), f.To, "queue_full")
+					emit(float64(f.Failed), f.To, "failed")
+				}
+			}},
 		{"weir_sink_errors_total", "Batches of records that could not be stored.", nil, false, one(func(s *scrape) float64 { return float64(s.SinkErrors) })},
 		{"weir_unstored_records_total", "Records that could not be stored.", nil, false, one(func(s *scrape) float64 { return float64(s.UnstoredCounts) })},
 	}

@@ -104,6 +104,20 @@ func (c Counter) String() string {
 	return "unknown"
 }
 
+// What is more than a stray of records that are not ours.
+const (
+	notableRecords = 10   // in an hour, at least
+	notableShare   = 0.01 // and this share of all
+)
+
+// Notable reports whether so many records with neither side in our networks, out
+// of all of an exporter, are more than strays: a connected organisation's router
+// that is misconfigured must be noticed in the same hour, a stray record need
+// not.
+func Notable(outside, all uint64) bool {
+	return outside >= notableRecords && float64(outside) >= notableShare*float64(all)
+}
+
 // MaxIntervals bounds the sampling intervals that an Entry tells apart.
 const MaxIntervals = 16
 

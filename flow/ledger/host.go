@@ -23,6 +23,7 @@ const (
 const (
 	MaxSenders  = 32 // refused senders by address
 	MaxUnstored = 64 // spans in which nothing could be stored
+	MaxStills   = 64 // spans in which the collector stood still
 )
 
 // A Host is what one run counted for the collecting host in one hour. It is
@@ -32,15 +33,29 @@ type Host struct {
 	Up     Span   `json:"up"`               // in this hour, from the first to the last sign of life
 	End    string `json:"end,omitempty"`    // EndOpen, EndClean or EndHour
 
-	Sockets  []Drop `json:"sockets,omitempty"`    // datagrams that the kernel dropped, by listening address (SO_RXQ_OVFL)
-	Waits    []Drop `json:"queue_full,omitempty"` // times that a socket was not read because its queue was full, by listening address
-	Rejected Drop   `json:"rejected,omitzero"`    // records that the store refused, and why
-	Unstored []Span `json:"unstored,omitempty"`   // when nothing could be stored; the last one may go on
-	Counting uint64 `json:"counting,omitempty"`   // records counted but not stored in these spans
-	Senders  []Drop `json:"senders,omitempty"`    // datagrams of refused senders, by address, MaxSenders at most
-	Others   Drop   `json:"others,omitzero"`      // of refused senders beyond those
-	Together uint64 `json:"together,omitempty"`   // exporters that were counted under the zero address
+	Sockets  []Drop  `json:"sockets,omitempty"`    // datagrams that the kernel dropped, by listening address (SO_RXQ_OVFL)
+	Waits    []Drop  `json:"queue_full,omitempty"` // times that a socket was not read because its queue was full, by listening address
+	Rejected Drop    `json:"rejected,omitzero"`    // records that the store refused, and why
+	Unstored []Span  `json:"unstored,omitempty"`   // when nothing could be stored; the last one may go on
+	Counting uint64  `json:"counting,omitempty"`   // records counted but not stored in these spans
+	Stills   []Still `json:"stills,omitempty"`     // when there was no sign of life, although the run went on; they may begin in an earlier hour
+	Senders  []Drop  `json:"senders,omitempty"`    // datagrams of refused senders, by address, MaxSenders at most
+	Others   Drop    `json:"others,omitzero"`      // of refused senders beyond those
+	Together uint64  `json:"together,omitempty"`   // exporters that were counted under the zero address
 }
+
+// A Still is a time without a sign of life in the midst of a run. By the host's
+// clock it is as long as the span; how much time really passed tells why.
+type Still struct {
+	Span
+	Why string `json:"why"` // StillAsleep or StillClock
+}
+
+// Why a collector seems to have stood still.
+const (
+	StillAsleep = "asleep" // the time did pass: its host was suspended, or the process was stopped
+	StillClock  = "clock"  // it did not: the clock was set forward
+)
 
 // A Drop says where something was lost, or went wrong, and how much.
 type Drop struct {
