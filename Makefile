@@ -8,6 +8,10 @@ help: ## list the targets
 build: ## build the static binary ./weir
 	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o weir .
 
+.PHONY: package
+package: ## build the Debian package dist/weir_VERSION_ARCH.deb (GOARCH=arm64 for another machine)
+	packaging/build
+
 .PHONY: test
 test: ## run the tests
 	go test ./...

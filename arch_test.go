@@ -32,7 +32,7 @@ var doors = map[string]door{
 	"retention": {[]string{"store"}, nil},
 	"collector": {[]string{"flow"}, []string{"github.com/netsampler/goflow2/v2", "github.com/gopacket/gopacket", "golang.org/x/sys"}},
 	"command": {
-		[]string{"flow", "store", "index", "query", "retention", "collector", "bench", "testdata"},
+		[]string{"flow", "store", "index", "query", "retention", "collector", "bench", "testdata", "packaging"},
 		[]string{"github.com/urfave/cli/v2", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys",
 			"github.com/schollz/progressbar/v3"},
 	},
@@ -44,6 +44,7 @@ var doors = map[string]door{
 	// A program: it reads captures to send them, and processes' CPU clocks.
 	"bench/compare": {[]string{"flow", "collector"}, []string{"golang.org/x/sys"}},
 	"testdata":      {},
+	"packaging":     {}, // what an installed weir comes with
 }
 
 // testLibs are libraries that tests, and only tests, may import anywhere.

@@ -36,13 +36,13 @@ const hourMS = 3_600_000
 // tally's lock is never waited for with the book's held.
 type book struct {
 	to     Ledger
-	known  ledger.Directory
 	reads  bool          // captures: hours are those of the capture
 	linger time.Duration // for how long after its end an hour is still counted
 
 	writing sync.Mutex // one round at a time
 
 	mu    sync.Mutex // guards what follows
+	known ledger.Directory
 	hours map[uint32]*page
 	dirty []*tally
 	over  map[uint32]ledger.Run // hours that are over, and the run that a later row of theirs needs
@@ -103,6 +103,13 @@ func newBook(o *DecoderOptions, linger time.Duration) *book {
 		to: o.Ledger, known: o.Known, reads: o.Import, linger: linger,
 		hours: map[uint32]*page{}, over: map[uint32]ledger.Run{}, least: run,
 	}
+}
+
+// setKnown replaces the exporters that have an entry of their own in any case.
+func (b *book) setKnown(known ledger.Directory) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known = known
 }
 
 // page returns the page of an hour and makes it if need be. The caller holds

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,11 +99,19 @@ func (o Options) withDefaults() Options {
 type Collector struct {
 	o       Options
 	decoder *Decoder
-	sockets []*socket
-	queues  []*queue // one for each socket
-	streams []*streamListener
 	conns   *connections
-	addrs   []net.Addr // one for each Listen
+	began   time.Time // of New
+	keeping *pulse    // of keep
+
+	relisten sync.Mutex    // one Relisten at a time
+	started  chan struct{} // closed when Run has begun
+
+	mu      sync.Mutex          // guards what follows
+	ports   []*port             // one for each Listen
+	leaving []*port             // that are read to their end
+	past    map[string]overflow // of ports that are gone, by address
+	serve   func(*port)         // reads a port; nil: Run does not work
+	workers sync.WaitGroup      // of Run; Add with mu held and serve set
 
 	sinkErrors, lostRecords atomic.Uint64
 	failing                 atomic.Bool // the sink refused the last batch
@@ -121,16 +131,15 @@ func New(o Options) (*Collector, error) {
 	if len(o.Listen) == 0 {
 		return nil, fmt.Errorf("collector without an address to listen on")
 	}
-	c := &Collector{o: o, conns: newConnections(o.Connections)}
+	c := &Collector{o: o, conns: newConnections(o.Connections), began: time.Now(), past: map[string]overflow{}, started: make(chan struct{})}
+	c.keeping = newPulse("the ledger", c.began)
 	for _, l := range o.Listen {
-		bind := c.bind
-		if l.IsStream() {
-			bind = c.bindStream
-		}
-		if err := bind(l); err != nil {
+		p, err := c.open(l, true)
+		if err != nil {
 			c.Close()
 			return nil, fmt.Errorf("listen on %s: %w", l, err)
 		}
+		c.ports = append(c.ports, p)
 	}
 	d := DecoderOptions{State: o.State, Logger: o.Logger, Limits: o.Limits, Policy: o.Policy, Ledger: o.Ledger, Known: o.Known}
 	if o.Ledger != nil && o.State != nil {
@@ -144,32 +153,6 @@ func New(o Options) (*Collector, error) {
 	return c, nil
 }
 
-// bind opens the workers' sockets of one address. They share its port
-// (SO_REUSEPORT), the kernel spreads the exporters over them.
-func (c *Collector) bind(l Listen) error {
-	addr := l.Addr
-	if err := probe(addr); err != nil {
-		return err
-	}
-	for i := range c.o.Workers {
-		s, err := openSocket(addr, c.o.ReceiveBuffer, c.o.Workers > 1)
-		if err != nil {
-			return err
-		}
-		c.sockets = append(c.sockets, s)
-		c.queues = append(c.queues, newQueue(c.o.QueueBytes))
-		if i == 0 {
-			c.o.warnOfBuffer(l, s)
-			c.addrs = append(c.addrs, s.addr)
-			addr = s.addr.String() // a port that the system chose, for the others
-		}
-		if !reusePort {
-			break
-		}
-	}
-	return nil
-}
-
 // warnOfBuffer says that a socket got less of the kernel's memory than asked for.
 func (o *Options) warnOfBuffer(l Listen, s *socket) {
 	if s.granted > 0 && s.granted < o.ReceiveBuffer {
@@ -178,19 +161,17 @@ func (o *Options) warnOfBuffer(l Listen, s *socket) {
 	}
 }
 
-// probe finds out whether somebody else has the port: with SO_REUSEPORT, a
-// second collector of the same user would share it, and half of the datagrams.
-func probe(addr string) error {
-	conn, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
 // Addrs returns the addresses the collector listens on, in the order of
 // Options.Listen, with the ports the system chose where they were 0.
-func (c *Collector) Addrs() []net.Addr { return c.addrs }
+func (c *Collector) Addrs() []net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var addrs []net.Addr
+	for _, p := range c.ports {
+		addrs = append(addrs, p.addr)
+	}
+	return addrs
+}
 
 // Decoder returns the decoder, for its statistics and interface names.
 func (c *Collector) Decoder() *Decoder { return c.decoder }
@@ -198,11 +179,10 @@ func (c *Collector) Decoder() *Decoder { return c.decoder }
 // Close gives up the sockets of a collector that is not going to Run. Run
 // closes them by itself.
 func (c *Collector) Close() {
-	for _, s := range c.sockets {
-		s.close()
-	}
-	for _, s := range c.streams {
-		s.l.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.ports {
+		p.close()
 	}
 }
 
@@ -217,29 +197,15 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer c.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var workers sync.WaitGroup
-	for i, s := range c.sockets {
-		q := c.queues[i]
-		workers.Go(func() { c.work(q) })
-		workers.Go(func() {
-			defer close(q.ready)
-			if err := c.receive(ctx, s, q); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	for _, s := range c.streams {
-		workers.Go(func() { c.work(s.queue) })
-		workers.Go(func() {
-			if err := s.receive(ctx); err != nil {
-				cancel(err)
-			}
-		})
-	}
+	c.start(ctx, cancel)
 	done := make(chan struct{})
 	var keeper sync.WaitGroup
 	keeper.Go(func() { c.keep(done) })
-	workers.Wait()
+	<-ctx.Done()
+	c.mu.Lock()
+	c.serve = nil // no port is opened any more
+	c.mu.Unlock()
+	c.workers.Wait()
 	close(done)
 	keeper.Wait()
 	c.decoder.Expire(math.MaxUint64) // what waits for a template waits in vain
@@ -263,13 +229,14 @@ type reader struct {
 	socket *socket
 	queue  *queue
 	chunk  *chunk
+	pulse  *pulse
 }
 
 // receive reads one socket until ctx is done and the socket is empty. What it
 // has read goes to the queue at once, or, while the decoder is busy, together
 // with what comes next.
-func (c *Collector) receive(ctx context.Context, s *socket, q *queue) error {
-	r := reader{c: c, socket: s, queue: q, chunk: q.take()}
+func (c *Collector) receive(ctx context.Context, p *port, s *socket, q *queue) error {
+	r := reader{c: c, socket: s, queue: q, chunk: q.take(), pulse: p.pulse("receiving on")}
 	defer func() { q.ready <- r.chunk }()
 	for ctx.Err() == nil {
 		n, err := s.read(c.o.FlushEvery)
@@ -280,9 +247,13 @@ func (c *Collector) receive(ctx context.Context, s *socket, q *queue) error {
 			return &socketError{err}
 		}
 		r.queueUp(n)
+		r.pulse.beat()
 		if q.idle() {
 			r.handOver() // also if it is empty: the decoder looks at its clock
 		}
+	}
+	if p.retired.Load() {
+		s.mute()
 	}
 	for end := time.Now().Add(drainFor); time.Now().Before(end); {
 		n := s.drain()
@@ -323,12 +294,13 @@ type worker struct {
 }
 
 // work decodes what is queued until the reader ends.
-func (c *Collector) work(q *queue) {
+func (c *Collector) work(q *queue, p *pulse) {
 	w := worker{c: c, batch: flow.NewBatch(c.o.BatchRows + c.o.BatchRows/4)}
 	defer w.flush()
 	for chunk := range q.ready {
 		w.decode(chunk)
 		q.giveBack(chunk)
+		p.beat()
 	}
 }
 
@@ -388,6 +360,7 @@ func (c *Collector) keep(done <-chan struct{}) {
 			soon.save()
 		case <-second.C:
 			c.writeLedger(false)
+			c.keeping.beat()
 		case <-tick.C:
 			c.decoder.Expire(uint64(c.o.Now().UnixMilli()))
 			_ = c.save() // it is logged
@@ -406,21 +379,14 @@ func (c *Collector) save() error {
 // Stats returns the counters.
 func (c *Collector) Stats() Stats {
 	st := c.decoder.Stats()
-	for i, s := range c.sockets {
-		where := s.addr.String()
-		if last := len(st.Sockets) - 1; last < 0 || st.Sockets[last].Where != where {
-			st.Sockets = append(st.Sockets, ledger.Drop{Where: where})
-			st.Waits = append(st.Waits, ledger.Drop{Where: where})
-		}
-		dropped, waits, last := s.dropped.Load(), c.queues[i].full.Load(), len(st.Sockets)-1
-		st.Sockets[last].Count += dropped
-		st.Waits[last].Count += waits
-		st.KernelDrops += dropped
-		st.QueueFull += waits
+	c.mu.Lock()
+	for _, p := range c.all() {
+		st.overflowed(p.addr.String(), p.stream == nil, p.overflow())
 	}
-	for _, s := range c.streams {
-		st.QueueFull += s.queue.full.Load()
+	for _, where := range slices.Sorted(maps.Keys(c.past)) {
+		st.overflowed(where, true, c.past[where])
 	}
+	c.mu.Unlock()
 	st.Connections = c.conns.open()
 	st.SinkErrors, st.LostRecords = c.sinkErrors.Load(), c.lostRecords.Load()
 	return st

@@ -40,7 +40,7 @@ type Decoder struct {
 	policy  *Policy
 	watch   *Watch // nil: nobody watches
 	book    *book  // nil: without a ledger
-	known   ledger.Directory
+	known   atomic.Pointer[ledger.Directory]
 	agents  agentSources
 	fresh   chan struct{} // has one while an exporter has defined something that is not saved
 
@@ -69,15 +69,26 @@ func NewDecoder(o DecoderOptions) *Decoder {
 		log:       newComplaints(o.Logger),
 		policy:    o.Policy,
 		watch:     o.Watch,
-		known:     o.Known,
 		exporters: map[netip.Addr]*exporter{},
 		saved:     map[netip.Addr]bool{},
 		fresh:     make(chan struct{}, 1),
 	}
+	d.known.Store(&o.Known)
 	d.book = newBook(&o, d.limits.PendingAge+time.Minute)
 	d.load()
 	return d
 }
+
+// SetKnown replaces DecoderOptions.Known.
+func (d *Decoder) SetKnown(known ledger.Directory) {
+	d.known.Store(&known)
+	if d.book != nil {
+		d.book.setKnown(known)
+	}
+}
+
+// directory returns the exporters that the configuration describes now.
+func (d *Decoder) directory() ledger.Directory { return *d.known.Load() }
 
 // Decode appends the records of one datagram to b. received is the time of
 // receipt in ms since 1970, src the UDP source. The error is a *DecodeError; it

@@ -135,15 +135,15 @@ func (d *Decoder) pastOf(e *exporter) (events []ledger.Event, waiting int) {
 	c := &e.chronicle
 	_, known := d.histories[e.addr]
 	if !known {
-		described := d.known.Find(e.key) != nil
+		described := d.directory().Find(e.key) != nil
 		proven := e.stats.LastReceived >= c.first+provenAfter
 		if e.stats.Records == 0 || !described && !proven || c.first == 0 {
 			return nil, 0
 		}
 		events = []ledger.Event{{At: c.first, What: ledger.EventFirst}}
-		if before, ok := d.namesake(e); ok {
+		if name, before := d.namesake(e); before.IsValid() {
 			events = append(events, ledger.Event{At: c.first, What: ledger.EventAddress,
-				Detail: fmt.Sprintf("%s, before %s", d.known.Find(e.key).Name, before)})
+				Detail: fmt.Sprintf("%s, before %s", name, before)})
 		}
 	}
 	return append(events, c.events...), len(c.events)
@@ -153,25 +153,25 @@ func (d *Decoder) pastOf(e *exporter) (events []ledger.Event, waiting int) {
 // is only of a prefix in it makes room like a stranger: whole prefixes can be
 // forged.
 func (d *Decoder) describes(addr netip.Addr) bool {
-	k := d.known.Find(flow.AddrFromNetip(addr))
+	k := d.directory().Find(flow.AddrFromNetip(addr))
 	return k != nil && slices.ContainsFunc(k.Sources, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == addr })
 }
 
-// namesake returns the address from which the same exporter, as the
-// configuration describes it, was heard before.
-func (d *Decoder) namesake(e *exporter) (netip.Addr, bool) {
-	k := d.known.Find(e.key)
+// namesake returns the name of an exporter that the configuration describes, and
+// the address from which it was heard before, the zero Addr if from none.
+func (d *Decoder) namesake(e *exporter) (name string, before netip.Addr) {
+	known := d.directory()
+	k := known.Find(e.key)
 	if k == nil {
-		return netip.Addr{}, false
+		return "", netip.Addr{}
 	}
-	var found netip.Addr
 	last := uint64(0)
 	for addr, at := range d.histories {
-		if addr != e.addr && at >= last && d.known.Find(flow.AddrFromNetip(addr)) == k {
-			found, last = addr, at
+		if addr != e.addr && at >= last && known.Find(flow.AddrFromNetip(addr)) == k {
+			before, last = addr, at
 		}
 	}
-	return found, found.IsValid()
+	return k.Name, before
 }
 
 // appendHistory adds events to an exporter's history in the StateStore.

@@ -199,12 +199,11 @@ func (c *Collector) writeLedger(last bool) {
 		return
 	}
 	now, clock := uint64(c.o.Now().UnixMilli()), c.o.Clock()
-	for i, s := range c.sockets {
-		q := c.queues[i]
-		dropped, waits := s.dropped.Load(), q.full.Load()
-		book.listened(now, s.addr.String(), dropped-s.told, waits-q.told)
-		s.told, q.told = dropped, waits
+	c.mu.Lock()
+	for _, p := range c.all() {
+		p.tell(book, now)
 	}
+	c.mu.Unlock()
 	book.alive(c.lastSign, now, uint64(max(clock-c.lastClock, 0).Milliseconds()))
 	c.lastClock = clock
 	book.refusals(c.decoder.policy)

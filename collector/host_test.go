@@ -220,8 +220,8 @@ func TestHostRows(t *testing.T) {
 	pass(4000)
 	sink.fail = nil
 	flush(7) // at 5 s
-	c.sockets[0].dropped.Add(11)
-	c.queues[0].full.Add(3)
+	c.ports[0].sockets[0].dropped.Add(11)
+	c.ports[0].queues[0].full.Add(3)
 	pass(5000)
 	c.writeLedger(true)
 

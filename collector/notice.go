@@ -32,7 +32,7 @@ func (p *Policy) notice(e *exporter, n, out, received uint64) {
 	t.records += n
 	t.outside += out
 	r, every := e.rule, uint64(warnEvery)
-	if p.scope.Implied {
+	if r.of.scope.Implied {
 		every = warnImplied
 	}
 	if out == 0 || r.usual || !ledger.Notable(t.outside, t.records) || t.warned != 0 && received-t.warned < every {
@@ -45,7 +45,7 @@ func (p *Policy) notice(e *exporter, n, out, received uint64) {
 	t.warned = received
 	args := []any{"exporter", e.addr, "name", r.name(), "group", r.group(), "out_of_scope", t.outside, "of", t.records,
 		"share", fmt.Sprintf("%.1f%%", 100*float64(t.outside)/float64(t.records)), "treatment", r.treatment, "suppressed", suppressed}
-	if p.scope.Implied {
+	if r.of.scope.Implied {
 		args = append(args, "hint", "scope: in the configuration says what to do with them; a group with keep there is meant to have them")
 	}
 	p.log.Warn("an exporter sends records of which no address is in networks", args...)

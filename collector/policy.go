@@ -22,11 +22,10 @@ type PolicyOptions struct {
 // A Policy is what a Decoder is told about exporters. Make it with NewPolicy. It
 // counts what it refuses; several goroutines, and Decoders, may use it at once.
 // A nil Policy takes everything as it comes.
+//
+// What it says can be changed at any time with Change.
 type Policy struct {
-	known   ledger.Directory
-	sources *flow.PrefixSet // of known
-	only    bool
-	scope   *Scope
+	rules   atomic.Pointer[ruleSet]
 	sieves  sievePool
 	refused refusals
 	warned  warnings
@@ -35,10 +34,40 @@ type Policy struct {
 	asideErrors atomic.Uint64 // appends that Scope.Aside refused
 }
 
+// A ruleSet is what a Policy says between two changes. It does not change.
+type ruleSet struct {
+	known   ledger.Directory
+	sources *flow.PrefixSet // of known
+	only    bool
+	scope   *Scope
+}
+
 // NewPolicy returns a Policy. Networks that records are compared with, and a
 // place for records that are set aside, are needed where the options speak of
 // them.
 func NewPolicy(o PolicyOptions) (*Policy, error) {
+	p := &Policy{log: o.Logger}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if err := p.Change(o); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Change replaces what the options of NewPolicy said, the logger left out. Each
+// datagram is treated by one set of rules, that before or that after. What was
+// counted stays. After an error nothing has changed.
+func (p *Policy) Change(o PolicyOptions) error {
+	set, err := newRuleSet(o)
+	if err == nil {
+		p.rules.Store(set)
+	}
+	return err
+}
+
+func newRuleSet(o PolicyOptions) (*ruleSet, error) {
 	if o.Scope != nil {
 		if err := o.Scope.check(); err != nil {
 			return nil, err
@@ -54,15 +83,12 @@ func NewPolicy(o PolicyOptions) (*Policy, error) {
 			sources = append(sources, prefix)
 		}
 	}
-	p := &Policy{known: o.Known, sources: flow.NewPrefixSet(sources), only: o.Only, scope: o.Scope, log: o.Logger}
-	if p.log == nil {
-		p.log = slog.New(slog.DiscardHandler)
-	}
-	return p, nil
+	return &ruleSet{known: o.Known, sources: flow.NewPrefixSet(sources), only: o.Only, scope: o.Scope}, nil
 }
 
 // A rule is what a Policy says of one exporter.
 type rule struct {
+	of        *ruleSet
 	known     *ledger.Known // nil: the configuration does not describe it
 	treatment Treatment     // of its records that are not ours
 	usual     bool          // that it has such records is said to be usual
@@ -84,24 +110,32 @@ func (r *rule) name() string {
 	return r.known.Name
 }
 
-// applyTo looks up the rule of an exporter, whose mutex is held, once.
+// applyTo looks up the rule of an exporter, whose mutex is held, once for each
+// set of rules.
 func (p *Policy) applyTo(e *exporter) {
-	if p == nil || e.rule != nil {
+	if p == nil {
 		return
 	}
-	e.rule = &rule{}
-	if p.sources.Contains(e.key) { // a flood of senders costs no search through all
-		e.rule.known = p.known.Find(e.key)
+	set := p.rules.Load()
+	if e.rule != nil && e.rule.of == set {
+		return
 	}
-	if p.scope != nil {
-		e.rule.treatment, e.rule.usual = p.scope.treatment(e.rule.group())
+	e.rule = &rule{of: set}
+	if set.sources.Contains(e.key) { // a flood of senders costs no search through all
+		e.rule.known = set.known.Find(e.key)
+	}
+	if set.scope != nil {
+		e.rule.treatment, e.rule.usual = set.scope.treatment(e.rule.group())
 	}
 }
 
 // admits reports whether the datagrams of a sender are taken. One that is not is
 // counted, under the hour in which it was received.
 func (p *Policy) admits(sender netip.Addr, received uint64) bool {
-	if p == nil || !p.only || p.sources.Contains(flow.AddrFromNetip(sender)) {
+	if p == nil {
+		return true
+	}
+	if set := p.rules.Load(); !set.only || set.sources.Contains(flow.AddrFromNetip(sender)) {
 		return true
 	}
 	switch p.refused.count(sender, received) {

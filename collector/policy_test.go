@@ -301,7 +301,7 @@ func TestScopeWarns(t *testing.T) {
 	} {
 		p, log := newPolicy(t, PolicyOptions{Known: testKnown, Scope: scopeOf(t, max(tt.ours, 1), newMemorySink())})
 		if tt.ours == 0 {
-			p.scope.Networks = flow.NewPrefixSet([]flow.Prefix{{First: flow.AddrFrom4(1), Last: flow.AddrFrom4(1)}})
+			p.rules.Load().scope.Networks = flow.NewPrefixSet([]flow.Prefix{{First: flow.AddrFrom4(1), Last: flow.AddrFrom4(1)}})
 		}
 		d := NewDecoder(DecoderOptions{Policy: p})
 		for _, s := range tt.sent {

@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// RelayOptions configure a Relay. To is required.
+// RelayOptions configure a Relay.
 type RelayOptions struct {
-	To         []netip.AddrPort // who gets each datagram
+	To         []netip.AddrPort // who gets each datagram; none: nobody, until Retarget names some
 	Listen     []Listen         // where the datagrams come from; a target that is one of these is refused
 	Logger     *slog.Logger     // nil: none
 	QueueBytes int              // of payloads that wait for each target; 0: 16 MiB
@@ -30,9 +33,18 @@ type RelayOptions struct {
 //
 // Send never waits: a target that takes less than comes loses the rest, which is
 // counted, and costs nobody else anything.
+//
+// Retarget changes the targets at any time.
 type Relay struct {
-	log     *slog.Logger
-	targets []*relayTarget
+	log   *slog.Logger
+	limit int  // bytes that wait for each target
+	own   bool // RelayOptions.ownSource
+
+	targets atomic.Pointer[[]*relayTarget]
+
+	mu    sync.Mutex // guards what follows
+	start func(*relayTarget)
+	left  sync.WaitGroup // targets that send what still waits; Add with mu held and start set
 }
 
 // RelayStats are the counters of one target since the start.
@@ -53,6 +65,7 @@ type relayTarget struct {
 	source rawSender // sends as somebody else; nil: the system does not allow it
 	limit  int       // bytes that wait
 	wake   chan struct{}
+	stop   context.CancelFunc // ends run; nil: it has not begun
 
 	mu      sync.Mutex // guards what follows
 	stats   RelayStats
@@ -78,39 +91,88 @@ var errOtherFamily = errors.New("source and target are of different families")
 // NewRelay opens the sockets. It refuses a target at which the datagrams came
 // in: they would go round for ever.
 func NewRelay(o RelayOptions) (*Relay, error) {
-	if len(o.To) == 0 {
-		return nil, errors.New("relay without a target")
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = defaultRelayQueue
 	}
-	r := &Relay{log: o.Logger}
-	for _, to := range o.To {
-		if err := refuseLoop(to, o.Listen); err != nil {
-			r.Close()
-			return nil, err
-		}
-		t := &relayTarget{limit: o.QueueBytes, wake: make(chan struct{}, 1), waiting: &chunk{}, stats: RelayStats{To: to}}
-		var err error
-		if t.conn, err = net.ListenUDP("udp", nil); err != nil {
-			r.Close()
-			return nil, fmt.Errorf("open a socket to forward by: %w", err)
-		}
-		r.targets = append(r.targets, t)
-		if o.ownSource {
+	r := &Relay{log: o.Logger, limit: o.QueueBytes, own: o.ownSource}
+	r.targets.Store(&[]*relayTarget{})
+	return r, r.Retarget(o.To, o.Listen)
+}
+
+// Retarget replaces RelayOptions.To and Listen. A target that is there already
+// goes on with its queue and its counters; one that is left out gets what waits
+// for it, for a second at most. After an error the targets are those from before.
+func (r *Relay) Retarget(to []netip.AddrPort, listen []Listen) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gone := slices.Clone(*r.targets.Load())
+	targets := make([]*relayTarget, 0, len(to))
+	var opened []*relayTarget
+	for _, addr := range to {
+		at := slices.IndexFunc(gone, func(t *relayTarget) bool { return t.stats.To == addr })
+		err := refuseLoop(addr, listen)
+		if err == nil && at >= 0 {
+			targets = append(targets, gone[at])
+			gone = slices.Delete(gone, at, at+1)
 			continue
 		}
-		if t.source, err = openRawSender(to); err != nil {
-			t.source = nil
-			o.Logger.Warn("forwards from its own address: the source can be kept only with CAP_NET_RAW", "to", to, "error", err)
-			continue
+		var t *relayTarget
+		if err == nil {
+			t, err = r.open(addr)
 		}
-		o.Logger.Info("forwards with the exporters' addresses as source", "to", to)
+		if err != nil {
+			for _, t := range opened {
+				t.close()
+			}
+			return err
+		}
+		targets, opened = append(targets, t), append(opened, t)
 	}
-	return r, nil
+	r.targets.Store(&targets)
+	for _, t := range opened {
+		if r.start != nil {
+			r.start(t)
+		}
+	}
+	for _, t := range gone {
+		if t.stop != nil {
+			t.stop()
+			continue
+		}
+		t.flush(&chunk{}, time.Now().Add(relayFlush))
+		t.close()
+	}
+	return nil
+}
+
+// open opens the sockets for one target.
+func (r *Relay) open(to netip.AddrPort) (*relayTarget, error) {
+	t := &relayTarget{limit: r.limit, wake: make(chan struct{}, 1), waiting: &chunk{}, stats: RelayStats{To: to}}
+	var err error
+	if t.conn, err = net.ListenUDP("udp", nil); err != nil {
+		return nil, fmt.Errorf("open a socket to forward by: %w", err)
+	}
+	if r.own {
+		return t, nil
+	}
+	if t.source, err = openRawSender(to); err != nil {
+		t.source = nil
+		r.log.Warn("forwards from its own address: the source can be kept only with CAP_NET_RAW", "to", to, "error", err)
+	} else {
+		r.log.Info("forwards with the exporters' addresses as source", "to", to)
+	}
+	return t, nil
+}
+
+// close gives up the sockets; nothing is read from them.
+func (t *relayTarget) close() {
+	t.conn.Close()
+	if t.source != nil {
+		t.source.close()
+	}
 }
 
 // refuseLoop returns an error if a target is an address that is listened on.
@@ -155,7 +217,7 @@ func isHere(to netip.Addr, host string) bool {
 // Send queues a datagram for every target. Several goroutines may call it; it
 // does not keep the payload.
 func (r *Relay) Send(src netip.AddrPort, payload []byte) {
-	for _, t := range r.targets {
+	for _, t := range *r.targets.Load() {
 		t.add(src, payload)
 	}
 }
@@ -181,10 +243,12 @@ func (t *relayTarget) add(src netip.AddrPort, payload []byte) {
 // queuedBytes is what a datagram takes in a queue beside its payload, about.
 const queuedBytes = 48
 
-// Stats returns the counters of the targets in the order of RelayOptions.To.
+// Stats returns the counters of the present targets in the order in which they
+// were named.
 func (r *Relay) Stats() []RelayStats {
-	all := make([]RelayStats, len(r.targets))
-	for i, t := range r.targets {
+	targets := *r.targets.Load()
+	all := make([]RelayStats, len(targets))
+	for i, t := range targets {
 		t.mu.Lock()
 		all[i] = t.stats
 		t.mu.Unlock()
@@ -195,15 +259,27 @@ func (r *Relay) Stats() []RelayStats {
 // Run sends what is queued until ctx is done, then what still waits, for a
 // second at most, and closes the sockets.
 func (r *Relay) Run(ctx context.Context) error {
-	defer r.Close()
-	var senders sync.WaitGroup
-	for _, t := range r.targets {
-		senders.Go(func() { t.run(ctx) })
+	r.mu.Lock()
+	r.start = func(t *relayTarget) {
+		var until context.Context
+		until, t.stop = context.WithCancel(ctx)
+		r.left.Go(func() {
+			t.run(until)
+			t.close()
+		})
 	}
+	for _, t := range *r.targets.Load() {
+		r.start(t)
+	}
+	r.mu.Unlock()
 	ended := make(chan struct{})
 	var reporter sync.WaitGroup
 	reporter.Go(func() { r.report(ended) })
-	senders.Wait()
+	<-ctx.Done()
+	r.mu.Lock()
+	r.start = nil
+	r.mu.Unlock()
+	r.left.Wait()
 	close(ended)
 	reporter.Wait()
 	return nil
@@ -212,11 +288,8 @@ func (r *Relay) Run(ctx context.Context) error {
 // Close gives up the sockets of a relay that is not going to Run. Run closes them
 // by itself.
 func (r *Relay) Close() {
-	for _, t := range r.targets {
-		t.conn.Close() // nothing is read from it
-		if t.source != nil {
-			t.source.close()
-		}
+	for _, t := range *r.targets.Load() {
+		t.close()
 	}
 }
 
@@ -279,21 +352,23 @@ func (t *relayTarget) send(src netip.AddrPort, payload []byte) error {
 func (r *Relay) report(ended <-chan struct{}) {
 	tick := time.NewTicker(relayReport)
 	defer tick.Stop()
-	told := make([]uint64, len(r.targets))
+	told := map[*relayTarget]uint64{}
 	for more := true; more; {
 		select {
 		case <-tick.C:
 		case <-ended:
 			more = false
 		}
-		for i, t := range r.targets {
+		targets := *r.targets.Load()
+		for _, t := range targets {
 			t.mu.Lock()
 			s, err := t.stats, t.lastErr
 			t.mu.Unlock()
-			if s.dropped() > told[i] {
-				told[i] = s.dropped()
+			if s.dropped() > told[t] {
+				told[t] = s.dropped()
 				r.log.Warn("datagrams were not forwarded", "to", s.To, "sent", s.Sent, "queue_full", s.Full, "failed", s.Failed, "error", err)
 			}
 		}
+		maps.DeleteFunc(told, func(t *relayTarget, _ uint64) bool { return !slices.Contains(targets, t) })
 	}
 }

@@ -177,3 +177,50 @@ func TestRelayRefusesLoops(t *testing.T) {
 		}
 	}
 }
+
+// A target that stays through changes of the others gets every datagram, once;
+// one that comes later gets those from then on, and one that goes none after.
+func TestRetarget(t *testing.T) {
+	stays, stayAddr := listenLoopback(t, "127.0.0.1")
+	later, lateAddr := listenLoopback(t, "127.0.0.1")
+	r, err := NewRelay(RelayOptions{To: []netip.AddrPort{stayAddr}, ownSource: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := runRelay(t, r)
+	src := netip.MustParseAddrPort("192.0.2.1:4711")
+	const rounds = 40
+	for n := range rounds {
+		to := []netip.AddrPort{stayAddr}
+		if n%2 == 1 {
+			to = append(to, lateAddr)
+		}
+		if err := r.Retarget(to, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.Send(src, fmt.Append(nil, n))
+	}
+	if err := r.Retarget([]netip.AddrPort{lateAddr, stayAddr}, []Listen{{"netflow", lateAddr.String()}}); err == nil {
+		t.Error("a target that is listened on was taken")
+	}
+	payloads, _ := receiveN(t, stays, rounds)
+	for n, p := range payloads {
+		if string(p) != fmt.Sprint(n) {
+			t.Errorf("datagram %d is %q", n, p)
+		}
+	}
+	payloads, _ = receiveN(t, later, rounds/2)
+	odd := map[string]bool{} // what waited when it was left out may come after what came next
+	for _, p := range payloads {
+		odd[string(p)] = true
+	}
+	for n := 1; n < rounds; n += 2 {
+		if !odd[fmt.Sprint(n)] {
+			t.Errorf("the later one lacks datagram %d", n)
+		}
+	}
+	if st := r.Stats(); len(st) != 2 || st[0].Sent != rounds || st[0].dropped() != 0 {
+		t.Errorf("got %+v", st)
+	}
+	stop()
+}

@@ -177,13 +177,13 @@ func (s *sieve) split(b *flow.Batch, from int) {
 // that are not ours out of b if that is what is to be done with them. The
 // exporter's mutex is held.
 func (p *Policy) sift(e *exporter, b *flow.Batch, from int, received uint64) {
-	if p == nil || p.scope == nil || from == b.Len() {
+	if p == nil || e.rule.of.scope == nil || from == b.Len() {
 		return
 	}
 	s := p.sieves.get()
 	defer p.sieves.put(s)
 	n := b.Len() - from
-	out := s.sort(b, from, p.scope.Networks)
+	out := s.sort(b, from, e.rule.of.scope.Networks)
 	if out > 0 {
 		e.stats.more[ledger.OutOfScope] += uint64(out)
 		p.treat(e, s, b, from, uint64(out))
@@ -199,7 +199,7 @@ func (p *Policy) treat(e *exporter, s *sieve, b *flow.Batch, from int, out uint6
 		e.stats.more[ledger.Refused] += out
 	case SetAside:
 		s.split(b, from)
-		if err := p.scope.Aside.Append(s.aside); err != nil {
+		if err := e.rule.of.scope.Aside.Append(s.aside); err != nil {
 			e.stats.more[ledger.Refused] += out // they are nowhere
 			if p.asideErrors.Add(1)%1000 == 1 {
 				p.log.Error("records could not be set aside and are lost", "exporter", e.addr, "records", out, "error", err)

@@ -116,8 +116,21 @@ func duplicate(conn *net.UDPConn) (fd int, err error) {
 func (s *socket) close() {
 	if s.fd >= 0 {
 		_ = unix.Close(s.fd)
-		s.fd = -1
+		s.fd, s.buffers = -1, nil
 	}
+}
+
+// mute lets nothing more in, and leaves what is there to be read: connected to
+// somebody who never sends, the socket gets no one else's datagrams, and another
+// one with the same port, that is wider or narrower, gets them. A system that
+// refuses costs what comes in between the last read and close.
+func (s *socket) mute() {
+	const discard = 9 // RFC 863
+	var to unix.Sockaddr = &unix.SockaddrInet6{Port: discard, Addr: netip.IPv6Loopback().As16()}
+	if a, ok := s.addr.(*net.UDPAddr); ok && a.IP.To4() != nil {
+		to = &unix.SockaddrInet4{Port: discard, Addr: [4]byte{127, 0, 0, 1}}
+	}
+	_ = unix.Connect(s.fd, to)
 }
 
 // receive takes what is there. Unless flags say otherwise it waits for a first

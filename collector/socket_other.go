@@ -77,6 +77,9 @@ func (s *socket) drain() int {
 	return n
 }
 
+// mute lets nothing more in, where the system offers that.
+func (s *socket) mute() {}
+
 func (s *socket) close() { _ = s.conn.Close() }
 
 func (s *socket) message(int) (netip.AddrPort, []byte) { return s.src, s.buffer[:s.length] }

@@ -97,6 +97,24 @@ func (s *ExporterStats) note(version uint16, v verdict) {
 	s.more[ledger.Restarts] += uint64(v.restarts)
 }
 
+// overflowed adds what a listening address lost, or was not read for. Only
+// addresses for datagrams are told apart.
+func (st *Stats) overflowed(where string, datagrams bool, of overflow) {
+	st.KernelDrops += of.dropped
+	st.QueueFull += of.waits
+	if !datagrams {
+		return
+	}
+	at := slices.IndexFunc(st.Sockets, func(d ledger.Drop) bool { return d.Where == where })
+	if at < 0 {
+		at = len(st.Sockets)
+		st.Sockets = append(st.Sockets, ledger.Drop{Where: where})
+		st.Waits = append(st.Waits, ledger.Drop{Where: where})
+	}
+	st.Sockets[at].Count += of.dropped
+	st.Waits[at].Count += of.waits
+}
+
 // Error returns the count of one reason.
 func (s ExporterStats) Error(r Reason) uint64 { return s.Errors[r] }
 

@@ -19,7 +19,7 @@ import (
 type streamListener struct {
 	c     *Collector
 	l     net.Listener
-	tls   *tls.Config // nil: plain TCP
+	tls   atomic.Pointer[tls.Config] // of new connections; nil: plain TCP
 	queue *queue
 
 	mu    sync.Mutex // guards chunk, and that only one waits for the queue
@@ -33,33 +33,31 @@ type streamListener struct {
 // errNoTLS says what a listener for TLS lacks.
 var errNoTLS = errors.New("TLS without a certificate and its key")
 
-// bindStream opens the listener of one address.
-func (c *Collector) bindStream(l Listen) error {
-	var config *tls.Config
-	if l.Scheme == schemeTLS {
-		if config = c.o.TLS; config == nil {
-			return errNoTLS
-		}
+// openStream opens the listener of one address.
+func (c *Collector) openStream(l Listen) (*port, error) {
+	config := c.o.TLS
+	if !l.IsTLS() {
+		config = nil
+	} else if config == nil {
+		return nil, errNoTLS
 	}
 	listener, err := net.Listen("tcp", l.Addr)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	q := newQueue(c.o.QueueBytes)
-	c.streams = append(c.streams, &streamListener{
-		c: c, l: listener, tls: config, queue: q, chunk: q.take(), conns: map[net.Conn]bool{},
-	})
-	c.addrs = append(c.addrs, listener.Addr())
-	return nil
+	s := &streamListener{c: c, l: listener, queue: q, chunk: q.take(), conns: map[net.Conn]bool{}}
+	s.tls.Store(config)
+	return &port{listen: l, addr: listener.Addr(), stream: s, began: c.began}, nil
 }
 
 // receive accepts connections until ctx is done, lets them bring what is on its
 // way, and closes them and the queue.
-func (s *streamListener) receive(ctx context.Context) error {
+func (s *streamListener) receive(ctx context.Context, p *pulse) error {
 	defer close(s.queue.ready)
 	var readers sync.WaitGroup
 	ended := make(chan struct{})
-	readers.Go(func() { s.handOverRegularly(ended) })
+	readers.Go(func() { s.handOverRegularly(ended, p) })
 	stop := context.AfterFunc(ctx, s.drain)
 	defer stop()
 	var conns sync.WaitGroup
@@ -111,8 +109,8 @@ func (s *streamListener) admit(ctx context.Context, conn net.Conn, conns *sync.W
 		return
 	}
 	r := &connReader{s: s, conn: conn, src: src, id: id}
-	if s.tls != nil {
-		r.conn = tls.Server(conn, s.tls)
+	if config := s.tls.Load(); config != nil {
+		r.conn = tls.Server(conn, config)
 	}
 	s.connMu.Lock()
 	s.conns[r.conn] = true
@@ -163,7 +161,7 @@ func (s *streamListener) handOver() {
 
 // handOverRegularly passes on what came while the decoder was busy, and an empty
 // chunk too: the decoder looks at its clock then.
-func (s *streamListener) handOverRegularly(ended <-chan struct{}) {
+func (s *streamListener) handOverRegularly(ended <-chan struct{}, p *pulse) {
 	tick := time.NewTicker(s.c.o.FlushEvery)
 	defer tick.Stop()
 	for {
@@ -177,6 +175,7 @@ func (s *streamListener) handOverRegularly(ended <-chan struct{}) {
 			s.handOver()
 		}
 		s.mu.Unlock()
+		p.beat()
 	}
 }
 

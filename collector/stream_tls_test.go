@@ -85,3 +85,38 @@ func TestTLSNeedsACertificate(t *testing.T) {
 		t.Fatal("a collector listens for TLS without a certificate")
 	}
 }
+
+// TestRelistenTLS renews the certificate while a connection is open: that one
+// stays, and the next one is shown the new one.
+func TestRelistenTLS(t *testing.T) {
+	old, oldRoots := certificate(t, "old")
+	renewed, newRoots := certificate(t, "renewed")
+	sink := newMemorySink()
+	listen := []Listen{{schemeTLS, "127.0.0.1:0"}}
+	c, stop := startCollector(t, Options{Listen: listen, Sink: sink, TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{old}}})
+	addr := c.Addrs()[0].String()
+	first, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: oldRoots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if err := c.Relisten(t.Context(), listen, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{renewed}}); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: oldRoots}); err == nil {
+		conn.Close()
+		t.Error("the old certificate is still shown")
+	}
+	second, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: newRoots})
+	if err != nil {
+		t.Fatalf("the new certificate is not shown: %v", err)
+	}
+	defer second.Close()
+	for _, conn := range []net.Conn{first, second} {
+		write(t, conn, ipfix(0, set(2, templateUsual)), ipfix(0, dataUsual))
+	}
+	waitRecords(t, sink, 10)
+	if err := stop(); err != nil || sink.len() != 10 {
+		t.Errorf("%d records, want 5 of each connection; %v", sink.len(), err)
+	}
+}

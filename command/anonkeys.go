@@ -53,8 +53,8 @@ func (l *local) AnonKey(ctx context.Context) (*anonKey, error) {
 	if err := checkCase(c.ticket); err != nil {
 		return nil, err
 	}
-	l.keys.Lock()
-	defer l.keys.Unlock()
+	l.first().keys.Lock()
+	defer l.first().keys.Unlock()
 	text, err := l.store.GetState(anonKeyPrefix + c.ticket)
 	if err != nil {
 		return nil, fmt.Errorf("read the key of %s: %w", c.ticket, err)
@@ -110,8 +110,8 @@ func (l *local) AnonKeys(context.Context) (list []anonKey, err error) {
 
 // DestroyAnonKey implements backend.
 func (l *local) DestroyAnonKey(_ context.Context, ticket string) error {
-	l.keys.Lock()
-	defer l.keys.Unlock()
+	l.first().keys.Lock()
+	defer l.first().keys.Unlock()
 	text, err := l.store.GetState(anonKeyPrefix + ticket)
 	switch {
 	case err != nil:

@@ -124,11 +124,19 @@ func (a *audited) act(ctx context.Context, detail string, do func() (rows uint64
 	if err != nil {
 		return err
 	}
-	if who := e.Who; who.UID != os.Geteuid() && who.UID != 0 {
-		return fmt.Errorf("user %s may ask and not change: %s is for the archive's owner, %s", who.User, e.Command, userName(os.Geteuid()))
+	if err := mayChange(callerOf(ctx)); err != nil {
+		return err
 	}
 	e.Detail = detail
 	return a.noted(ctx, e, do)
+}
+
+// mayChange refuses whoever is neither the archive's owner nor root.
+func mayChange(c caller) error {
+	if c.who.UID == os.Geteuid() || c.who.UID == 0 {
+		return nil
+	}
+	return fmt.Errorf("user %s may ask and not change: %s is for the archive's owner, %s", c.who.User, c.command, userName(os.Geteuid()))
 }
 
 func (a *audited) noted(ctx context.Context, e audit.Entry, do func() (rows uint64, err error)) error {

@@ -3,20 +3,22 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"weir/collector"
-	"weir/flow/ledger"
+	"weir/command/metrics"
+	"weir/command/systemd"
 	"weir/index"
 	"weir/query"
 	"weir/retention"
@@ -52,15 +54,17 @@ A configuration file has the same keys as the flags, and flags go before it:
 
 It may also say whose networks are (networks), what exporters there are and whether others are refused (exporters), what
 to do with records that are not ours (scope), which file knows countries and names of AS (mmdb), and which other
-collectors get what comes in (forward); docs/operations.md has an example of every key.`,
-		flags: []cli.Flag{
+collectors get what comes in (forward); docs/operations.md has an example of every key. The signal SIGHUP, or weir reload,
+takes a changed file in without losing a datagram. Under systemd (Type=notify) it says when it is ready, and that it is
+alive while receiving and storing go on.`,
+		flags: append([]cli.Flag{
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT, sflow://HOST:PORT, ipfix+tcp://HOST:PORT or ipfix+tls://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringFlag{Name: "retention", Usage: "keep records for `SPAN`, or forever", DefaultText: defaultRetention},
 			&cli.StringFlag{Name: "max-disk", Usage: "drop the oldest hours before their time when the directory takes more than `SIZE`, or a share of the disk", DefaultText: "no limit"},
 			&cli.StringFlag{Name: "metrics", Usage: "tell the counters in Prometheus' format on `ADDR:PORT`", DefaultText: "not at all"},
-			&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (YAML)"},
-		},
+			configFlag("read the configuration from `FILE` (YAML)"),
+		}, logFlags()...),
 		examples: []example{
 			{"weir collect", "into ./weir-data, on the usual ports"},
 			{"weir collect --data /srv/weir --retention 30d", "elsewhere, and for a month"},
@@ -68,7 +72,7 @@ collectors get what comes in (forward); docs/operations.md has an example of eve
 			{"weir collect --listen netflow://127.0.0.1:9995 --listen 'sflow://[::1]:6343'", "on chosen addresses and ports"},
 			{"weir collect --listen netflow://:2055 --listen ipfix+tcp://:4739", "IPFIX over TCP as well"},
 			{"weir collect --metrics 127.0.0.1:9110", "to be watched by Prometheus; see docs/metrics.md"},
-			{"weir collect --config /etc/weir.yaml", "as a service"},
+			{"weir collect --config /etc/weir/weir.yaml --log-format json", "as a service; weir reload reads the file again"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
 			o, err := collectFlags(c, std)
@@ -92,19 +96,55 @@ type collectOptions struct {
 	audit   auditPolicy
 	socket  socketPolicy
 	metrics string // where they are scraped from; "": nowhere
+	log     logOptions
+
+	file    string                         // of --config; "": none
+	digest  string                         // SHA-256 of what was read of it again, in hexadecimal
+	reread  func() (collectOptions, error) // what file says now, and flags; nil: there is no file
+	hangups <-chan os.Signal               // when to reread; nil: never
 
 	ready func(addrs []net.Addr) // called when everything listens; may be nil
 }
 
+// collectFlags returns what the flags and the file of --config say.
 func collectFlags(c *cli.Context, std *Std) (o collectOptions, err error) {
 	n, err := namingOf(c)
 	if err != nil {
 		return o, err
 	}
+	if o, err = collectBy(c, std, n); err != nil || !c.IsSet("config") {
+		return o, err
+	}
+	o.file = c.String("config")
+	o.reread = func() (collectOptions, error) {
+		text, err := os.ReadFile(o.file)
+		if err != nil {
+			return o, usagef("read the configuration: %v", err)
+		}
+		file, err := parseConfig(o.file, text)
+		if err != nil {
+			return o, err
+		}
+		again, err := newNaming(file, file.MMDB)
+		if err != nil {
+			return o, err
+		}
+		next, err := collectBy(c, std, again)
+		next.file, next.reread, next.digest = o.file, o.reread, fmt.Sprintf("%x", sha256.Sum256(text))
+		return next, err
+	}
+	return o, nil
+}
+
+// collectBy returns what the flags and a configuration say.
+func collectBy(c *cli.Context, std *Std, n *naming) (o collectOptions, err error) {
 	file := n.config
 	o.names, o.config = n.names, *file
 	o.audit, o.socket = file.Audit, file.Socket
-	if o.dir, err = dataDir(c, std); err != nil {
+	if o.log, err = logOptionsOf(c, file.Log); err != nil {
+		return o, err
+	}
+	if o.dir, err = dataDirOf(c, std, file); err != nil {
 		return o, err
 	}
 	urls := defaultListen()
@@ -153,16 +193,29 @@ func parseListen(urls []string) ([]collector.Listen, error) {
 // runCollect collects until ctx is done, and returns when everything received
 // is stored.
 func runCollect(ctx context.Context, std *Std, o collectOptions) error {
-	log := slog.New(slog.NewTextHandler(std.Err, nil))
+	log, level := newLogger(std.Err, o.log)
 	limitMemory(std.Getenv, systemMemory())
+	if std.Hangups != nil {
+		var stop func()
+		o.hangups, stop = std.Hangups()
+		defer stop()
+	}
+	manager := systemd.New(std.Getenv)
+	defer manager.Close()
+	manager.Status("opens the archive")
+	opened := extend(manager)
 	if err := checkFree(ctx, o); err != nil {
+		opened()
 		return err
 	}
 	s, err := store.Open(o.dir, store.Options{Logger: log})
+	opened()
 	if err != nil {
 		return err
 	}
-	err = collectInto(ctx, std, o, s, log)
+	ending := context.AfterFunc(ctx, func() { manager.Stopping("stores what was received"); extend(manager) })
+	err = collectInto(ctx, std, o, s, log, level, manager)
+	ending()
 	if closeErr := s.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("close the archive: %w", closeErr)
 	}
@@ -172,17 +225,10 @@ func runCollect(ctx context.Context, std *Std, o collectOptions) error {
 	return err
 }
 
-func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger) (err error) {
-	if err := s.PutState(policyKey, []byte(keepText(o.keep))); err != nil {
-		return fmt.Errorf("write down the retention: %w", err)
-	}
-	if err := s.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
-		return fmt.Errorf("write down the audit policy: %w", err)
-	}
-	if err := writeKnown(s, o.config.Known); err != nil {
-		return err
-	}
-	if err := writeScope(s, o.config.scope(nil)); err != nil {
+func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store, log *slog.Logger, level *slog.LevelVar, manager *systemd.Notifier) (err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	if err := o.writeDown(s); err != nil {
 		return err
 	}
 	journal := newJournal(s, std)
@@ -190,12 +236,13 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, aside.close()) }()
+	r := &reloader{std: std, log: log, level: level, manager: manager, store: s, journal: journal, o: o, aside: aside}
+	defer func() { err = errors.Join(err, r.close()) }()
 	policy, err := policyOf(&o.config, aside, log)
 	if err != nil {
 		return err
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, o.keep),
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, func() time.Duration { keep, _, _ := readPolicy(s); return keep }),
 		Pressure: o.maxDisk.pressure(s, journal), Doubt: doubtOf(s)})
 	if err != nil {
 		return err
@@ -206,27 +253,31 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls.tls(log), Forward: relay.callback(), Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
+	c, err := collector.New(collector.Options{Listen: o.listen, TLS: o.tls.tls(log), Forward: relay.Send, Sink: shown, State: s, Ledger: s, Known: o.config.Known, Policy: policy, Now: std.Now, Logger: log})
 	if err != nil {
-		relay.close()
+		relay.Close()
 		return listenError(err)
 	}
 	doors, err := o.open(log)
 	if err != nil {
-		relay.close()
+		relay.Close()
 		c.Close()
 		return err
 	}
 	l := &local{store: s, sealer: sealer, keeper: keeper, now: std.Now, names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), aside: aside, tails: shown}
 	answers := newServer(newAudited(l), log)
-	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: metricsURL(doors.metrics), forward: relay}
+	l.daemon = &daemon{started: std.Now(), collector: c, rates: newMeter(c.Stats), counts: answers.counts, metrics: doors.metrics, reload: r.reload, forward: relay}
+	r.keeper, r.policy, r.relay, r.collector, r.metrics, r.answers = keeper, policy, relay, c, doors.metrics, answers
+	r.local.Store(l)
+	r.watched = newSupervisor(manager, log, c, l.daemon.rates)
 	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s", version, keepText(o.keep))); err != nil {
 		doors.close()
-		relay.close()
+		relay.Close()
 		c.Close()
 		return err
 	}
-	announce(std, o, c.Addrs(), l.daemon.metrics)
+	announce(std, log, o, c.Addrs(), l.daemon.metrics.url())
+	manager.Ready(r.watched.line())
 	if o.ready != nil {
 		o.ready(c.Addrs())
 	}
@@ -234,13 +285,19 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		{"sealing", func(ctx context.Context) error { sealer.Run(ctx); return nil }},
 		{"retention", func(ctx context.Context) error { keeper.Run(ctx); return nil }},
 		{"questions", func(ctx context.Context) error { return answers.run(ctx, doors.socket) }},
-		{"forwarding", relay.run},
+		{"forwarding", relay.Run},
 		{"rates", l.daemon.rates.run},
-		{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, doors.metrics, l, log) }},
+		{"metrics", func(ctx context.Context) error {
+			return doors.metrics.run(ctx, func(ctx context.Context) *metrics.Snapshot { return r.local.Load().snapshot(ctx) })
+		}},
+		{"reload", func(ctx context.Context) error { return r.run(ctx, o.hangups, end) }},
+		{"service manager", r.watched.run},
 		{"ledgers", l.readLedgers},
 		{"purge", func(ctx context.Context) error { return resumePurge(ctx, std, l, log) }},
 		{"report", func(ctx context.Context) error { return reportEvery(ctx, log, c, time.Minute) }},
-		{"audit", func(ctx context.Context) error { return journal.trimDaily(ctx, o.audit.Keep, log) }},
+		{"audit", func(ctx context.Context) error {
+			return journal.trimDaily(ctx, func() time.Duration { p, _ := readAuditPolicy(s); return p.Keep }, log)
+		}},
 	}...))
 	return errors.Join(err, journal.note("collect", "stopped"))
 }
@@ -257,12 +314,12 @@ func doubtOf(s *store.Store) string {
 // doors are where others reach the collector, beside the sockets for datagrams.
 type doors struct {
 	socket  net.Listener // questions
-	metrics net.Listener // scrapes; nil: none are answered
+	metrics *metricsDoor
 }
 
 // open opens the doors.
 func (o *collectOptions) open(log *slog.Logger) (d doors, err error) {
-	if d.metrics, err = listenMetrics(o.metrics, log); err != nil {
+	if d.metrics, err = openMetrics(o.metrics, log); err != nil {
 		return d, err
 	}
 	if d.socket, err = listenSocket(o.dir, o.socket); err != nil {
@@ -273,10 +330,9 @@ func (o *collectOptions) open(log *slog.Logger) (d doors, err error) {
 
 // close closes doors at which nobody stands yet.
 func (d *doors) close() {
-	for _, l := range []net.Listener{d.socket, d.metrics} {
-		if l != nil {
-			l.Close()
-		}
+	d.metrics.close()
+	if d.socket != nil {
+		d.socket.Close()
 	}
 }
 
@@ -284,6 +340,13 @@ func (d *doors) close() {
 type background struct {
 	name string
 	run  func(context.Context) error
+}
+
+// work runs the part until ctx is done.
+func (b *background) work(ctx context.Context, log *slog.Logger) {
+	if err := b.run(ctx); err != nil {
+		log.Error("a part of the collector stopped", "part", b.name, "err", err)
+	}
 }
 
 // runAll collects until ctx is done. The other parts end after it, so that they
@@ -295,9 +358,7 @@ func runAll(ctx context.Context, log *slog.Logger, collect func(context.Context)
 	var running sync.WaitGroup
 	for _, part := range parts {
 		running.Go(func() {
-			if err := part.run(rest); err != nil {
-				log.Error("a part of the collector stopped", "part", part.name, "err", err)
-			}
+			part.work(rest, log)
 		})
 	}
 	err := collect(ctx)
@@ -319,52 +380,22 @@ func checkFree(ctx context.Context, o collectOptions) error {
 	return checkPorts(o.listen)
 }
 
-// checkPorts tries whether every port is free. The collector's own sockets share
-// their port with each other, so the system would let two collectors of one
-// user share it too, and each would get some of the exporters.
-func checkPorts(listen []collector.Listen) error {
-	for _, l := range listen {
-		if err := tryPort(l); err != nil {
-			return listenError(fmt.Errorf("listen on %s: %w", l, err))
-		}
-	}
-	return nil
-}
-
-// tryPort binds an address and lets it go; nothing is sent through it.
-func tryPort(l collector.Listen) error {
-	if l.IsStream() {
-		c, err := net.Listen("tcp", l.Addr)
-		if err != nil {
-			return err
-		}
-		return c.Close()
-	}
-	c, err := net.ListenPacket("udp", l.Addr)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
-
-// listenError says what to do about a port that cannot be had.
-func listenError(err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: another program listens there, maybe another weir collect; stop it, or choose a port with --listen netflow://:PORT", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w: ports below 1024 need a privilege; choose another with --listen netflow://:PORT", err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w: this host has no such address; leave it out to listen on all, as in --listen netflow://:2055", err)
-	}
-	return err
-}
-
-// announce says where the collector listens and how to ask it.
-func announce(std *Std, o collectOptions, addrs []net.Addr, metrics string) {
+// announce says where the collector listens and how to ask it; in a log that a
+// program reads, as lines of it.
+func announce(std *Std, log *slog.Logger, o collectOptions, addrs []net.Addr, metrics string) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		dir = o.dir
+	}
+	if o.log.Format == logJSON {
+		log.Info("collecting", "version", version, "data", dir, "keep", keepText(o.keep))
+		for i, addr := range addrs {
+			log.Info("listening", "on", o.listen[i].Scheme+"://"+addr.String())
+		}
+		if metrics != "" {
+			log.Info("metrics", "on", metrics)
+		}
+		return
 	}
 	fmt.Fprintf(std.Err, "weir %s collects into %s and keeps it %s\n", version, dir, keptFor(o.keep))
 	for i, addr := range addrs {
@@ -396,83 +427,4 @@ func listenText(scheme string, addr net.Addr) string {
 		return text + " (" + network + ", IPv4 and IPv6)"
 	}
 	return text + " (" + network + ")"
-}
-
-// reportEvery logs one line of what arrived in each period, and of what came
-// after the last.
-func reportEvery(ctx context.Context, log *slog.Logger, c *collector.Collector, period time.Duration) error {
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
-	before, since := c.Stats(), time.Now()
-	for ended := false; !ended; {
-		select {
-		case <-ctx.Done():
-			ended = true
-		case <-ticker.C:
-		}
-		now := c.Stats()
-		if !ended || now.Total.Datagrams > before.Total.Datagrams || now.KernelDrops > before.KernelDrops {
-			report(log, before, now, time.Since(since))
-		}
-		before, since = now, time.Now()
-	}
-	return nil
-}
-
-// report logs what arrived between two readings of the counters.
-func report(log *slog.Logger, before, now collector.Stats, period time.Duration) {
-	active := 0
-	for _, e := range now.Exporters {
-		if e.Datagrams > datagramsOf(before, e) {
-			active++
-		}
-	}
-	records := now.Total.Records - before.Total.Records
-	attrs := []any{
-		"records", records,
-		"records_per_s", fmt.Sprintf("%.1f", float64(records)/period.Seconds()),
-		"datagrams", now.Total.Datagrams - before.Total.Datagrams,
-		"exporters", active,
-		"bad_datagrams", now.Total.BadDatagrams - before.Total.BadDatagrams,
-		"kernel_drops", now.KernelDrops - before.KernelDrops,
-	}
-	if out := now.Total.Count(ledger.OutOfScope) - before.Total.Count(ledger.OutOfScope); out > 0 {
-		attrs = append(attrs, "out_of_scope", out)
-	}
-	if refused := now.Refused - before.Refused; refused > 0 {
-		attrs = append(attrs, "refused_datagrams", refused)
-	}
-	if waiting := now.Total.SetsWaiting; waiting > 0 {
-		attrs = append(attrs, "sets_waiting_for_template", waiting)
-	}
-	if full := now.QueueFull - before.QueueFull; full > 0 {
-		attrs = append(attrs, "queue_full", full)
-	}
-	if lost := now.LostRecords - before.LostRecords; lost > 0 {
-		attrs = append(attrs, "records_not_stored", lost)
-	}
-	if errs := newErrors(before, now); errs != "" {
-		attrs = append(attrs, "errors", errs)
-	}
-	log.Info("received", attrs...)
-}
-
-// newErrors lists the errors between two readings by reason.
-func newErrors(before, now collector.Stats) string {
-	counts := make(map[string]uint64)
-	for _, r := range collector.Reasons() {
-		if n := now.Total.Error(r) - before.Total.Error(r); n > 0 {
-			counts[r.String()] = n
-		}
-	}
-	return countList(counts)
-}
-
-func datagramsOf(st collector.Stats, e collector.ExporterStats) uint64 {
-	for _, b := range st.Exporters {
-		if b.Exporter == e.Exporter {
-			return b.Datagrams
-		}
-	}
-	return 0
 }

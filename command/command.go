@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -25,17 +27,34 @@ type Std struct {
 
 	Now    func() time.Time
 	Getenv func(name string) string
+
+	// Hangups begins to deliver the signal SIGHUP in place of ending by it, until
+	// stop is called; nil: it is not looked at. Gone reports whether the terminal
+	// that Err was is there no more; nil: it is.
+	Hangups func() (hangups <-chan os.Signal, stop func())
+	Gone    func() bool
 }
 
 // SystemStd returns the process's own standard files, clock and environment.
 func SystemStd() *Std {
-	return &Std{
+	std := &Std{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		OutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		Now:         time.Now,
 		Getenv:      os.Getenv,
+		Hangups:     hangups,
 	}
+	std.Gone = func() bool { return std.ErrTerminal && !term.IsTerminal(int(os.Stderr.Fd())) }
+	return std
+}
+
+// hangups is Std.Hangups of the process itself. A signal that comes while one
+// waits is the same one.
+func hangups() (<-chan os.Signal, func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }
 
 // color reports whether answers are coloured: on a terminal, unless NO_COLOR
@@ -100,10 +119,12 @@ func commands() []*command {
 		retentionCommand(),
 		quarantineCommand(),
 		purgeCommand(),
+		reloadCommand(),
 		explainCommand(),
 		demoCommand(),
 		generateCommand(),
 		completionCommand(),
+		manPagesCommand(),
 		versionCommand(),
 		helpCommand(),
 	}
@@ -120,6 +141,20 @@ func addCaseFlags(defs []*command) {
 			d.flags = append(slices.Clone(d.flags), caseFlags()...)
 		}
 	}
+}
+
+// Exists reports whether there is a command of that name, or under the commands
+// named before it.
+func Exists(name ...string) bool {
+	defs := commands()
+	for _, word := range name {
+		c := find(defs, word)
+		if c == nil {
+			return false
+		}
+		defs = c.commands
+	}
+	return len(name) > 0
 }
 
 // Main runs the command line args, of which the first is the program's name,

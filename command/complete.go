@@ -155,6 +155,10 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		list = []string{"30s", "2m", "10m"}
 	case "listen":
 		list = defaultListen()
+	case "log-format":
+		list = logFormats
+	case "log-level":
+		list = logLevels
 	case "data", "config", "mmdb", "dir", "file", "keep", "write":
 		return []string{completeFiles}
 	}

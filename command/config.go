@@ -32,6 +32,7 @@ type config struct {
 	Audit     auditPolicy
 	Socket    socketPolicy
 	TLS       tlsFiles
+	Log       logOptions
 }
 
 // newConfig is what an empty file says.
@@ -68,6 +69,7 @@ var configKeys = []struct {
 	{"audit", func(c *config, v *yaml.Node) error { return c.readAudit(v) }},
 	{"socket", func(c *config, v *yaml.Node) error { return c.readSocket(v) }},
 	{"tls", func(c *config, v *yaml.Node) error { return c.readTLS(v) }},
+	{"log", func(c *config, v *yaml.Node) error { return c.readLog(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
 }
 
@@ -87,7 +89,7 @@ func parseConfig(name string, text []byte) (*config, error) {
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 		return newConfig(), nil
 	} else if err != nil {
-		return nil, usagef("%s: %s", name, yamlMessage(err))
+		return nil, usagef("%s:%s", name, yamlSyntax(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, usagef("%s: more than one document", name)
@@ -156,6 +158,16 @@ func unknownKey(key string, known []string) error {
 		return e.withHint("did you mean %q?", near)
 	}
 	return e.withHint("the keys are %s", strings.Join(known, ", "))
+}
+
+// yamlSyntax returns the parser's message about text that is no YAML, behind the
+// number of its line if it has one.
+func yamlSyntax(err error) string {
+	message := yamlMessage(err)
+	if rest, ok := strings.CutPrefix(message, "line "); ok {
+		return rest
+	}
+	return " " + message
 }
 
 // yamlMessage returns the parser's message on one line without its own prefix.

@@ -31,14 +31,14 @@ func TestParseConfig(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"data: x\nretension: 30d\n", `weir.yaml:2: unknown key "retension"; did you mean "retention"?`},
-		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, forward, retention, max_disk, metrics, networks, exporters, scope, audit, socket, tls, mmdb`},
+		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, forward, retention, max_disk, metrics, networks, exporters, scope, audit, socket, tls, log, mmdb`},
 		{"data: x\ndata: y\n", "weir.yaml:2: data is given twice, first in line 1"},
 		{"- data\n", "weir.yaml:1: not a list of keys and values"},
 		{"data: [x]\n", "weir.yaml:1: data: line 1: cannot unmarshal !!seq into string"},
 		{"listen: {a: b}\n", "weir.yaml:1: listen: "},
 		{"data: x\n---\ndata: y\n", "weir.yaml: more than one document"},
-		{"data: 'x\n", "weir.yaml: "},
-		{"\tdata: x\n", "weir.yaml: "},
+		{"data: x\nlisten: 'x\n", "weir.yaml:2: "},
+		{"data: x\n\tlisten: x\n", "weir.yaml:2: "},
 		{"audit: {require: cse}\n", `weir.yaml:1: audit: require: no "cse"; it is case, reason or both`},
 		{"audit:\n  keep: soon\n", `weir.yaml:2: audit: keep: "soon" is not a span of time`},
 		{"audit: 90d\n", "weir.yaml:1: audit: not keys and values; the keys are require, keep"},

@@ -20,6 +20,7 @@ func coverageFlag() cli.Flag {
 
 // kept returns the ledgers, which all questions share.
 func (l *local) kept() *query.Ledgers {
+	l = l.first()
 	l.begin.Do(func() { l.ledgers = query.NewLedgers(l.store) })
 	return l.ledgers
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -14,14 +15,18 @@ type daemon struct {
 	collector *collector.Collector
 	rates     *meter
 	counts    *questionCounts
-	metrics   string // where they can be scraped; "": nowhere
+	metrics   *metricsDoor
+	reload    func(context.Context) (*reloadReport, error) // reads the configuration again
 	hour      hourCache
-	forward   forward
+	forward   *collector.Relay // nil: none is told of
 }
 
 // forwarded says how the targets of forward: are served; nil: there are none.
 func (d *daemon) forwarded() (list []forwardReport) {
-	for _, s := range d.forward.stats() {
+	if d.forward == nil {
+		return nil
+	}
+	for _, s := range d.forward.Stats() {
 		list = append(list, forwardReport{To: s.To.String(), Sent: s.Sent, QueueFull: s.Full, Failed: s.Failed})
 	}
 	return list

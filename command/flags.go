@@ -64,11 +64,18 @@ func filterFileFlag() cli.Flag {
 // dataDir returns the data directory that flag, configuration, environment or
 // default name.
 func dataDir(c *cli.Context, std *Std) (string, error) {
+	n, err := namingOf(c)
+	if err != nil {
+		return "", err
+	}
+	return dataDirOf(c, std, n.config)
+}
+
+// dataDirOf is dataDir with another configuration than that of --config.
+func dataDirOf(c *cli.Context, std *Std, file *config) (string, error) {
 	if !c.IsSet("data") {
-		if n, err := namingOf(c); err != nil {
-			return "", err
-		} else if n.config.Data != "" {
-			return n.config.Data, nil
+		if file.Data != "" {
+			return file.Data, nil
 		}
 		if dir := std.Getenv("WEIR_DATA"); dir != "" {
 			return dir, nil

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -26,24 +27,39 @@ func (j *journal) note(command, detail string) error {
 	return err
 }
 
-// drop returns what notes the drop of an hour. What cannot be noted is not
-// dropped yet.
-func (j *journal) drop(s *store.Store, keep time.Duration) func(store.Hour) error {
+// act notes what is about to be changed, does it, and notes how that ended.
+func (j *journal) act(command, detail string, do func() error) error {
+	number, err := j.log.Add(audit.Entry{Kind: audit.KindAct, Who: j.who, Command: command, Detail: detail})
+	if err != nil {
+		return fmt.Errorf("nothing was changed, because it cannot be noted: %w", err)
+	}
+	err = do()
+	end := audit.Entry{Kind: audit.KindAnswer, Of: number, Who: j.who}
+	if err != nil {
+		end.Failed = firstLine(err.Error())
+	}
+	_, logErr := j.log.Add(end)
+	return errors.Join(err, logErr)
+}
+
+// drop returns what notes the drop of an hour, which is older than what keep
+// returns. What cannot be noted is not dropped yet.
+func (j *journal) drop(s *store.Store, keep func() time.Duration) func(store.Hour) error {
 	return func(h store.Hour) error {
-		return j.note("retention", fmt.Sprintf("drops hour %s of %s, older than %s", h, plural(recordsOf(s, h), "record"), keepText(keep)))
+		return j.note("retention", fmt.Sprintf("drops hour %s of %s, older than %s", h, plural(recordsOf(s, h), "record"), keepText(keep())))
 	}
 }
 
-// trimDaily deletes entries that are older than keep, and logs the head of the
+// trimDaily deletes entries that are older than what keep returns, and logs the head of the
 // chain, so that the journal of the host can bear witness.
-func (j *journal) trimDaily(ctx context.Context, keep time.Duration, log *slog.Logger) error {
+func (j *journal) trimDaily(ctx context.Context, keep func() time.Duration, log *slog.Logger) error {
 	ticker := time.NewTicker(24 * time.Hour)
 	defer ticker.Stop()
 	for {
-		if gone, err := j.log.Trim(keep, j.who); err != nil {
+		if gone, err := j.log.Trim(keep(), j.who); err != nil {
 			log.Error("delete old entries of the audit log", "err", err)
 		} else if gone > 0 {
-			log.Info("old entries of the audit log deleted", "entries", gone, "keep", keep)
+			log.Info("old entries of the audit log deleted", "entries", gone, "keep", keep())
 		}
 		if head, number, err := j.log.Head(); err == nil {
 			log.Info("audit log", "entries_up_to", number, "head", head)

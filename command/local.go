@@ -39,6 +39,26 @@ type local struct {
 
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them
+
+	before *local // of the collector's configuration before this one; nil: this is the first
+}
+
+// first returns the local whose turns are taken: those of all configurations of
+// a collector are taken together.
+func (l *local) first() *local {
+	for l.before != nil {
+		l = l.before
+	}
+	return l
+}
+
+// reconfigured returns the local of another configuration of the same collector.
+// Questions that are being answered go on with theirs.
+func (l *local) reconfigured(o *collectOptions, aside *quarantine) *local {
+	return &local{
+		store: l.store, sealer: l.sealer, keeper: l.keeper, daemon: l.daemon, now: l.now, tails: l.tails,
+		names: o.names, known: o.config.Known, scope: o.config.scope(nil), networks: networkPrefixes(&o.config), aside: aside, before: l.first(),
+	}
 }
 
 // parse returns what the filters of questions may refer to.
@@ -88,8 +108,12 @@ func (l *local) Backup(_ context.Context, dir string) error {
 const policyKey = "collect/retention"
 
 // policy returns how long records are kept, and whether a collector said so.
-func (l *local) policy() (keep time.Duration, known bool, err error) {
-	text, err := l.store.GetState(policyKey)
+func (l *local) policy() (keep time.Duration, known bool, err error) { return readPolicy(l.store) }
+
+// readPolicy returns how long a collector said that the records of an archive are
+// kept.
+func readPolicy(s *store.Store) (keep time.Duration, known bool, err error) {
+	text, err := s.GetState(policyKey)
 	if err != nil {
 		return 0, false, fmt.Errorf("read the retention: %w", err)
 	}
@@ -175,9 +199,9 @@ func (l *local) ConfirmRetention(ctx context.Context) (*retentionReport, error) 
 // whatever it returns, and hours that are over are sealed unless ctx is
 // cancelled.
 func (l *local) Import(ctx context.Context, files captures) (*importResult, error) {
-	l.runs.Lock()
+	l.first().runs.Lock()
 	im, err := newImporter(ctx, l)
-	l.runs.Unlock()
+	l.first().runs.Unlock()
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,12 @@
 package command
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"weir/command/metrics"
 )
 
 // parseMetricsAddr reads where metrics are to be scraped: an address and a port,
@@ -54,21 +51,4 @@ func listenMetrics(addr string, log *slog.Logger) (net.Listener, error) {
 			"metrics", l.Addr().String())
 	}
 	return l, nil
-}
-
-// metricsURL is where the metrics of a listener are, "" of none.
-func metricsURL(l net.Listener) string {
-	if l == nil {
-		return ""
-	}
-	return "http://" + l.Addr().String() + metrics.Path
-}
-
-// serveMetrics answers scrapes until ctx is done. Without a listener there is
-// nothing to do.
-func serveMetrics(ctx context.Context, listener net.Listener, l *local, log *slog.Logger) error {
-	if listener == nil {
-		return nil
-	}
-	return metrics.Serve(ctx, listener, func() *metrics.Snapshot { return l.snapshot(ctx) }, log)
 }

@@ -21,8 +21,8 @@ func (l *local) snapshot(ctx context.Context) *metrics.Snapshot {
 	st := d.collector.Stats()
 	s := &metrics.Snapshot{Version: version, Revision: strings.Trim(revision(), " ()"), Now: l.now(), Started: d.started,
 		Sockets: st.Sockets, Waits: st.Waits, SinkErrors: st.SinkErrors, Refused: st.Refused, UnstoredCounts: st.LostRecords}
-	for _, f := range d.forward.stats() {
-		s.Forward = append(s.Forward, metrics.Forward{To: f.To.String(), Sent: f.Sent, Full: f.Full, Failed: f.Failed})
+	for _, f := range d.forwarded() {
+		s.Forward = append(s.Forward, metrics.Forward{To: f.To, Sent: f.Sent, Full: f.QueueFull, Failed: f.Failed})
 	}
 	s.Questions, s.Open = d.counts.list()
 	for i := range st.Exporters {

@@ -27,10 +27,12 @@ type naming struct {
 // namingFlags are the flags that say where names come from.
 func namingFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "take networks, exporters, mmdb and data from `FILE` (YAML), not from the collector's configuration"},
+		configFlag("take networks, exporters, mmdb and data from `FILE` (YAML), not from the collector's configuration"),
 		&cli.StringSliceFlag{Name: "mmdb", Usage: "take countries and names of AS from MaxMind-format `FILE`"},
 	}
 }
+
+func configFlag(usage string) cli.Flag { return &cli.StringFlag{Name: "config", Usage: usage} }
 
 func namesFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "names", Usage: "write the names of protocols, ports, exporters and interfaces in place of their numbers"}

@@ -301,8 +301,8 @@ func (a *audited) resume(ctx context.Context) (*resumed, error) {
 // resumePurge ends, in a collector that starts, the purge that was cut short.
 func resumePurge(ctx context.Context, std *Std, l *local, log *slog.Logger) error {
 	a := newAudited(l)
-	l.purging.Lock()
-	defer l.purging.Unlock()
+	l.first().purging.Lock()
+	defer l.first().purging.Unlock()
 	st, err := readPurge(l.store)
 	if st == nil || err != nil {
 		return err

@@ -40,6 +40,7 @@ type quarantine struct {
 	main    *store.Store
 	journal *journal
 	socket  socketPolicy
+	answers *server
 }
 
 // openQuarantine opens the quarantine of a collector, if its configuration asks
@@ -63,33 +64,65 @@ func openQuarantine(o collectOptions, std *Std, log *slog.Logger, main *store.St
 	return q, nil
 }
 
-// prepare writes down what commands without collector must know, and makes what
-// keeps the archive. Without a scope the days that were last said go on.
+// prepare makes what keeps the archive. Without a scope the days that were last
+// said go on.
 func (q *quarantine) prepare(o *collectOptions) error {
+	keep, err := q.writeDown(o)
+	if err != nil {
+		return err
+	}
+	held := auditedIn(q.main, q.local)
+	q.answers = newServer(held, q.log)
+	q.answers.held = held
+	q.sealer = index.NewSealer(q.store, index.Options{Now: q.now, Logger: q.log})
+	q.keeper, err = retention.New(retention.Options{Store: q.store, State: q.store, Keep: keep, Now: q.now, Logger: q.log,
+		BeforeDrop: func(h store.Hour) error {
+			keep, _, err := q.policy()
+			if err != nil {
+				return err
+			}
+			return q.journal.note(quarantineName, fmt.Sprintf("drops hour %s, older than %s", h, keepText(keep)))
+		}})
+	return err
+}
+
+// writeDown writes down what commands without collector must know, and returns
+// how long what is set aside is kept.
+func (q *quarantine) writeDown(o *collectOptions) (keep time.Duration, err error) {
 	keep, said, err := q.policy()
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case o.config.Scope != nil:
 		keep = o.config.Scope.Keep
 	case !said:
 		keep = defaultQuarantine
 	}
 	if err := q.store.PutState(policyKey, []byte(keepText(keep))); err != nil {
-		return fmt.Errorf("write down the days of the quarantine: %w", err)
+		return 0, fmt.Errorf("write down the days of the quarantine: %w", err)
 	}
 	if err := q.store.PutState(auditPolicyKey, marshal(o.audit)); err != nil {
-		return fmt.Errorf("write down the audit policy: %w", err)
+		return 0, fmt.Errorf("write down the audit policy: %w", err)
 	}
-	if err := writeKnown(q.store, q.known); err != nil {
+	return keep, writeKnown(q.store, o.config.Known)
+}
+
+// change takes another configuration in, of a quarantine that is not nil.
+func (q *quarantine) change(o *collectOptions) error {
+	if q == nil {
+		return nil
+	}
+	keep, err := q.writeDown(o)
+	if err == nil {
+		err = o.socket.apply(q.dir, socketPath(q.dir))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may not listen yet
 		return err
 	}
-	q.sealer = index.NewSealer(q.store, index.Options{Now: q.now, Logger: q.log})
-	q.keeper, err = retention.New(retention.Options{Store: q.store, State: q.store, Keep: keep, Now: q.now, Logger: q.log,
-		BeforeDrop: func(h store.Hour) error {
-			return q.journal.note(quarantineName, fmt.Sprintf("drops hour %s, older than %s", h, keepText(keep)))
-		}})
-	return err
+	q.keeper.SetKeep(keep)
+	held := auditedIn(q.main, q.local.reconfigured(o, nil))
+	q.answers.replace(held, held)
+	return nil
 }
 
 // parts returns what runs beside the collecting, none of a nil quarantine.
@@ -105,10 +138,7 @@ func (q *quarantine) parts() []background {
 			if err != nil {
 				return err
 			}
-			held := auditedIn(q.main, q.local)
-			answers := newServer(held, q.log)
-			answers.held = held
-			return answers.run(ctx, socket)
+			return q.answers.run(ctx, socket)
 		}},
 	}
 }
@@ -137,7 +167,12 @@ func policyOf(c *config, q *quarantine, log *slog.Logger) (*collector.Policy, er
 	if c.Only && len(c.Known) == 0 {
 		log.Warn("exporters: only known, and none is known: EVERY datagram is refused; give the exporters under list:")
 	}
-	return collector.NewPolicy(collector.PolicyOptions{Known: c.Known, Only: c.Only, Scope: c.scope(q.sink()), Logger: log})
+	return collector.NewPolicy(policyOptions(c, q, log))
+}
+
+// policyOptions say the same, for a policy that there is already.
+func policyOptions(c *config, q *quarantine, log *slog.Logger) collector.PolicyOptions {
+	return collector.PolicyOptions{Known: c.Known, Only: c.Only, Scope: c.scope(q.sink()), Logger: log}
 }
 
 // confirmQuarantine says the same of the clock to the quarantine in a data

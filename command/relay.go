@@ -24,10 +24,10 @@ Listens as weir collect does and sends each datagram on, unchanged, until Ctrl-C
 CAP_NET_RAW it carries the exporter's address as its source; else it comes from this host, and so it does where exporter
 and target are of different families. What it does is said at the start. A target that is slow loses what its queue has
 no room for, which is counted and logged. To collect and forward at once, say forward: in the configuration of weir collect.`,
-		flags: []cli.Flag{
+		flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT or sflow://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringSliceFlag{Name: "to", Usage: "send to the collector at `HOST:PORT`"},
-		},
+		}, logFlags()...),
 		examples: []example{
 			{"weir relay --to 192.0.2.20:2055 --to 192.0.2.21:2055", "what comes to the usual ports, to two collectors"},
 			{"weir relay --listen netflow://:9995 --to 127.0.0.1:2055", "one port more for a collector"},
@@ -48,7 +48,11 @@ no room for, which is counted and logged. To collect and forward at once, say fo
 			if len(to) == 0 {
 				return nil, usagef("say where the datagrams go: --to HOST:PORT")
 			}
-			return func(ctx context.Context, std *Std) error { return runRelay(ctx, std, listen, to) }, noArgs(c)
+			logs, err := logOptionsOf(c, logOptions{})
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context, std *Std) error { return runRelay(ctx, std, listen, to, logs) }, noArgs(c)
 		},
 	}
 }
@@ -70,52 +74,15 @@ func parseTargets(texts []string) ([]netip.AddrPort, error) {
 	return list, nil
 }
 
-// A forward repeats datagrams to other collectors, or to nobody.
-type forward struct{ relay *collector.Relay }
-
-// openForward opens the sockets. A target that is listened on is refused.
-func openForward(listen []collector.Listen, to []netip.AddrPort, log *slog.Logger) (forward, error) {
-	if len(to) == 0 {
-		return forward{}, nil
-	}
-	r, err := collector.NewRelay(collector.RelayOptions{To: to, Listen: listen, Logger: log})
-	return forward{r}, err
-}
-
-// callback returns what takes datagrams; nil: nobody does.
-func (f forward) callback() func(netip.AddrPort, []byte) {
-	if f.relay == nil {
-		return nil
-	}
-	return f.relay.Send
-}
-
-// stats returns the counters of the targets; nil: there are none.
-func (f forward) stats() []collector.RelayStats {
-	if f.relay == nil {
-		return nil
-	}
-	return f.relay.Stats()
-}
-
-// run sends until ctx is done.
-func (f forward) run(ctx context.Context) error {
-	if f.relay == nil {
-		return nil
-	}
-	return f.relay.Run(ctx)
-}
-
-// close gives up sockets of which nothing is sent.
-func (f forward) close() {
-	if f.relay != nil {
-		f.relay.Close()
-	}
+// openForward opens the sockets of who repeats datagrams to other collectors, or
+// to nobody. A target that is listened on is refused.
+func openForward(listen []collector.Listen, to []netip.AddrPort, log *slog.Logger) (*collector.Relay, error) {
+	return collector.NewRelay(collector.RelayOptions{To: to, Listen: listen, Logger: log})
 }
 
 // runRelay forwards until ctx is done.
-func runRelay(ctx context.Context, std *Std, listen []collector.Listen, to []netip.AddrPort) error {
-	log := slog.New(slog.NewTextHandler(std.Err, nil))
+func runRelay(ctx context.Context, std *Std, listen []collector.Listen, to []netip.AddrPort, logs logOptions) error {
+	log, _ := newLogger(std.Err, logs)
 	if err := checkPorts(listen); err != nil {
 		return err
 	}
@@ -125,7 +92,7 @@ func runRelay(ctx context.Context, std *Std, listen []collector.Listen, to []net
 	}
 	r, err := collector.NewReceiver(collector.ReceiverOptions{Listen: listen, Logger: log})
 	if err != nil {
-		f.close()
+		f.Close()
 		return listenError(err)
 	}
 	for i, addr := range r.Addrs() {
@@ -133,9 +100,9 @@ func runRelay(ctx context.Context, std *Std, listen []collector.Listen, to []net
 	}
 	fmt.Fprintln(std.Err, "Ctrl-C stops")
 	err = runAll(ctx, log, func(ctx context.Context) error {
-		return r.Run(ctx, func(_ time.Time, src netip.AddrPort, payload []byte) { f.relay.Send(src, payload) })
-	}, []background{{"forwarding", f.run}})
-	for _, s := range f.relay.Stats() {
+		return r.Run(ctx, func(_ time.Time, src netip.AddrPort, payload []byte) { f.Send(src, payload) })
+	}, []background{{"forwarding", f.Run}})
+	for _, s := range f.Stats() {
 		log.Info("forwarded", "to", s.To, "sent", s.Sent, "queue_full", s.Full, "failed", s.Failed)
 	}
 	for _, d := range r.KernelDrops() {

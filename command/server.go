@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/flow"
@@ -37,6 +38,7 @@ type server struct {
 	queue   chan struct{} // a token for each question accepted
 	glance  chan struct{} // a token for the question of handleNow being answered
 	counts  *questionCounts
+	routes  *atomic.Pointer[http.Handler] // nil handler: run has not made them
 }
 
 func newServer(b backend, log *slog.Logger) *server {
@@ -44,7 +46,17 @@ func newServer(b backend, log *slog.Logger) *server {
 		backend: b, log: log, memory: sumMemory(systemMemory()), sums: make(chan struct{}, maxSums),
 		slots: make(chan struct{}, maxQuestions), queue: make(chan struct{}, maxQuestions+maxWaiting),
 		glance: make(chan struct{}, 1), counts: newQuestionCounts(),
+		routes: new(atomic.Pointer[http.Handler]),
 	}
+}
+
+// replace answers from now on what comes with another backend, and another
+// quarantine if that is what is asked about. What is being answered goes on.
+func (s *server) replace(b backend, held *audited) {
+	next := *s
+	next.backend, next.held = b, held
+	routes := next.handler()
+	s.routes.Store(&routes)
 }
 
 // run serves l until ctx is done; then it cancels what is being answered and
@@ -53,12 +65,13 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var active sync.WaitGroup
-	handler := s.handler()
+	first := s.handler()
+	s.routes.CompareAndSwap(nil, &first)
 	h := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			active.Add(1)
 			defer active.Done()
-			handler.ServeHTTP(w, r)
+			(*s.routes.Load()).ServeHTTP(w, r)
 		}),
 		BaseContext:       func(net.Listener) context.Context { return work },
 		ConnContext:       withPeer,
@@ -146,6 +159,9 @@ func (s *server) handler() http.Handler {
 		handle(mux, s, pathPurge, func(ctx context.Context, req purgeRequest) (any, error) { return b.Purge(ctx, req) })
 	}
 	handlePurgeEnder(mux, s)
+	if b, ok := s.backend.(*audited); ok && s.held == nil {
+		handleNow(mux, s, pathReload, func(ctx context.Context, _ struct{}) (any, error) { return b.Reload(ctx) })
+	}
 	if s.held != nil {
 		handleHeld(mux, s, s.held)
 	}

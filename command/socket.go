@@ -19,6 +19,8 @@ import (
 // one.
 const socketName = "weir.sock"
 
+func socketPath(dir string) string { return filepath.Join(dir, socketName) }
+
 // maxSocketPath is how long a Unix socket's path may be: 104 bytes with the
 // zero at its end on BSD, 108 on Linux.
 const maxSocketPath = 103
@@ -27,7 +29,7 @@ const maxSocketPath = 103
 // lock, so a socket that is already there was left behind by a daemon that is
 // gone; anything else of that name is not ours to remove.
 func listenSocket(dir string, policy socketPolicy) (net.Listener, error) {
-	path := filepath.Join(dir, socketName)
+	path := socketPath(dir)
 	if err := removeStaleSocket(path); err != nil {
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func listenSocket(dir string, policy socketPolicy) (net.Listener, error) {
 // directory, whose files stay the owner's.
 func (p socketPolicy) apply(dir, path string) error {
 	if p.Group == "" {
-		return os.Chmod(path, p.Mode)
+		return p.closeToGroup(dir, path)
 	}
 	g, err := user.LookupGroup(p.Group)
 	if err != nil {
@@ -69,7 +71,7 @@ func (p socketPolicy) apply(dir, path string) error {
 	for _, f := range []struct {
 		path string
 		mode fs.FileMode
-	}{{dir, 0o710}, {path, p.Mode}} {
+	}{{dir, groupMode}, {path, p.Mode}} {
 		if err := os.Chown(f.path, -1, gid); err != nil {
 			return fmt.Errorf("%w: the collector's user must be of group %s", err, p.Group)
 		}
@@ -78,6 +80,18 @@ func (p socketPolicy) apply(dir, path string) error {
 		}
 	}
 	return nil
+}
+
+// groupMode is the mode of a data directory that a group may pass through.
+const groupMode fs.FileMode = 0o710
+
+// closeToGroup takes back what a group was given before.
+func (p socketPolicy) closeToGroup(dir, path string) error {
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm() == groupMode {
+		err = errors.Join(os.Chmod(dir, 0o700), os.Chown(path, -1, os.Getegid()))
+	}
+	return errors.Join(err, os.Chmod(path, p.Mode))
 }
 
 // A socketListener removes its file when it closes.

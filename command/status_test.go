@@ -45,7 +45,7 @@ func statusLocal(t *testing.T) (*local, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	l.daemon = &daemon{started: testNow.Add(-time.Hour), collector: c, rates: newMeter(c.Stats), counts: newQuestionCounts(), metrics: "http://127.0.0.1:9110/metrics"}
+	l.daemon = &daemon{started: testNow.Add(-time.Hour), collector: c, rates: newMeter(c.Stats), counts: newQuestionCounts(), metrics: &metricsDoor{listener: fakeListener{}}}
 	return l, dir
 }
 
@@ -184,13 +184,13 @@ func TestMetricsOfACollector(t *testing.T) {
 	}
 	_ = decoder.Decode(b, msOf(testNow), netip.MustParseAddrPort("203.0.113.9:4001"), []byte("nonsense"))
 	var said strings.Builder
-	listener, err := listenMetrics("127.0.0.1:0", slog.New(slog.NewTextHandler(&said, nil)))
+	door, err := openMetrics("127.0.0.1:0", slog.New(slog.NewTextHandler(&said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- serveMetrics(t.Context(), listener, l, slog.New(slog.DiscardHandler)) }()
-	resp, err := http.Get(metricsURL(listener))
+	go func() { done <- door.run(t.Context(), l.snapshot) }()
+	resp, err := http.Get(door.url())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestMetricsOfACollector(t *testing.T) {
 	if !strings.Contains(said.String(), "no password") {
 		t.Errorf("no warning of a port that all reach: %q", &said)
 	}
-	if _, err := listenMetrics(listener.(*net.TCPListener).Addr().String(), slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := listenMetrics(strings.TrimSuffix(strings.TrimPrefix(door.url(), "http://"), "/metrics"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a taken port was opened")
 	}
 }
@@ -268,3 +268,8 @@ func TestCollectWithMetrics(t *testing.T) {
 		t.Error("the port is still open")
 	}
 }
+
+// A fakeListener is where metrics would be scraped.
+type fakeListener struct{ net.Listener }
+
+func (fakeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9110} }

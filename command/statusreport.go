@@ -119,7 +119,7 @@ func (l *local) Status(ctx context.Context) (*statusReport, error) {
 		return nil, err
 	}
 	if d := l.daemon; d != nil {
-		r.PID, r.Since, r.Metrics = os.Getpid(), &d.started, d.metrics
+		r.PID, r.Since, r.Metrics = os.Getpid(), &d.started, d.metrics.url()
 		if rate, _, ok := d.rates.rates(time.Now()); ok {
 			r.Rate = &rate
 		}

@@ -84,6 +84,9 @@ func (t *timeline) listening(from, to uint64) []ledger.Span {
 // awake cuts standstills out of spans, which ascend and are apart.
 func (t *timeline) awake(spans []ledger.Span) []ledger.Span {
 	for _, still := range t.stills {
+		if still.Length() == 0 {
+			continue
+		}
 		var rest []ledger.Span
 		for _, s := range spans {
 			for _, part := range []ledger.Span{{From: s.From, To: min(s.To, still.From)}, {From: max(s.From, still.To), To: s.To}} {

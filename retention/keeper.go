@@ -199,6 +199,13 @@ func (k *Keeper) logFuture(buckets []store.BucketInfo, now time.Time) {
 	k.futures = len(hours)
 }
 
+// SetKeep replaces Options.Keep, from the next look on.
+func (k *Keeper) SetKeep(keep time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.o.Keep = keep
+}
+
 // Confirm says that the clock is right as it stands. What was held back goes at
 // the next look.
 func (k *Keeper) Confirm() error {
