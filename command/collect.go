@@ -62,12 +62,14 @@ datagram. Under systemd (Type=notify) it says when it is ready, and that it is a
 			dataFlag(),
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `URL`: netflow://HOST:PORT, sflow://HOST:PORT, ipfix+tcp://HOST:PORT or ipfix+tls://HOST:PORT (default " + strings.Join(defaultListen(), ", ") + ")"},
 			&cli.StringFlag{Name: "retention", Usage: "keep records for `SPAN`, or forever", DefaultText: defaultRetention},
+			&cli.StringFlag{Name: "max-disk", Usage: "drop the oldest hours before their time when the directory takes more than `SIZE`, or a share of the disk", DefaultText: "no limit"},
 			&cli.StringFlag{Name: "metrics", Usage: "tell the counters in Prometheus' format on `ADDR:PORT`", DefaultText: "not at all"},
 			configFlag("read the configuration from `FILE` (YAML)"),
 		}, logFlags()...),
 		examples: []example{
 			{"weir collect", "into ./weir-data, on the usual ports"},
 			{"weir collect --data /srv/weir --retention 30d", "elsewhere, and for a month"},
+			{"weir collect --max-disk 200G", "never more than that: the oldest hours go first, and it is announced; 80% is a share of the disk"},
 			{"weir collect --listen netflow://127.0.0.1:9995 --listen 'sflow://[::1]:6343'", "on chosen addresses and ports"},
 			{"weir collect --listen netflow://:2055 --listen ipfix+tcp://:4739", "IPFIX over TCP as well"},
 			{"weir collect --metrics 127.0.0.1:9110", "to be watched by Prometheus; see docs/metrics.md"},
@@ -89,8 +91,9 @@ type collectOptions struct {
 	listen  []collector.Listen
 	tls     *certificates // of addresses for TLS; nil: there are none
 	keep    time.Duration // 0: for ever
-	names   *query.Names  // of the configuration; nil: none
-	config  config        // what the file says that is no flag
+	maxDisk diskLimit
+	names   *query.Names // of the configuration; nil: none
+	config  config       // what the file says that is no flag
 	audit   auditPolicy
 	socket  socketPolicy
 	metrics string // where they are scraped from; "": nowhere
@@ -164,6 +167,9 @@ func collectBy(c *cli.Context, std *Std, n *naming) (o collectOptions, err error
 		keep = file.Retention
 	}
 	if o.keep, err = parseRetention(keep); err != nil {
+		return o, err
+	}
+	if o.maxDisk, err = parseMaxDisk(cmp.Or(c.String("max-disk"), file.MaxDisk)); err != nil {
 		return o, err
 	}
 	o.metrics, err = parseMetricsAddr(cmp.Or(c.String("metrics"), file.Metrics))
@@ -254,7 +260,8 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	if err != nil {
 		return err
 	}
-	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, func() time.Duration { keep, _, _ := readPolicy(s); return keep }), Holds: held})
+	keeper, err := retention.New(retention.Options{Store: s, State: s, Keep: o.keep, Now: std.Now, Logger: log, BeforeDrop: journal.drop(s, func() time.Duration { keep, _, _ := readPolicy(s); return keep }),
+		Holds: held, Pressure: o.maxDisk.pressure(s, journal), Doubt: doubtOf(s)})
 	if err != nil {
 		return err
 	}
@@ -322,6 +329,15 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 		}},
 	}...))
 	return errors.Join(err, journal.note("collect", "stopped"))
+}
+
+// doubtOf says why nothing may be dropped until somebody has looked: what must
+// stay is kept in the state.
+func doubtOf(s *store.Store) string {
+	if !s.LostState() {
+		return ""
+	}
+	return "a part of the collector's state was damaged and is lost: what must stay, and the clock's record, may have been in it"
 }
 
 // doors are where others reach the collector, beside the sockets for datagrams.

@@ -23,6 +23,7 @@ type config struct {
 	Listen    []string
 	Forward   []netip.AddrPort // other collectors that get each datagram
 	Retention string
+	MaxDisk   string
 	Metrics   string // where they are scraped from
 	Networks  []networkEntry
 	Known     ledger.Directory   // the exporters of exporters:
@@ -64,6 +65,7 @@ var configKeys = []struct {
 		return err
 	}},
 	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
+	{"max_disk", func(c *config, v *yaml.Node) (err error) { c.MaxDisk, err = text(v); return err }},
 	{"metrics", func(c *config, v *yaml.Node) (err error) { c.Metrics, err = text(v); return err }},
 	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},

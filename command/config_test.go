@@ -31,7 +31,7 @@ func TestParseConfig(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"data: x\nretension: 30d\n", `weir.yaml:2: unknown key "retension"; did you mean "retention"?`},
-		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, forward, retention, metrics, networks, exporters, scope, audit, holds, socket, tls, log, keep, mmdb`},
+		{"data: x\n\nwhatever: 1\n", `weir.yaml:3: unknown key "whatever"; the keys are data, listen, forward, retention, max_disk, metrics, networks, exporters, scope, audit, holds, socket, tls, log, keep, mmdb`},
 		{"data: x\ndata: y\n", "weir.yaml:2: data is given twice, first in line 1"},
 		{"- data\n", "weir.yaml:1: not a list of keys and values"},
 		{"data: [x]\n", "weir.yaml:1: data: line 1: cannot unmarshal !!seq into string"},

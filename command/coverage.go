@@ -45,6 +45,7 @@ func (l *local) judge(ctx context.Context, a *asked, s *query.Summary, w query.W
 	if err != nil {
 		c = &query.Coverage{Damaged: []string{fmt.Sprintf("the ledger cannot be read: %v", err)}}
 	}
+	c.Early = earlyIn(l.early(keep), w)
 	s.Coverage = c
 	return nil
 }

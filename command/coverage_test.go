@@ -33,9 +33,9 @@ func TestDamagedLedger(t *testing.T) {
 		want  string
 	}{
 		{nil, ""},
-		{[]string{"hour a", "hour b"}, "weir: coverage: 2 parts of the ledger damaged\nweir: coverage: hour a; hour b\n"},
+		{[]string{"hour a", "hour b"}, "weir: coverage: 2 parts of the archive damaged\nweir: coverage: hour a; hour b\n"},
 		{[]string{"a", "b", "c", "d", "e"},
-			"weir: coverage: 5 parts of the ledger damaged\nweir: coverage: a; b; c; 2 more; see weir check\n"},
+			"weir: coverage: 5 parts of the archive damaged\nweir: coverage: a; b; c; 2 more; see weir check\n"},
 	} {
 		var errs bytes.Buffer
 		err := noteCoverage(&Std{Err: &errs}, ending{format: formatTable}, query.Summary{RowsMatched: 1, Coverage: &query.Coverage{Damaged: tt.parts}})

@@ -90,7 +90,7 @@ func exitStatus(err error) int {
 	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &request):
 		return exitUsage
 	case errors.As(err, &unusable), errors.Is(err, store.ErrInUse), errors.Is(err, store.ErrNotStore),
-		errors.Is(err, store.ErrNewerFormat), errors.Is(err, store.ErrTorn):
+		errors.Is(err, store.ErrNewerFormat), errors.Is(err, store.ErrTorn), errors.Is(err, store.ErrDirectory):
 		return exitStore
 	case errors.As(err, &incomplete):
 		return exitIncomplete

@@ -28,7 +28,7 @@ func TestCoverageHidden(t *testing.T) {
 	if strings.Contains(got, addr) || strings.Contains(got, name) {
 		t.Errorf("it says %s", got)
 	}
-	for _, want := range []string{"missing: 192.0.2.0", "silent at the end: 192.0.2.0", "worst 192.0.2.0", "of 192.0.2.0 given up", "the clock of 192.0.2.0", "192.0.2.0 silent from", "1 part of the ledger damaged"} {
+	for _, want := range []string{"missing: 192.0.2.0", "silent at the end: 192.0.2.0", "worst 192.0.2.0", "of 192.0.2.0 given up", "the clock of 192.0.2.0", "192.0.2.0 silent from", "1 part of the archive damaged"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in %s", want, got)
 		}

@@ -48,6 +48,9 @@ func (r *statusReport) problems() []string {
 	for _, ending := range r.Holds.Ending {
 		add(true, "%s", ending)
 	}
+	if room := r.Kept.Room; room != nil && room.At != nil {
+		add(room.At.Sub(r.Now) < badDiskDays*day, "hours go before their time because of max-disk from %s on", showTime(*room.At))
+	}
 	add(r.Kept.Held, "retention is held: %s", r.Kept.Reason)
 	add(len(r.Damage) > 0, "%s damaged", map[bool]string{true: "one part of the archive is", false: fmt.Sprintf("%d parts of the archive are", len(r.Damage))}[len(r.Damage) == 1])
 	return list

@@ -46,13 +46,7 @@ func (j *journal) act(command, detail string, do func() error) error {
 // returns. What cannot be noted is not dropped yet.
 func (j *journal) drop(s *store.Store, keep func() time.Duration) func(store.Hour) error {
 	return func(h store.Hour) error {
-		records := int64(0)
-		for _, b := range s.Buckets() {
-			if b.Hour == h {
-				records = b.Rows
-			}
-		}
-		return j.note("retention", fmt.Sprintf("drops hour %s of %s, older than %s", h, plural(records, "record"), keepText(keep())))
+		return j.note("retention", fmt.Sprintf("drops hour %s of %s, older than %s", h, plural(recordsOf(s, h), "record"), keepText(keep())))
 	}
 }
 

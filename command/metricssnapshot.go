@@ -138,6 +138,13 @@ func (l *local) archiveMetrics() (a metrics.Archive) {
 	a.Damaged = len(l.store.Damage())
 	kept := l.keeper.Status()
 	a.Keep, a.Held, a.Due, a.Dropped = kept.Keep, kept.Held, len(kept.Expired), uint64(kept.Dropped.Buckets)
+	a.Early = uint64(kept.Dropped.Early)
+	if kept.Room != nil {
+		a.MaxDisk = kept.Room.Limit
+		if kept.Room.At != nil {
+			a.NextEarly = *kept.Room.At
+		}
+	}
 	if kept.NextAt != nil && !kept.Held {
 		a.NextDrop = *kept.NextAt
 	}

@@ -41,6 +41,7 @@ var reloadable = []configKey{
 var fixed = []configKey{
 	{"data", []string{"Data"}, func(a, b *collectOptions) bool { return a.dir == b.dir }},
 	{"keep", []string{"Kept", "KeepSaid"}, func(a, b *collectOptions) bool { return reflect.DeepEqual(a.config.Kept, b.config.Kept) }},
+	{"max_disk", []string{"MaxDisk"}, func(a, b *collectOptions) bool { return a.maxDisk == b.maxDisk }},
 	{"log.format", []string{"Log"}, func(a, b *collectOptions) bool { return a.log.Format == b.log.Format }},
 }
 
@@ -74,7 +75,7 @@ func (o *collectOptions) compare(next *collectOptions, report *reloadReport) {
 		report.Restart = append(report.Restart, strings.ToLower(name))
 		theirs.Field(i).Set(mine.Field(i))
 	}
-	next.dir, next.log.Format = o.dir, o.log.Format
+	next.dir, next.log.Format, next.maxDisk = o.dir, o.log.Format, o.maxDisk
 	next.config.Kept, next.config.KeepSaid = o.config.Kept, o.config.KeepSaid
 	next.ready, next.hangups = o.ready, o.hangups
 }

@@ -25,7 +25,8 @@ func retentionCommand() *command {
 		about: `
 weir collect drops each hour whole once its last record is older than --retention. It does not believe a clock that
 moved by more than a day: it then drops nothing until weir retention confirm says that the clock is right. A machine
-that was off for more than a day looks the same and wants the same confirmation.`,
+that was off for more than a day looks the same and wants the same confirmation. With --max-disk, the oldest hours go
+before their time when the directory takes more room than that; what goes so, and when, is shown here beforehand.`,
 		flags: []cli.Flag{dataFlag(), outputFlag()},
 		examples: []example{
 			{"weir retention", "the policy, what is dropped next, whether dropping is held"},
@@ -132,6 +133,7 @@ func retentionText(w io.Writer, r *retentionReport) error {
 	if r.NextAt != nil {
 		lines = append(lines, fmt.Sprintf("next:     hour %s at %s", r.Next, showTime(*r.NextAt)))
 	}
+	lines = append(lines, roomLines(&r.Status)...)
 	if len(r.InFuture) > 0 {
 		lines = append(lines, fmt.Sprintf("note:     %d hours lie in the clock's future, from %s on", len(r.InFuture), r.InFuture[0]))
 	}
@@ -167,9 +169,26 @@ func (r *retentionReport) stayLines() (lines []string) {
 	return lines
 }
 
+// roomLines says what becomes of hours for want of room.
+func roomLines(s *retention.Status) (lines []string) {
+	if s.Room != nil {
+		lines = append(lines, "max-disk: "+s.Room.Text())
+	}
+	for _, e := range s.Early {
+		lines = append(lines, fmt.Sprintf("early:    %s from %s to %s, %s, dropped for want of disk", plural(e.Hours, "hour"), e.From, e.To, plural(e.Records, "record")))
+	}
+	return lines
+}
+
 func retentionCSV(out io.Writer, r *retentionReport) error {
 	w := newCSV(out)
-	next, since := "", ""
+	next, since, limit, early, earlyAt := "", "", "", "", ""
+	if r.Room != nil {
+		limit, early = fmt.Sprint(r.Room.Limit), r.Room.First
+		if r.Room.At != nil {
+			earlyAt = showTime(*r.Room.At)
+		}
+	}
 	if r.NextAt != nil {
 		next = showTime(*r.NextAt)
 	}
@@ -177,9 +196,9 @@ func retentionCSV(out io.Writer, r *retentionReport) error {
 		since = showTime(*r.Since)
 	}
 	rows := [][]string{
-		{"keep", "now", "held", "held_since", "reason", "due_hours", "next_hour", "next_at", "dropped_hours", "dropped_records", "stays_hours", "holds"},
+		{"keep", "now", "held", "held_since", "reason", "due_hours", "next_hour", "next_at", "dropped_hours", "dropped_records", "stays_hours", "holds", "max_disk", "early_hour", "early_at", "early_hours"},
 		{keepText(r.Keep), showTime(r.Now), fmt.Sprint(r.Held), since, r.Reason, fmt.Sprint(len(r.Expired)),
-			r.Next, next, fmt.Sprint(r.Dropped.Buckets), fmt.Sprint(r.Dropped.Records), fmt.Sprint(len(r.Stays)), fmt.Sprint(len(r.Holds))},
+			r.Next, next, fmt.Sprint(r.Dropped.Buckets), fmt.Sprint(r.Dropped.Records), fmt.Sprint(len(r.Stays)), fmt.Sprint(len(r.Holds)), limit, early, earlyAt, fmt.Sprint(r.Dropped.Early)},
 	}
 	return w.WriteAll(rows)
 }

@@ -238,6 +238,10 @@ func (r *statusReport) archiveLines(line func(name, format string, args ...any))
 		line("holds", "%d; %s taken out of hours that have gone, %sB; %s past retention whole; the next ends at %s", h.Count,
 			query.Things(uint64(h.Records), "record"), humanCount(uint64(h.Bytes)), plural(h.Whole, "hour"), h.Next)
 	}
+	for i, text := range roomLines(&r.Kept) {
+		_, text, _ = strings.Cut(text, ":")
+		line(map[bool]string{true: "max-disk"}[i == 0], "%s", strings.TrimSpace(text))
+	}
 }
 
 // text says how full the disk is, and what becomes of it.

@@ -236,7 +236,9 @@ func (r *statusReport) countArchive(l *local, kept *retentionReport) error {
 	}
 	r.Hours = len(buckets)
 	for _, err := range l.store.Damage() {
-		r.Damage = append(r.Damage, err.Error())
+		if text := err.Error(); !slices.Contains(r.Damage, text) { // the ledgers name it as well
+			r.Damage = append(r.Damage, text)
+		}
 	}
 	d, err := l.disk(buckets, kept)
 	r.Disk = d

@@ -7,34 +7,42 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
-	"weir/flow/ledger"
+	"weir/flow"
 	"weir/store"
 )
 
 // VerifyOptions say how Verify goes about it.
 type VerifyOptions struct {
+	Now      func() time.Time            // the wall clock; nil: time.Now
 	Repair   *Sealer                     // makes indexes again that are wrong; nil: they stay
 	Progress func(done, total, rows int) // called after each bucket, by one goroutine at a time; nil: nothing
 	Workers  int                         // buckets verified at a time; 0: one a processor
+	Excerpt  bool                        // ledgers are of whole hours, and records are some of theirs: their sums differ
 }
 
 // A Report is what Verify found.
 type Report struct {
-	Buckets  int      `json:"buckets"`
-	Blocks   int      `json:"blocks"`
-	Rows     int64    `json:"rows"`
-	Terms    int      `json:"indexed_blocks"`     // blocks whose index was made again and compared
-	Days     int      `json:"day_summaries"`      // compared
-	Ledger   int      `json:"ledger_rows"`        // read
-	Damaged  []string `json:"damaged,omitempty"`  // what cannot be had back from this archive
-	Stale    []string `json:"stale,omitempty"`    // what is derived and does not agree with the records
-	Repaired []string `json:"repaired,omitempty"` // of them, made again
-	Notes    []string `json:"notes,omitempty"`    // nothing is wrong, but somebody may want to know
+	Buckets    int      `json:"buckets"`
+	Blocks     int      `json:"blocks"`
+	Rows       int64    `json:"rows"`
+	Terms      int      `json:"indexed_blocks"`       // blocks whose index was made again and compared
+	Days       int      `json:"day_summaries"`        // compared
+	Ledger     int      `json:"ledger_rows"`          // read
+	Audit      uint64   `json:"audit_entries"`        // of the audit log, each of which follows from the one before; counted by who knows it
+	Damaged    []string `json:"damaged,omitempty"`    // what cannot be had back from this archive
+	Stale      []string `json:"stale,omitempty"`      // what is derived and does not agree with the records
+	Unbalanced []string `json:"unbalanced,omitempty"` // hours whose ledger counts other records than they have
+	Repaired   []string `json:"repaired,omitempty"`   // of what is stale, made again
+	Isolated   []string `json:"isolated,omitempty"`   // hours out of which damage was taken, and what that cost
+	Notes      []string `json:"notes,omitempty"`      // nothing is wrong, but somebody may want to know
 }
 
-// Sound reports whether everything is as it should be by now.
-func (r *Report) Sound() bool { return len(r.Damaged) == 0 && len(r.Stale) == len(r.Repaired) }
+// Sound reports whether everything was as it should be, or could be made again.
+func (r *Report) Sound() bool {
+	return len(r.Damaged) == 0 && len(r.Unbalanced) == 0 && len(r.Isolated) == 0 && len(r.Stale) == len(r.Repaired)
+}
 
 // Join adds what was found in another store, with a prefix that names it.
 func (r *Report) Join(prefix string, of *Report) {
@@ -43,7 +51,7 @@ func (r *Report) Join(prefix string, of *Report) {
 	for _, list := range []struct {
 		all *[]string
 		of  []string
-	}{{&r.Damaged, of.Damaged}, {&r.Stale, of.Stale}, {&r.Repaired, of.Repaired}, {&r.Notes, of.Notes}} {
+	}{{&r.Damaged, of.Damaged}, {&r.Stale, of.Stale}, {&r.Unbalanced, of.Unbalanced}, {&r.Repaired, of.Repaired}, {&r.Isolated, of.Isolated}, {&r.Notes, of.Notes}} {
 		for _, line := range list.of {
 			*list.all = append(*list.all, prefix+line)
 		}
@@ -60,8 +68,9 @@ func Verify(ctx context.Context, s *store.Store, o VerifyOptions) (*Report, erro
 		return nil, err
 	}
 	w := &verification{store: s, o: o, buckets: v.Buckets()}
+	w.stale, w.broken, w.rows = map[store.Hour]string{}, map[store.Hour]bool{}, map[store.Hour]map[flow.Addr]uint64{}
 	for _, err := range s.Damage() {
-		w.report.Damaged = append(w.report.Damaged, err.Error())
+		w.damaged(err)
 	}
 	err = w.all(ctx)
 	if err = errors.Join(err, v.Close()); err == nil && o.Repair != nil {
@@ -82,12 +91,22 @@ type verification struct {
 	mu     sync.Mutex // guards what follows
 	report Report
 	done   int
-	stale  map[store.Hour]string // hours to be sealed again, and what is wrong with them
-	broken map[store.Hour]bool   // hours whose records are damaged
+	stale  map[store.Hour]string               // hours to be sealed again, and what is wrong with them
+	broken map[store.Hour]bool                 // hours whose records are damaged
+	rows   map[store.Hour]map[flow.Addr]uint64 // of hours that are not broken, by exporter
+
+	lacking map[store.Hour]map[flow.Addr]uint64 // of hours that are not balanced: records that are counted and not there
+}
+
+func (w *verification) now() time.Time {
+	if w.o.Now == nil {
+		return time.Now()
+	}
+	return w.o.Now()
 }
 
 func (w *verification) all(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{w.verifyBuckets, w.verifyDays, w.verifyLedgers} {
+	for _, part := range []func(context.Context) error{w.verifyRest, w.verifyBuckets, w.verifyDays, w.verifyLedgers} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -98,12 +117,26 @@ func (w *verification) all(ctx context.Context) error {
 		}
 	}
 	slices.Sort(w.report.Damaged) // buckets were verified side by side
+	w.report.Damaged = slices.Compact(w.report.Damaged)
 	return nil
+}
+
+// damaged takes note of damage, and of the hour that it is in.
+func (w *verification) damaged(err error) {
+	w.report.Damaged = append(w.report.Damaged, err.Error())
+	var d *store.DamageError
+	if errors.As(err, &d) {
+		w.broken[d.Hour] = true
+	}
+}
+
+// verifyRest reads the tables that are of no bucket: the state and the audit log.
+func (w *verification) verifyRest(ctx context.Context) error {
+	return w.store.VerifyRest(ctx, w.damaged)
 }
 
 // verifyBuckets verifies the buckets, several at a time.
 func (w *verification) verifyBuckets(ctx context.Context) error {
-	w.stale, w.broken = map[store.Hour]string{}, map[store.Hour]bool{}
 	workers := w.o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -136,6 +169,7 @@ func (w *verification) verifyBuckets(ctx context.Context) error {
 // whole: it cannot be made again from others.
 func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error {
 	var bad []string
+	rows := map[flow.Addr]uint64{}
 	for i := range b.Blocks() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -144,6 +178,9 @@ func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error 
 		if err == nil {
 			err = blk.Verify()
 		}
+		if err == nil {
+			err = countRows(blk, rows)
+		}
 		switch {
 		case err == nil:
 		case !store.IsDamage(err):
@@ -151,6 +188,11 @@ func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error 
 		default:
 			bad = append(bad, texts(err)...)
 		}
+	}
+	if err := b.VerifyCopy(); store.IsDamage(err) && len(bad) == 0 {
+		bad = append(bad, err.Error())
+	} else if err != nil && !store.IsDamage(err) {
+		return err
 	}
 	stale := ""
 	if b.Indexed() > 0 && len(bad) == 0 {
@@ -171,6 +213,7 @@ func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error 
 		w.broken[b.Hour()] = true
 	} else {
 		w.report.Terms += b.Indexed()
+		w.rows[b.Hour()] = rows
 	}
 	if stale != "" {
 		w.stale[b.Hour()] = stale
@@ -231,31 +274,12 @@ func (w *verification) verifyDays(ctx context.Context) error {
 	return nil
 }
 
-// verifyLedgers reads every ledger and compares its sums with the records.
-func (w *verification) verifyLedgers(ctx context.Context) error {
-	counted := map[store.Hour]uint64{}
-	err := w.store.ScanLedger(0, ^store.Hour(0), func(h store.Hour, r ledger.Row) error {
-		w.report.Ledger++
-		if r.Kind == ledger.KindEntry {
-			counted[h] += r.Entry.Get(ledger.Records) - r.Entry.Get(ledger.SetAside) - r.Entry.Get(ledger.Refused)
-		}
-		return ctx.Err()
-	})
-	if store.IsDamage(err) {
-		w.report.Damaged = append(w.report.Damaged, texts(err)...)
-	} else if err != nil {
+// repair makes good what can be: it takes out of an hour what is damaged, and says
+// so in its ledger; and it seals the hours again whose index is wrong.
+func (w *verification) repair(ctx context.Context) error {
+	if err := errors.Join(w.isolate(ctx), w.noteLacking(ctx)); err != nil {
 		return err
 	}
-	for _, b := range w.buckets {
-		if n, ok := counted[b.Hour()]; ok && n < uint64(b.Info().Rows) {
-			w.report.Notes = append(w.report.Notes, fmt.Sprintf("bucket %v has %d records and its ledger counts %d", b.Hour(), b.Info().Rows, n))
-		}
-	}
-	return nil
-}
-
-// repair seals the hours again whose index does not agree with their records.
-func (w *verification) repair(ctx context.Context) error {
 	for _, b := range w.buckets {
 		h := b.Hour()
 		wrong, ok := w.stale[h]

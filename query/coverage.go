@@ -34,13 +34,14 @@ type Coverage struct {
 	Collected  bool `json:"collected,omitempty"`  // a collector ran, in the window or about it; else there are only captures, and nobody knows what they lack
 	Imported   bool `json:"imported,omitempty"`   // captures were imported in the window
 
-	Gaps   []Gap  `json:"gaps,omitempty"`       // when nothing was collected, ascending, the longest MaxGaps of them
-	DownMS uint64 `json:"gaps_ms,omitempty"`    // the length of all of them
-	Past   Moment `json:"kept_from,omitempty"`  // the window asked for begins before it, and what was earlier is past retention; 0: it does not
-	Begin  Moment `json:"begins,omitempty"`     // the window asked for begins before it, and so does the archive; 0: it does not
-	End    Moment `json:"ends,omitempty"`       // the window asked for ends after it, and the captures do not; 0: it does not, or a collector ran
-	Open   Moment `json:"open_from,omitempty"`  // flows that end after it may still be reported; 0: none in the window
-	Newest Moment `json:"last_heard,omitempty"` // last receipt in the hours of the window
+	Gaps   []Gap       `json:"gaps,omitempty"`          // when nothing was collected, ascending, the longest MaxGaps of them
+	DownMS uint64      `json:"gaps_ms,omitempty"`       // the length of all of them
+	Past   Moment      `json:"kept_from,omitempty"`     // the window asked for begins before it, and what was earlier is past retention; 0: it does not
+	Early  []EarlyDrop `json:"dropped_early,omitempty"` // hours of the window that were dropped before their time, for want of room
+	Begin  Moment      `json:"begins,omitempty"`        // the window asked for begins before it, and so does the archive; 0: it does not
+	End    Moment      `json:"ends,omitempty"`          // the window asked for ends after it, and the captures do not; 0: it does not, or a collector ran
+	Open   Moment      `json:"open_from,omitempty"`     // flows that end after it may still be reported; 0: none in the window
+	Newest Moment      `json:"last_heard,omitempty"`    // last receipt in the hours of the window
 
 	Expected int           `json:"exporters_expected"`          // marked so in the configuration, or heard in the window or the day before it
 	Heard    int           `json:"exporters_heard"`             // of them, heard in the window
@@ -90,6 +91,14 @@ type Gap struct {
 	From   Moment `json:"from"`
 	To     Moment `json:"to"` // exclusive
 	Reason Reason `json:"reason"`
+}
+
+// An EarlyDrop is a run of hours that were dropped before their time.
+type EarlyDrop struct {
+	From    Moment `json:"from"`
+	To      Moment `json:"to"` // exclusive
+	Hours   int    `json:"hours"`
+	Records int64  `json:"records"`
 }
 
 // An ExporterGap is an exporter that was not heard.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -134,8 +135,10 @@ func joinSpans(spans []ledger.Span) []ledger.Span {
 
 // An hourReader adds the rows of one hour up.
 type hourReader struct {
+	hour store.Hour
 	sum  ledgerSum
 	rows map[flow.Addr]*exporterRows
+	lost map[string]uint64 // records lost to damage, by what was damaged
 }
 
 // exporterRows are the rows of one exporter in one hour.
@@ -158,6 +161,11 @@ func (h *hourReader) put(row ledger.Row) {
 		h.host(row.Run, row.Host)
 	case ledger.KindPurge:
 		h.sum.purged += row.Purge.Records
+	case ledger.KindLoss:
+		if h.lost == nil {
+			h.lost = map[string]uint64{}
+		}
+		h.lost[row.Loss.What] += row.Loss.Records
 	case ledger.KindEntry:
 		h.entry(row.Key, row.Entry)
 	}
@@ -220,6 +228,10 @@ func (h *hourReader) finish() *ledgerSum {
 		}
 		h.sum.exporters = append(h.sum.exporters, e)
 	}
+	for what, records := range h.lost {
+		all := ledger.Loss{What: what, Records: records}
+		h.sum.damaged = append(h.sum.damaged, fmt.Sprintf("bucket %v was damaged: %v", h.hour, &all))
+	}
 	h.sum.settle()
 	return &h.sum
 }
@@ -254,7 +266,7 @@ func readLedger(ctx context.Context, s LedgerArchive, from, to store.Hour, note 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			hour, reader = h, &hourReader{}
+			hour, reader = h, &hourReader{hour: h}
 		}
 		reader.put(row)
 		if note != nil && row.Kind == ledger.KindEntry {

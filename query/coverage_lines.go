@@ -36,6 +36,14 @@ func (c *Coverage) absent() (facts []string) {
 	if c.Past != 0 {
 		facts = append(facts, fmt.Sprintf("records from before %s are past retention", shortTime(c.Past)))
 	}
+	for i, e := range c.Early {
+		if i == nameMost {
+			facts = append(facts, fmt.Sprintf("%d more runs of hours were dropped early", len(c.Early)-i))
+			break
+		}
+		facts = append(facts, fmt.Sprintf("%s dropped early for want of disk, from %s on: %s records",
+			Things(e.Hours, "hour"), shortTime(e.From), CountText(uint64(e.Records))))
+	}
 	facts = append(facts, c.reach()...)
 	if c.Ledgers > 0 && c.Unrecorded > 0 {
 		facts = append(facts, fmt.Sprintf("of %d of %s nothing is known: they are from before the ledger", c.Unrecorded, Things(c.Hours, "hour")))
@@ -177,7 +185,7 @@ func (c *Coverage) lost() (facts []string) {
 		facts = append(facts, CountText(c.Purged)+" records purged on purpose")
 	}
 	if n := len(c.Damaged); n > 0 {
-		facts = append(facts, Things(n, "part")+" of the ledger damaged")
+		facts = append(facts, Things(n, "part")+" of the archive damaged")
 	}
 	return facts
 }
@@ -304,7 +312,7 @@ func (c *Coverage) Judged() string {
 // of nothing that is missing.
 func (c *Coverage) Whole() bool {
 	return c.Collected && c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
-		c.Past == 0 && c.Begin == 0 && len(c.lost()) == 0 && c.Lost == 0
+		c.Past == 0 && c.Begin == 0 && len(c.Early) == 0 && len(c.lost()) == 0 && c.Lost == 0
 }
 
 // Chance says what an answer without records is worth where records were

@@ -81,6 +81,7 @@ func ExplainWith(ctx context.Context, s Archive, req ExplainRequest, o ParseOpti
 		return nil, err
 	}
 	defer view.Close()
+	plan.Damaged = hiddenDamage(view, req.Window)
 	e := newEvaluator(sc.root, req.Window)
 	for _, b := range view.Buckets() {
 		if err := ctx.Err(); err != nil {

@@ -140,6 +140,7 @@ func scanBlocks[R any](ctx context.Context, s *scan, look func(v *visit) (R, err
 	}
 	defer view.Close()
 	s.buckets = len(view.Buckets())
+	s.damage = append(s.damage, hiddenDamage(view, s.window)...)
 	if s.dedup != nil {
 		s.dedup.bound(ctx)
 	}

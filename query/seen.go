@@ -88,6 +88,7 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 		return nil, Summary{}, fmt.Errorf("open view: %w", err)
 	}
 	defer view.Close()
+	q.summary.Damaged = hiddenDamage(view, q.window)
 	if err := q.read(ctx, view.Buckets()); err != nil {
 		return nil, q.summary, err
 	}

@@ -24,6 +24,7 @@ type clockRecord struct {
 	Known     int64  `json:"known"`                // ms since the Unix epoch
 	HeldSince int64  `json:"held_since,omitempty"` // ms by Known; 0: not held
 	Reason    string `json:"reason,omitempty"`     // why it is held
+	Doubted   bool   `json:"doubted,omitempty"`    // not for the clock's sake
 }
 
 // A clock compares the wall clock with where it should be.
@@ -39,6 +40,7 @@ type clock struct {
 
 	heldSince int64  // ms by the expected time; 0: not held
 	reason    string // why it is held
+	doubted   bool   // not for the clock's sake: a clock that is right does not end it
 }
 
 // expected returns where the wall clock should stand, in ms.
@@ -58,14 +60,14 @@ func (c *clock) start(wall int64, rec *clockRecord, newest int64) {
 	c.monoAt = c.mono()
 	switch {
 	case rec != nil:
-		c.knownAt, c.heldSince, c.reason = rec.Known, rec.HeldSince, rec.Reason
+		c.knownAt, c.heldSince, c.reason, c.doubted = rec.Known, rec.HeldSince, rec.Reason, rec.Doubted
 	case newest > 0 && newest < wall:
 		c.knownAt = newest
 	default:
 		c.knownAt = wall
 	}
 	gap := c.deviation(wall)
-	if gap.Abs() <= maxJump {
+	if gap.Abs() <= maxJump && !c.doubted {
 		c.believe(wall)
 		return
 	}
@@ -100,7 +102,7 @@ func (c *clock) stepBack(wall int64) time.Duration {
 // up to more than a day in one run is a jump.
 func (c *clock) check(wall int64) {
 	gap := c.deviation(wall)
-	if gap.Abs() <= maxJump {
+	if gap.Abs() <= maxJump && !c.doubted {
 		c.heldSince, c.reason = 0, ""
 		return
 	}
@@ -114,6 +116,12 @@ func (c *clock) check(wall int64) {
 	}
 }
 
+// doubt holds for a reason that is not the clock's, until it is confirmed.
+func (c *clock) doubt(reason string) {
+	c.hold(reason)
+	c.doubted = true
+}
+
 func (c *clock) hold(reason string) {
 	c.heldSince, c.reason = max(c.expected(), 1), reason
 }
@@ -121,7 +129,7 @@ func (c *clock) hold(reason string) {
 // believe makes the wall clock's reading the known time and ends a hold.
 func (c *clock) believe(wall int64) {
 	c.knownAt, c.monoAt = wall, c.mono()
-	c.lastGap, c.heldSince, c.reason = 0, 0, ""
+	c.lastGap, c.heldSince, c.reason, c.doubted = 0, 0, "", false
 }
 
 func (c *clock) held() bool { return c.heldSince != 0 }
@@ -129,7 +137,7 @@ func (c *clock) held() bool { return c.heldSince != 0 }
 // record returns what a later run must know.
 func (c *clock) record(wall int64) clockRecord {
 	if c.held() {
-		return clockRecord{Known: c.expected(), HeldSince: c.heldSince, Reason: c.reason}
+		return clockRecord{Known: c.expected(), HeldSince: c.heldSince, Reason: c.reason, Doubted: c.doubted}
 	}
 	return clockRecord{Known: wall}
 }

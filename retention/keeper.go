@@ -33,8 +33,10 @@ type Options struct {
 	Every      time.Duration            // time between two looks; 0: 1 min
 	Now        func() time.Time         // the wall clock; nil: time.Now
 	Monotonic  func() time.Duration     // a clock nobody sets; nil: the runtime's
-	BeforeDrop func(h store.Hour) error // called first; an error keeps the hour; nil: nothing
+	BeforeDrop func(h store.Hour) error // called before an hour is dropped that has expired; an error keeps it; nil: nothing
 	Holds      Holds                    // what must stay of hours that go; nil: nothing
+	Pressure   Pressure                 // drops hours for want of room; zero: none is
+	Doubt      string                   // why nothing may be dropped until the clock is confirmed; "": nothing is wrong
 	Logger     *slog.Logger             // nil: slog.Default
 }
 
@@ -70,6 +72,7 @@ type Keeper struct {
 	told    bool          // a hold was logged
 	futures int           // buckets of the future that were logged
 	dropped Dropped
+	pressed pressing
 }
 
 // Dropped counts what a Keeper has dropped since New.
@@ -77,6 +80,13 @@ type Dropped struct {
 	Buckets int   `json:"buckets"`
 	Records int64 `json:"records"`
 	Bytes   int64 `json:"bytes"` // on disk
+	Early   int   `json:"early"` // of the buckets, those before their time, for want of room
+}
+
+func (d *Dropped) add(b store.BucketInfo) {
+	d.Buckets++
+	d.Records += b.Rows
+	d.Bytes += b.Bytes
 }
 
 // New returns a Keeper that knows what an earlier one wrote down.
@@ -105,6 +115,9 @@ func New(o Options) (*Keeper, error) {
 	}
 	k := &Keeper{o: o, clock: clock{mono: o.Monotonic}}
 	k.clock.start(o.Now().UnixMilli(), rec, newestReceipt(o.Store.Buckets()))
+	if o.Doubt != "" && !k.clock.held() {
+		k.clock.doubt(o.Doubt)
+	}
 	return k, nil
 }
 
@@ -138,6 +151,7 @@ func (k *Keeper) Tick(ctx context.Context) {
 		}
 	}
 	k.drop(ctx, expired)
+	k.press(ctx, now)
 }
 
 // look checks the clock, and reports whether hours may go by it. expired is how
@@ -181,9 +195,7 @@ func (k *Keeper) drop(ctx context.Context, expired []store.BucketInfo) {
 			continue
 		}
 		k.mu.Lock()
-		k.dropped.Buckets++
-		k.dropped.Records += b.Rows
-		k.dropped.Bytes += b.Bytes
+		k.dropped.add(b)
 		k.mu.Unlock()
 		k.o.Logger.Info("bucket dropped", "bucket", b.Hour.String(), "records", b.Rows, "bytes", b.Bytes,
 			"took", (k.o.Monotonic() - start).Round(10*time.Microsecond), "keep", k.o.Keep)

@@ -25,6 +25,8 @@ type world struct {
 	dropped []store.Hour
 	failing map[store.Hour]error
 	log     bytes.Buffer
+	noted   []store.Hour // before they were dropped early
+	pinned  uint64       // bytes that were dropped and are not free
 }
 
 func (w *world) Buckets() []store.BucketInfo { return slices.Clone(w.buckets) }

@@ -23,6 +23,8 @@ type Status struct {
 	NextAt   *time.Time    `json:"next_at,omitempty"`    // when it does
 	InFuture []string      `json:"in_future"`            // hours after the clock's
 	Dropped  Dropped       `json:"dropped"`              // since the start
+	Room     *Room         `json:"max_disk,omitempty"`   // what the disk's limit does; nil: there is none
+	Early    []Early       `json:"early,omitempty"`      // hours dropped before their time that would still be kept
 }
 
 // A Stay is an hour past its time, and the cases that keep it.
@@ -74,6 +76,8 @@ func (k *Keeper) Status() Status {
 		Dropped:  k.dropped,
 		Stays:    stays,
 	}
+	s.Room = k.room(buckets, now)
+	s.Early, _ = LoadEarly(k.o.State, now, k.o.Keep) // what does not read is not known
 	if s.Held {
 		since := time.UnixMilli(k.clock.heldSince).UTC()
 		s.Since = &since

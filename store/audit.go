@@ -66,7 +66,7 @@ func (s *Store) readAuditTail(t *auditTail) error {
 	if err != nil {
 		return err
 	}
-	if it.Last() {
+	if it.Last() && binary.BigEndian.Uint64(it.Key()[1:]) >= t.number {
 		t.number, t.value = binary.BigEndian.Uint64(it.Key()[1:]), bytes.Clone(it.Value())
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"weir/flow"
@@ -12,6 +13,7 @@ type Bucket struct {
 	info        BucketInfo
 	incarnation uint64
 	snaps       []*snapshot // rows not yet in blocks, in order
+	damage      []error     // of its tables, known since the store was opened
 }
 
 // Info returns what is known of the bucket without reading it.
@@ -36,7 +38,7 @@ func (b *Bucket) Block(i int) (*Block, error) {
 		snap := b.snaps[i-b.info.Blocks]
 		return &Block{hour: b.info.Hour, number: i, bounds: snap.bounds, columns: snap.columns, src: snap}, nil
 	}
-	value, err := b.view.get(headerKey(b.info.Hour, i), nil)
+	value, err := b.get(headerKey(b.info.Hour, i), nil)
 	if err != nil {
 		return nil, damaged(b.info.Hour, headerName(i), err)
 	}
@@ -45,7 +47,17 @@ func (b *Bucket) Block(i int) (*Block, error) {
 		return nil, damaged(b.info.Hour, headerName(i), err)
 	}
 	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field, dst []byte) ([]byte, error) {
-		return b.view.get(columnKey(b.info.Hour, f, i), dst)
+		return b.get(columnKey(b.info.Hour, f, i), dst)
 	}, cache: b.view.store.columns, incarnation: b.incarnation, number: i}
 	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
+}
+
+// get is View.get. What a table took with it that is known to be lost has one
+// name, and not one for each value.
+func (b *Bucket) get(key, dst []byte) ([]byte, error) {
+	value, err := b.view.get(key, dst)
+	if err != nil && !errors.Is(err, ErrClosed) && len(b.damage) > 0 {
+		return nil, b.damage[0]
+	}
+	return value, err
 }

@@ -50,9 +50,11 @@ type hourState struct {
 	writing    []*part // handed over, in order, and not yet blocks
 	open       *part   // takes rows; nil until there are any
 	sealing    *Sealing
-	ledger     bool   // there are rows of the ledger on disk
-	change     uint64 // by Store.changes, when the ledger was last written; 0: not by this process
-	dropped    bool   // no longer in Store.hours
+	ledger     bool    // there are rows of the ledger on disk
+	change     uint64  // by Store.changes, when the ledger was last written; 0: not by this process
+	dropped    bool    // no longer in Store.hours
+	damage     []error // of tables, found when the store was opened; each a DamageError
+	hidden     bool    // there may be rows that are not known of: the small values are damaged
 
 	// incarnation is one of its own while blocks keep their numbers and rows: it
 	// changes when rows are removed, and an hour that is dropped and comes again

@@ -45,8 +45,8 @@ func (s *Store) checkpoint(dir string) error {
 	return err
 }
 
-// copyKey is the state value that a copy is recognised by.
-const copyKey = "store/copied"
+// markKey is the state value that a copy is recognised by.
+const markKey = "store/copied"
 
 // markCopy makes all that was stored durable, with a mark at its end, and has it
 // written out. A copy that has the mark has all that is before it: half a manifest
@@ -56,7 +56,7 @@ func (s *Store) markCopy() (mark string, err error) {
 		return "", nil
 	}
 	mark = randomID()
-	if err := s.PutState(copyKey, []byte(mark)); err != nil {
+	if err := s.PutState(markKey, []byte(mark)); err != nil {
 		return "", err
 	}
 	if err := s.Flush(); err != nil {
@@ -146,7 +146,7 @@ func (s *Store) prove(dir, mark string) (err error) {
 	o.ReadOnly, o.DisableTableStats = true, true
 	o.Cache = pebble.NewCache(proofCache)
 	defer o.Cache.Unref()
-	db, err := pebble.Open(dir, o)
+	db, err := s.openDB(dir, s.files, o)
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}
@@ -158,7 +158,7 @@ func (s *Store) prove(dir, mark string) (err error) {
 	if mark == "" {
 		return nil
 	}
-	value, closer, err := db.Get(stateKey(copyKey))
+	value, closer, err := db.Get(stateKey(markKey))
 	if err != nil {
 		return fmt.Errorf("look for the mark in the copy: %w", err)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -29,6 +30,9 @@ type model struct {
 	dropping map[Hour]bool   // a drop is under way: all of the hour or nothing
 	removing map[uint64]bool // a removal is under way: all of them or none
 	next     uint64
+
+	entries      uint64 // of the audit log: must be there
+	value, state uint64 // of the state: the last that was put, and the last that was flushed
 }
 
 func newModel() *model {
@@ -42,6 +46,7 @@ func (m *model) clone() *model {
 	return &model{
 		hourOf: maps.Clone(m.hourOf), acked: maps.Clone(m.acked), pending: maps.Clone(m.pending),
 		dropping: maps.Clone(m.dropping), removing: maps.Clone(m.removing), next: m.next,
+		entries: m.entries, value: m.value, state: m.state,
 	}
 }
 
@@ -78,6 +83,7 @@ func (m *model) ack() {
 	defer m.mu.Unlock()
 	maps.Copy(m.acked, m.pending)
 	clear(m.pending)
+	m.state = m.value
 }
 
 func (m *model) beginDrop(h Hour) {
@@ -125,6 +131,7 @@ func (m *model) endRemove() {
 func (m *model) check(t *testing.T, s *Store) {
 	t.Helper()
 	got := storeRows(t, s)
+	m.checkRest(t, s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have := map[uint64]bool{}
@@ -166,6 +173,47 @@ func (m *model) check(t *testing.T, s *Store) {
 	m.acked, m.pending = have, map[uint64]bool{}
 	clear(m.dropping)
 	clear(m.removing)
+}
+
+// checkRest compares the audit log and the state with the model.
+func (m *model) checkRest(t *testing.T, s *Store) {
+	t.Helper()
+	last, value, err := s.LastAudit()
+	m.mu.Lock()
+	entries := m.entries
+	m.mu.Unlock()
+	if err != nil || last < entries || last > 0 && string(value) != fmt.Sprint("entry ", last) {
+		t.Fatalf("the audit log ends with entry %d, %q, %v, want %d or more", last, value, err, entries)
+	}
+	text, err := s.GetState("number")
+	n := uint64(0)
+	if text != nil {
+		_, err = fmt.Sscan(string(text), &n)
+	}
+	m.mu.Lock() // not before: reading, too, may be when the crash comes
+	defer m.mu.Unlock()
+	if err != nil || n < m.state || n > m.value {
+		t.Fatalf("the state is %q, %v, want %d to %d", text, err, m.state, m.value)
+	}
+	m.entries, m.value, m.state = last, n, n
+}
+
+// act writes an entry into the audit log and a value into the state.
+func (m *model) act(t *testing.T, s *Store) {
+	m.mu.Lock()
+	m.value++
+	n := m.value
+	m.mu.Unlock()
+	if err := s.PutState("number", fmt.Append(nil, n)); err != nil {
+		t.Fatalf("PutState: %v", err)
+	}
+	err := s.AppendAudit(func(number uint64, _ []byte) ([]byte, error) { return fmt.Append(nil, "entry ", number), nil })
+	if err != nil {
+		t.Fatalf("AppendAudit: %v", err)
+	}
+	m.mu.Lock()
+	m.entries++
+	m.mu.Unlock()
 }
 
 // A crasher plays a crash at the n-th operation on the file system: it keeps
@@ -265,6 +313,12 @@ func crashStep(t *testing.T, rng *rand.Rand, m *model, s *Store) {
 			t.Fatalf("Drop: %v", err)
 		}
 		m.endDrop(h)
+	case 10:
+		m.act(t, s)
+	case 11:
+		if done, err := s.Isolate(context.Background(), h); err != nil || done.Done {
+			t.Fatalf("Isolate of what is whole: %+v, %v", done, err)
+		}
 	case 8, 9:
 		n := uint64(1 + rng.IntN(4))
 		m.beginRemove(h, n)

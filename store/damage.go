@@ -24,16 +24,34 @@ func (e *DamageError) Error() string {
 // Unwrap returns what is wrong.
 func (e *DamageError) Unwrap() error { return e.Err }
 
+// A PartError says that what is damaged belongs to no bucket: the audit log, the
+// collector's state, the write-ahead log.
+type PartError struct {
+	What string // what is damaged, in words
+	Err  error  // what is wrong with it
+}
+
+// Error names the part, on one line.
+func (e *PartError) Error() string {
+	reason, _, _ := strings.Cut(e.Err.Error(), "\n")
+	return fmt.Sprintf("%s is damaged: %s", e.What, reason)
+}
+
+// Unwrap returns what is wrong.
+func (e *PartError) Unwrap() error { return e.Err }
+
 // IsDamage reports whether err is about damaged bytes.
 func IsDamage(err error) bool {
 	var d *DamageError
-	return errors.As(err, &d)
+	var p *PartError
+	return errors.As(err, &d) || errors.As(err, &p)
 }
 
 // What can be wrong with a value. Decoders return these; whoever knows the key
 // wraps them in a DamageError.
 var (
 	errMissing  = errors.New("value is missing")
+	errNoFile   = errors.New("the file is missing")
 	errChecksum = errors.New("checksum does not match")
 	errShort    = errors.New("value ends too early")
 	errTrailing = errors.New("value is too long")

@@ -24,11 +24,9 @@ func (s *Store) Drop(h Hour) error {
 	}
 	// Everything of the bucket, tails included, lies in one range of keys, so one
 	// excise is the whole act. Rows that are appended meanwhile count as before it.
-	start, end := bucketSpan(h, h)
-	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}); err != nil {
-		return fmt.Errorf("drop bucket %v: %w", h, err)
+	if err := s.excise(h); err != nil {
+		return err
 	}
-	s.noteTurn(&s.turns.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if hs := s.hours[h]; hs != nil {
@@ -73,14 +71,27 @@ func (s *Store) DropIf(h Hour, rows int64) error {
 	if now != rows {
 		return fmt.Errorf("drop bucket %v: %w", h, ErrMoved)
 	}
-	start, end := bucketSpan(h, h)
-	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}); err != nil {
-		return fmt.Errorf("drop bucket %v: %w", h, err)
+	if err := s.excise(h); err != nil {
+		return err
 	}
-	s.noteTurn(&s.turns.gone)
 	if hs != nil {
 		delete(s.hours, h)
 		s.forget(hs)
+	}
+	return nil
+}
+
+// excise takes a bucket out of the files. publish is held.
+func (s *Store) excise(h Hour) error {
+	start, end := bucketSpan(h, h)
+	err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end})
+	if err == nil {
+		s.noteTurn(&s.turns.gone)
+		s.markManifest()
+		err = s.dropAside(h, false)
+	}
+	if err != nil {
+		return fmt.Errorf("drop bucket %v: %w", h, err)
 	}
 	return nil
 }

@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -99,8 +101,11 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		// before is mostly in vain; filters keep reads from paying for their number.
 		L0CompactionThreshold: maxOpenTables,
 		L0StopWritesThreshold: 4 * maxOpenTables,
-		Logger:                pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
-		EventListener:         s.events(),
+		// They are made by reading every table, and a table that does not read is tried
+		// again at once, for ever. Seals and drops leave few tombstones to be found.
+		DisableTableStats: true,
+		Logger:            pebbleLogger{log: s.opts.Logger, fatal: s.opts.Fatal},
+		EventListener:     s.events(),
 	}
 	o.Experimental.SpanPolicyFunc = ownTables
 	for i := range o.Levels {
@@ -128,12 +133,25 @@ func ownTables(startKey []byte) (policy pebble.SpanPolicy, endKey []byte, err er
 }
 
 func (s *Store) events() *pebble.EventListener {
-	log := s.opts.Logger
+	log, rarely := s.opts.Logger, &rareLog{}
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { log.Error("pebble works in the background", "err", err) },
+		ManifestCreated: func(info pebble.ManifestCreateInfo) {
+			if info.Err == nil && s.opts.FS.PathDir(info.Path) == s.dir {
+				s.mark.setManifest(s.opts.FS.PathBase(info.Path))
+			}
+		},
+		BackgroundError: func(err error) {
+			text, _, _ := strings.Cut(err.Error(), "\n")
+			if rarely.due(text) {
+				log.Error("pebble works in the background", "err", text)
+			}
+		},
 		// Pebble's default ends the process; a bad table must cost its hour only.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			log.Error("data directory is damaged", "file", info.Path, "bounds", info.Bounds.String(), "err", info.Details)
+			if rarely.due(info.Path) {
+				text, _, _ := strings.Cut(info.Details.Error(), "\n")
+				log.Error("data directory is damaged", "file", info.Path, "err", text)
+			}
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {
 			log.Warn("disk is slow", "op", info.OpType.String(), "path", info.Path, "took", info.Duration)
@@ -141,6 +159,34 @@ func (s *Store) events() *pebble.EventListener {
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) { log.Warn("writes wait for the disk", "reason", info.Reason) },
 		WriteStallEnd:   func() { log.Info("writes go on") },
 	}
+}
+
+// A rareLog keeps the same complaint from being logged again and again.
+type rareLog struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// rareEvery is how often one complaint is logged; maxRare bounds how many are told
+// apart.
+const (
+	rareEvery = 10 * time.Minute
+	maxRare   = 1000
+)
+
+// due reports whether a complaint is to be logged now.
+func (r *rareLog) due(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if at, ok := r.last[text]; ok && now.Sub(at) < rareEvery {
+		return false
+	}
+	if r.last == nil || len(r.last) >= maxRare {
+		r.last = map[string]time.Time{}
+	}
+	r.last[text] = now
+	return true
 }
 
 // pebbleLogger passes Pebble's log on.
@@ -184,6 +230,23 @@ func (s *Store) reportDamage(err error) {
 	if len(s.damage.errs) < maxDamage {
 		s.damage.errs = append(s.damage.errs, err)
 	}
+}
+
+// clear forgets what was reported.
+func (d *damageLog) clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.errs = nil
+}
+
+// forget forgets what was reported of a bucket.
+func (d *damageLog) forget(h Hour) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.errs = slices.DeleteFunc(d.errs, func(err error) bool {
+		var of *DamageError
+		return errors.As(err, &of) && of.Hour == h
+	})
 }
 
 func (d *damageLog) list() []error {

@@ -29,6 +29,7 @@ const (
 	kindEnd    = 4 // one empty value that ends the small tables of a sealed bucket
 	kindIndex  = 5 // key as package index makes it
 	kindColumn = 6 // field (1) | block (4)
+	kindCopy   = 7 // the rest of a key of a small value, from its kind on
 
 	bucketPrefixLen = 5
 )
@@ -72,6 +73,14 @@ func tailKey(h Hour, part uint64, row int) []byte {
 func tailSpan(h Hour, part uint64) (start, end []byte) {
 	return tailKey(h, part, 0), tailKey(h, part+1, 0)
 }
+
+// copyKey returns the key under which a small value is kept a second time.
+func copyKey(h Hour, key []byte) []byte {
+	return append(bucketKey(h, kindCopy), key[bucketPrefixLen:]...)
+}
+
+// copiedKey is the inverse of copyKey for what follows the kind.
+func copiedKey(h Hour, rest []byte) []byte { return append(appendBucket(nil, h), rest...) }
 
 func indexKey(h Hour, key []byte) []byte { return append(bucketKey(h, kindIndex), key...) }
 

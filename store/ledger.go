@@ -60,15 +60,18 @@ func (s *Store) writeLedger(h Hour, rows []ledger.Row) error {
 // ScanLedger calls fn for every row of the ledgers of the hours from to to, both
 // inclusive, ascending. An error of fn ends it and is returned as it is. Rows
 // that are damaged are left out; once all others were seen, the error is a
-// DamageError for each bucket that has some. Close waits for fn, which must not
+// DamageError for each bucket that has some, or a table that is damaged. Close waits for fn, which must not
 // call it, and lets no further bucket begin: the error is then ErrClosed.
 func (s *Store) ScanLedger(from, to Hour, fn func(h Hour, row ledger.Row) error) error {
-	it, hours, err := s.ledgerIter(from, to)
+	it, hours, faults, err := s.ledgerIter(from, to)
 	if err != nil {
 		return err
 	}
 	defer s.scans.Done()
 	var bad error
+	for _, fault := range faults {
+		bad = errors.Join(bad, fault)
+	}
 	for _, h := range hours {
 		if s.isClosed() {
 			_ = it.Close()
@@ -79,7 +82,7 @@ func (s *Store) ScanLedger(from, to Hour, fn func(h Hour, row ledger.Row) error)
 			_ = it.Close() // fn's error goes before what else there may be
 			return err
 		}
-		if damage != nil {
+		if damage != nil && faults[h] == nil {
 			bad = errors.Join(bad, damaged(h, "ledger", damage))
 		}
 	}
@@ -94,14 +97,15 @@ type LedgerHour struct {
 	Change uint64 // another one after each PutLedger for the hour; it means nothing to another process
 }
 
-// LedgerHours returns the buckets that have a ledger, ascending, from memory.
+// LedgerHours returns the buckets that have a ledger, or damage that ScanLedger
+// names, ascending, from memory.
 // While an hour is in it with the same Change, ScanLedger finds the same rows.
 func (s *Store) LedgerHours() []LedgerHour {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]LedgerHour, 0, len(s.hours))
 	for _, hs := range s.hours {
-		if hs.ledger {
+		if hs.ledger || len(hs.damage) > 0 {
 			list = append(list, LedgerHour{hs.hour, hs.change})
 		}
 	}
@@ -109,37 +113,45 @@ func (s *Store) LedgerHours() []LedgerHour {
 	return list
 }
 
-// ledgerIter returns an iterator over the buckets from to to, and which of them
-// have a ledger. The iterator keeps them readable, whatever is dropped, and it is
+// ledgerIter returns an iterator over the buckets from to to, which of them have
+// a ledger, and what is known to be damaged of each. The iterator keeps them readable, whatever is dropped, and it is
 // one of Store.scans, which the caller ends once the iterator is closed.
-func (s *Store) ledgerIter(from, to Hour) (*pebble.Iterator, []Hour, error) {
+func (s *Store) ledgerIter(from, to Hour) (*pebble.Iterator, []Hour, map[Hour]error, error) {
 	start, end := bucketSpan(from, max(from, to))
 	s.publish.RLock()
 	defer s.publish.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, nil, ErrClosed
+		return nil, nil, nil, ErrClosed
 	}
 	var hours []Hour
+	faults := map[Hour]error{}
 	for h, hs := range s.hours {
-		if hs.ledger && h >= from && h <= to {
+		if h < from || h > to {
+			continue
+		}
+		if hs.ledger || hs.hidden {
 			hours = append(hours, h)
+		}
+		if len(hs.damage) > 0 {
+			faults[h] = hs.damage[0]
 		}
 	}
 	slices.Sort(hours)
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
-		return nil, nil, fmt.Errorf("read ledger: %w", err)
+		return nil, nil, nil, fmt.Errorf("read ledger: %w", err)
 	}
 	s.scans.Add(1)
-	return it, hours, nil
+	return it, hours, faults, nil
 }
 
 // scanLedgerOf calls fn for the rows of one bucket and returns what is damaged,
 // and apart from that the error of fn.
 func scanLedgerOf(it *pebble.Iterator, h Hour, fn func(h Hour, row ledger.Row) error) (damage, err error) {
-	for ok := it.SeekGE(ledgerKey(h, nil)); ok; ok = it.Next() {
+	it.SetBounds(ledgerKey(h, nil), metaKey(h)) // what comes after is not its damage
+	for ok := it.First(); ok; ok = it.Next() {
 		of, kind, key, isBucket := splitBucketKey(it.Key())
 		if !isBucket || of != h || kind != kindLedger {
 			return damage, nil
@@ -160,7 +172,8 @@ func scanLedgerOf(it *pebble.Iterator, h Hour, fn func(h Hour, row ledger.Row) e
 	return errors.Join(damage, it.Error()), nil
 }
 
-// BareBuckets returns the buckets that have a ledger and no rows, ascending.
+// BareBuckets returns the buckets that have no rows, but a ledger or damage that
+// hides what they have, ascending.
 // Buckets leaves them out: they hold nothing to be asked for, but they too must
 // go when their time has come.
 func (s *Store) BareBuckets() []BucketInfo {
@@ -168,7 +181,7 @@ func (s *Store) BareBuckets() []BucketInfo {
 	defer s.mu.Unlock()
 	var bare []BucketInfo
 	for _, hs := range s.hours {
-		if info := hs.info(); hs.ledger && info.Rows == 0 && info.Blocks == 0 {
+		if info := hs.info(); (hs.ledger || hs.hidden) && info.Rows == 0 && info.Blocks == 0 {
 			bare = append(bare, info)
 		}
 	}

@@ -2,7 +2,10 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -10,16 +13,17 @@ import (
 	"weir/flow"
 )
 
-// removeLeftovers removes tables of a seal that was cut short.
-func removeLeftovers(fs FS, dir string) error {
-	names, err := fs.List(dir)
+// removeLeftovers removes what was being written when the process ended: tables of
+// a seal, and fronts of logs.
+func removeLeftovers(fsys FS, dir string) error {
+	names, err := fsys.List(dir)
 	if err != nil {
 		return fmt.Errorf("list data directory: %w", err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, sealPrefix) {
-			if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
-				return fmt.Errorf("remove a table of an unfinished seal: %w", err)
+		if strings.HasPrefix(name, sealPrefix) || strings.HasSuffix(name, cutSuffix) || name == markName+".tmp" {
+			if err := fsys.Remove(fsys.PathJoin(dir, name)); err != nil {
+				return fmt.Errorf("remove what was left unfinished: %w", err)
 			}
 		}
 	}
@@ -27,9 +31,75 @@ func removeLeftovers(fs FS, dir string) error {
 }
 
 // load reads what the store keeps in memory: the totals of every bucket and the
-// rows of parts.
+// rows of parts. Where a table cannot be read, it goes hour by hour, so that it
+// costs its own hour only.
 func (s *Store) load() error {
 	start, end := []byte{prefixBucket}, []byte{prefixBucket + 1}
+	err := s.loadRange(start, end)
+	if err == nil || !pebble.IsCorruptionError(err) && !isReadError(err) {
+		return err
+	}
+	tables, tablesErr := s.liveTables(start, end)
+	if tablesErr != nil {
+		return tablesErr
+	}
+	s.mu.Lock()
+	s.hours = map[Hour]*hourState{} // what was read so far is read again
+	s.mu.Unlock()
+	s.damage.clear()
+	for _, h := range hoursOf(tables) {
+		// Of buckets that are in no table, and in the log alone, none can be damaged.
+		next, after := bucketSpan(h, h)
+		if err := s.loadRange(start, next); err != nil {
+			return err
+		}
+		if err := s.loadRange(next, after); err != nil {
+			s.hideHour(h, err)
+		}
+		start = after
+	}
+	return s.loadRange(start, end)
+}
+
+// hoursOf returns the buckets that tables have keys of, ascending.
+func hoursOf(tables []liveTable) []Hour {
+	var hours []Hour
+	for i := range tables {
+		from, to, ok := tables[i].hours()
+		if !ok || to == ^Hour(0) {
+			to = from
+		}
+		for h := from; ok && h <= to; h++ {
+			hours = append(hours, h)
+		}
+	}
+	slices.Sort(hours)
+	return slices.Compact(hours)
+}
+
+// hideHour says that not all is known of a bucket.
+func (s *Store) hideHour(h Hour, err error) {
+	s.mu.Lock()
+	hs := s.hours[h]
+	if hs == nil {
+		hs = &hourState{hour: h}
+		s.hours[h] = hs
+	}
+	hs.hidden = true
+	s.mu.Unlock()
+	err = damaged(h, "headers and ledger", err)
+	hs.damage = append(hs.damage, err)
+	s.reportDamage(err)
+}
+
+// isReadError reports whether the file system could not read.
+func isReadError(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
+}
+
+// loadRange loads the buckets whose keys are from start on and before end.
+func (s *Store) loadRange(start, end []byte) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return fmt.Errorf("read buckets: %w", err)
@@ -44,6 +114,9 @@ func (s *Store) load() error {
 		}
 		hs := s.newHour(h)
 		s.loadBucket(it, hs)
+		if it.Error() != nil {
+			break
+		}
 		_, next := bucketSpan(h, h)
 		ok = it.SeekGE(next)
 	}
@@ -52,7 +125,6 @@ func (s *Store) load() error {
 		// hides which buckets follow: the caller has to know.
 		return fmt.Errorf("read buckets: %w", err)
 	}
-	s.handOverFull()
 	return nil
 }
 
@@ -171,11 +243,13 @@ func (s *Store) loadPart(hs *hourState, id uint64) *part {
 	return hs.open
 }
 
-// handOverFull has the parts written that do not go on taking rows. mu is held.
+// handOverFull has the parts written that do not go on taking rows.
 func (s *Store) handOverFull() {
 	if s.opts.ReadOnly {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	open := 0
 	for _, hs := range s.hours {
 		waiting := hs.writing
@@ -187,7 +261,7 @@ func (s *Store) handOverFull() {
 			continue
 		}
 		open++
-		if p := hs.open; p.damaged || p.batch.Len() >= s.opts.blockRows || open > s.opts.MaxOpenHours {
+		if p := hs.open; p.damaged || hs.hidden || p.batch.Len() >= s.opts.blockRows || open > s.opts.MaxOpenHours {
 			s.handOver(hs.open)
 		}
 	}

@@ -43,6 +43,9 @@ func (s *Store) partFor(h Hour) (*part, error) {
 			return hs.open, nil
 		}
 		if s.writing < maxWriting {
+			if hs.blocks > 0 && hs.indexed == hs.blocks {
+				s.opts.Logger.Warn("records come for an hour that was sealed: it is open again until the next seal", "bucket", h.String())
+			}
 			s.evict()
 			hs.open = s.newPart(hs)
 			return hs.open, nil

@@ -57,6 +57,7 @@ type removal struct {
 	blocks  []keptBlock
 	removed int64
 	notes   []ledger.Row // to be added to the ledger
+	spare   bool         // what does not read is left out, and not an error
 }
 
 // A keptBlock is a block that stays: as it is, or what is left of it.
@@ -229,6 +230,9 @@ func (r *removal) replace() error {
 		return err
 	}
 	defer heads.remove()
+	if err := columns.closeWith(r.hour.hour, heads); err != nil {
+		return err
+	}
 	if err := r.swap(heads, columns); err != nil {
 		return err
 	}
@@ -238,6 +242,10 @@ func (r *removal) replace() error {
 	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0
 	s.columns.forget(r.hour.incarnation)
 	r.hour.incarnation = s.nextIncarnation()
+	if r.spare { // all that is damaged is gone
+		r.hour.damage, r.hour.hidden = nil, false
+		s.damage.forget(r.hour.hour)
+	}
 	if len(r.notes) > 0 {
 		s.changes++
 		r.hour.ledger, r.hour.change = true, s.changes
@@ -254,7 +262,7 @@ func (r *removal) swap(heads, columns *tableWriter) error {
 	return r.store.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end})
 }
 
-// writeColumns writes the table of the columns of all blocks.
+// writeColumns writes the table of the columns of all blocks, and leaves it open.
 func (r *removal) writeColumns() (*tableWriter, error) {
 	h := r.hour.hour
 	t, err := r.store.newTable(h, "columns", false)
@@ -273,7 +281,10 @@ func (r *removal) writeColumns() (*tableWriter, error) {
 			}
 		}
 	}
-	if err := errors.Join(err, t.close()); err != nil {
+	if err == nil {
+		err = t.syncBeforehand()
+	}
+	if err != nil {
 		t.remove()
 		return nil, fmt.Errorf("write columns: %w", err)
 	}
@@ -306,6 +317,7 @@ func (r *removal) writeRest(is *hourState) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.keep = true
 	err = r.writeLedger(t)
 	heads := make([][]byte, len(r.blocks))
 	for n := range r.blocks {
@@ -329,6 +341,9 @@ func (r *removal) writeRest(is *hourState) (*tableWriter, error) {
 			}
 			return t.set(bytes.Clone(key), bytes.Clone(value))
 		})
+		if r.spare && !t.failed {
+			err = nil
+		}
 	}
 	if err == nil && t.entries > 0 {
 		err = t.set(endKey(h), nil)
@@ -371,7 +386,7 @@ func (r *removal) writeLedger(t *tableWriter) error {
 		}
 		return t.set(key, value)
 	})
-	if err != nil {
+	if err != nil && (!r.spare || t.failed) {
 		return err
 	}
 	return before(nil)

@@ -22,7 +22,8 @@ const (
 // before the call. Tables that were replaced go by themselves; this has every log
 // of before replaced by a new file, also those that wait to be written over, and
 // has tables written anew of which a part only is in use, and those of the state
-// values whose keys begin with prefix, if it is not empty.
+// values whose keys begin with prefix, if it is not empty. Files that were set
+// aside for damage are deleted.
 //
 // What an open View sees stays on the disk until it is closed. Scrub waits a
 // little for that, and returns how many files are left; they go when the store
@@ -36,6 +37,9 @@ func (s *Store) Scrub(ctx context.Context, prefix string) (left int, err error) 
 	}
 	s.scrubbing.Lock()
 	defer s.scrubbing.Unlock()
+	if err := s.dropAside(0, true); err != nil {
+		return 0, err
+	}
 	s.files.fresh.Store(true)
 	defer s.files.fresh.Store(false)
 	// Each turn lets go of the log that waits longest to be used again. The one in

@@ -189,6 +189,9 @@ func (z *Sealing) commit() error {
 		return err
 	}
 	defer heads.remove()
+	if err := columns.closeWith(z.hour.hour, heads); err != nil {
+		return err
+	}
 	if err := z.ingest(heads, z.index, columns); err != nil {
 		return err
 	}
@@ -217,22 +220,26 @@ func (z *Sealing) ingest(tables ...*tableWriter) error {
 	if err != nil {
 		return fmt.Errorf("ingest tables: %w", err)
 	}
+	z.store.markManifest()
 	return nil
 }
 
 // A scanFunc calls fn for the keys from start on and before end.
 type scanFunc func(start, end []byte, fn func(key, value []byte) error) error
 
-// copyColumns writes the table of all columns that scan finds in the bucket.
+// copyColumns writes the table of all columns that scan finds in the bucket, and
+// leaves it open.
 func (z *Sealing) copyColumns(scan scanFunc) (*tableWriter, error) {
 	h := z.hour.hour
 	t, err := z.store.newTable(h, "columns", false)
 	if err != nil {
 		return nil, err
 	}
-	_, end := bucketSpan(h, h)
-	err = scan(bucketKey(h, kindColumn), end, t.set)
-	if err := errors.Join(err, t.close()); err != nil {
+	err = scan(bucketKey(h, kindColumn), bucketKey(h, kindCopy), t.set)
+	if err == nil {
+		err = t.syncBeforehand()
+	}
+	if err != nil {
 		t.remove()
 		return nil, fmt.Errorf("copy columns: %w", err)
 	}
@@ -248,15 +255,15 @@ func (z *Sealing) writeHeads(sealed *hourState, columnBytes int64) (*tableWriter
 	if err != nil {
 		return nil, err
 	}
-	type entry struct{ key, value []byte }
-	var entries []entry
+	t.keep = true
+	var entries []tableEntry
 	keep := func(key, value []byte) error {
 		if _, kind, rest, _ := splitBucketKey(key); kind == kindTail && !s.hasTail(z.hour, rest) {
 			return nil
 		} else if kind == kindHeader {
 			columnBytes += int64(len(value))
 		}
-		entries = append(entries, entry{bytes.Clone(key), bytes.Clone(value)})
+		entries = append(entries, tableEntry{bytes.Clone(key), bytes.Clone(value)})
 		return nil
 	}
 	err = s.scan(ledgerKey(h, nil), metaKey(h), t.set)

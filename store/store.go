@@ -95,12 +95,14 @@ type Store struct {
 	stopped  chan struct{}
 	damage   damageLog
 	space    spaceGuard
+	mark     manifestMark
 	audit    auditTail
 
 	place     *place    // of this opening; nil for reading
 	recovered *Recovery // nil: the directory was opened as it is
 	secret    []byte    // what is the archive's own is derived from it; nil: it has none
 	turns     turns
+	lostState bool // see LostState; set when the store is opened
 }
 
 // maxWriting bounds the parts that wait to be written; Append waits beyond.
@@ -143,14 +145,44 @@ func (s *Store) open() error {
 			return err
 		}
 	}
+	if err := s.mend(); err != nil {
+		return err
+	}
 	s.cache = pebble.NewCache(s.opts.CacheSize)
-	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
+	var lost []logLoss
+	if s.db, err = s.openDB(s.dir, s.files, s.pebbleOptions()); err != nil && !s.opts.ReadOnly {
+		var cutErr error
+		if lost, cutErr = s.cutLogs(err); len(lost) > 0 && cutErr == nil {
+			s.db, err = s.openDB(s.dir, s.files, s.pebbleOptions())
+		}
+		err = errors.Join(err, cutErr)
+	}
+	if err != nil {
 		return fmt.Errorf("open %s: %w", s.dir, err)
 	}
-	if err := s.load(); err != nil {
+	if err := s.afterOpen(lost); err != nil {
 		return err
 	}
 	return s.loadSecret()
+}
+
+// afterOpen reads what is kept in memory, and sees what damage costs.
+func (s *Store) afterOpen(lost []logLoss) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	start, end := []byte{prefixBucket}, []byte{prefixBucket + 1}
+	if err := s.lookAtTables(start, end); err != nil {
+		return err
+	}
+	if err := s.restoreHidden(); err != nil {
+		return err
+	}
+	if err := s.lookAtRest(); err != nil {
+		return err
+	}
+	s.handOverFull()
+	return s.noteLosses(lost)
 }
 
 // release gives back what open took.
@@ -187,6 +219,7 @@ func (s *Store) run(ctx context.Context) {
 			if err := s.Flush(); err != nil && !errors.Is(err, ErrClosed) {
 				s.opts.Logger.Error("flush appended rows", "err", err)
 			}
+			s.markManifest()
 		}
 	}
 }
@@ -212,6 +245,7 @@ func (s *Store) Close() error {
 		err = errors.Join(err, v.shut())
 	}
 	s.settle()
+	s.markManifest()
 	if err := errors.Join(err, s.release()); err != nil {
 		return fmt.Errorf("close %s: %w", s.dir, err)
 	}
@@ -282,6 +316,15 @@ func (s *Store) Buckets() []BucketInfo {
 	return out
 }
 
-// Damage returns the damage met since Open in what Open itself read: tails,
-// headers and totals. Damage in columns is returned to who reads them.
-func (s *Store) Damage() []error { return s.damage.list() }
+// Damage returns the damage met since Open in what Open itself read: tables that
+// are missing or cut off, tails, headers and totals, write-ahead logs. Damage in
+// columns is returned to who reads them. What was dropped since is left out.
+func (s *Store) Damage() []error {
+	list := s.damage.list()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(list, func(err error) bool {
+		var d *DamageError
+		return errors.As(err, &d) && s.hours[d.Hour] == nil
+	})
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -18,12 +19,19 @@ const sealPrefix = "seal-"
 type tableWriter struct {
 	fs      FS
 	path    string
+	file    vfs.File
 	w       *sstable.Writer // nil once closed
+	keep    bool            // entries are noted in kept
+	kept    []tableEntry
 	entries int
 	values  int64 // bytes of values
 	size    int64 // of the file, once closed
+	failed  bool  // a write failed
 	removed bool
 }
+
+// A tableEntry is a key and its value.
+type tableEntry struct{ key, value []byte }
 
 // newTable starts the table of that name of a bucket. Columns are compressed
 // already; only other values are worth Pebble's trying.
@@ -34,6 +42,7 @@ func (s *Store) newTable(h Hour, name string, compress bool) (*tableWriter, erro
 	if err != nil {
 		return nil, fmt.Errorf("create table: %w", err)
 	}
+	t.file = f
 	o := sstable.WriterOptions{
 		TableFormat: s.db.TableFormat(),
 		BlockSize:   32 << 10,
@@ -47,9 +56,36 @@ func (s *Store) newTable(h Hour, name string, compress bool) (*tableWriter, erro
 }
 
 func (t *tableWriter) set(key, value []byte) error {
+	if t.keep {
+		t.kept = append(t.kept, tableEntry{bytes.Clone(key), bytes.Clone(value)})
+	}
 	t.entries++
 	t.values += int64(len(value))
-	return t.w.Set(key, value)
+	err := t.w.Set(key, value)
+	t.failed = t.failed || err != nil
+	return err
+}
+
+// syncBeforehand has on the disk what was written so far, so that close is quick.
+func (t *tableWriter) syncBeforehand() error {
+	if err := t.file.Sync(); err != nil {
+		return fmt.Errorf("sync table: %w", err)
+	}
+	return nil
+}
+
+// closeWith finishes the table of columns of a bucket with a copy of what is in
+// the table of its small values: when that one is lost, nothing is.
+func (t *tableWriter) closeWith(h Hour, heads *tableWriter) error {
+	for _, e := range heads.kept {
+		if t.entries == 0 {
+			break // of a bucket without columns there is nothing to be had back
+		}
+		if err := t.w.Set(copyKey(h, e.key), e.value); err != nil {
+			return fmt.Errorf("copy headers: %w", err)
+		}
+	}
+	return t.close()
 }
 
 // close finishes and syncs the file.
@@ -73,6 +109,10 @@ func (t *tableWriter) close() error {
 // remove removes the file, if it was not ingested, which takes it away. One that
 // cannot be removed now goes when the store is opened the next time.
 func (t *tableWriter) remove() {
+	if t.w != nil {
+		_ = t.w.Close() // it is given up
+		t.w = nil
+	}
 	if !t.removed {
 		t.removed = true
 		_ = t.fs.Remove(t.path)

@@ -45,6 +45,11 @@ func (u Union) View(from, to Hour) (*View, error) {
 			return nil, errors.Join(err, joined.Close())
 		}
 		joined.views = append(joined.views, v)
+		for _, d := range v.hidden {
+			if !u[i].hides(d.Hour) {
+				joined.hidden = append(joined.hidden, d)
+			}
+		}
 		for _, b := range v.buckets {
 			if !u[i].hides(b.info.Hour) {
 				joined.buckets = append(joined.buckets, b)

@@ -20,6 +20,7 @@ type View struct {
 	views   []*View // of a Union: those that it joins
 	buckets []*Bucket
 	snaps   []*snapshot
+	hidden  []*DamageError
 
 	// life is held to use iterators, and exclusively to close them, so that a
 	// store can close under a running query.
@@ -65,11 +66,17 @@ func (s *Store) View(from, to Hour) (*View, error) {
 
 // add takes in a bucket. Store.mu is held.
 func (v *View) add(hs *hourState) {
+	if hs.hidden && len(hs.damage) > 0 {
+		var d *DamageError
+		if errors.As(hs.damage[0], &d) {
+			v.hidden = append(v.hidden, d)
+		}
+	}
 	info := hs.info()
 	if info.Rows == 0 && info.Blocks == 0 {
 		return
 	}
-	b := &Bucket{view: v, info: info, incarnation: hs.incarnation}
+	b := &Bucket{view: v, info: info, incarnation: hs.incarnation, damage: hs.damage}
 	for _, p := range hs.parts() {
 		if p.bounds.rows > 0 {
 			b.snaps = append(b.snaps, v.store.snap(p))
@@ -81,6 +88,11 @@ func (v *View) add(hs *hourState) {
 
 // Buckets returns the buckets of the view, ascending.
 func (v *View) Buckets() []*Bucket { return v.buckets }
+
+// Hidden returns the buckets of the view of which it is not known what they hold,
+// because their small values are damaged: one error for each. They may be among
+// Buckets with what is left, or not.
+func (v *View) Hidden() []*DamageError { return v.hidden }
 
 // Close lets go of what the view holds. Blocks and iterators of the view return
 // ErrClosed from then on; values they returned stay good.
@@ -126,6 +138,17 @@ func (v *View) shut() error {
 	return nil
 }
 
+// VerifyCopy reads the copy of the bucket's small values that lies beside its
+// columns. It is needed when they are lost, and never else.
+func (b *Bucket) VerifyCopy() error {
+	_, end := bucketSpan(b.info.Hour, b.info.Hour)
+	err := b.view.scan(bucketKey(b.info.Hour, kindCopy), end, func(_, _ []byte) error { return nil })
+	if err != nil {
+		return damaged(b.info.Hour, "copy of its headers", err)
+	}
+	return nil
+}
+
 // get returns a copy of the value under key, in dst's memory if that is large
 // enough. The key must be of the view's range.
 func (v *View) get(key, dst []byte) ([]byte, error) {
@@ -165,6 +188,10 @@ func (v *View) borrow() (*pebble.Iterator, error) {
 }
 
 func (v *View) giveBack(it *pebble.Iterator) {
+	if it.Error() != nil {
+		_ = it.Close() // with the same error, which the reader has
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.free = append(v.free, it)

@@ -61,7 +61,8 @@ func testSnapshot() *Snapshot {
 		Archive: Archive{
 			Open: 1, Sealed: 2159, Blocks: 119_040, Records: 7_776_000_000, Bytes: 124_416_000_000, DiskFree: 410_000_000_000, DiskSize: 1_000_000_000_000,
 			DiskLeft: 296 * 24 * time.Hour, Oldest: testNow.Add(-90 * 24 * time.Hour), Newest: testNow.Add(-200 * time.Millisecond),
-			Keep: 90 * 24 * time.Hour, NextDrop: testNow.Add(57 * time.Minute), Dropped: 26, Holds: 2, HeldRecords: 1500, HeldBytes: 24_000, Stays: 3, NextHoldEnd: time.Unix(1_800_000_000, 0),
+			Keep: 90 * 24 * time.Hour, NextDrop: testNow.Add(57 * time.Minute), NextEarly: testNow.Add(57 * time.Minute), MaxDisk: 1, Early: 1, Dropped: 26,
+			Holds: 2, HeldRecords: 1500, HeldBytes: 24_000, Stays: 3, NextHoldEnd: time.Unix(1_800_000_000, 0),
 		},
 		Open: 1, Questions: []Question{{Name: "flows", Answered: 31, Failed: 2, Seconds: 12.5, Buckets: []uint64{9, 8, 5, 4, 5, 1, 0, 1, 0, 0, 0}}},
 	}

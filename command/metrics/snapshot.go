@@ -79,6 +79,9 @@ type Archive struct {
 	Due          int           // hours past their time that are there still
 	Held         bool          // retention drops nothing, for it mistrusts the clock
 	Dropped      uint64        // hours since the start
+	Early        uint64        // of them, those before their time, for want of room
+	MaxDisk      uint64        // bytes that the archive may take; 0: no limit
+	NextEarly    time.Time     // when the first hour goes before its time; zero: none does
 	Damaged      int           // parts of the archive found damaged since it was opened
 	Holds        int           // cases for which something is kept past its day
 	HeldRecords  int64         // taken out of hours that have gone

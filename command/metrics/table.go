@@ -260,6 +260,9 @@ func archiveTable() []metric {
 		{"weir_held_bytes", "Bytes that these records take on disk.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.HeldBytes) })},
 		{"weir_held_buckets", "Hours past their time that holds keep whole.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.Stays) })},
 		{"weir_next_hold_end_timestamp_seconds", "When the next hold ends and what it keeps goes.", nil, true, at(func(s *scrape) time.Time { return s.Archive.NextHoldEnd })},
+		{"weir_buckets_dropped_early_total", "Hours dropped before their time, for want of room.", nil, false, one(func(s *scrape) float64 { return float64(s.Archive.Early) })},
+		{"weir_max_disk_bytes", "Bytes that the archive may take on disk; 0 is no limit.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.MaxDisk) })},
+		{"weir_next_early_drop_timestamp_seconds", "When the first hour goes before its time for want of room, at the rate of the last days.", nil, true, at(func(s *scrape) time.Time { return s.Archive.NextEarly })},
 		{"weir_damaged_parts", "Parts of the archive that were found damaged since it was opened.", nil, true, one(func(s *scrape) float64 { return float64(s.Archive.Damaged) })},
 	}
 }

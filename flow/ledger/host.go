@@ -106,6 +106,57 @@ type Purge struct {
 	By       string    `json:"by,omitempty"`
 }
 
+// A Loss says that records of the hour were lost to damage on the disk, and are
+// no longer looked for. It is kept as JSON.
+type Loss struct {
+	At       uint64    `json:"at"`             // ms
+	Exporter flow.Addr `json:"-"`              // the zero address: of no exporter in particular
+	Records  uint64    `json:"records"`        // as far as it is known; 0: not known
+	What     string    `json:"what"`           // what was damaged
+	Kept     []string  `json:"kept,omitempty"` // files that were set aside, below the data directory
+}
+
+// String says what was lost, for people.
+func (l *Loss) String() string {
+	text := l.What
+	if l.Records > 0 {
+		text += fmt.Sprintf(": %d records", l.Records)
+		if l.Exporter != (flow.Addr{}) {
+			text += " of " + l.Exporter.String()
+		}
+		text += " lost"
+	}
+	return text
+}
+
+// lossJSON is a Loss with its exporter as text.
+type lossJSON struct {
+	plainLoss
+	Exporter string `json:"exporter"`
+}
+
+type plainLoss Loss
+
+// MarshalJSON writes the exporter as an address.
+func (l Loss) MarshalJSON() ([]byte, error) {
+	return json.Marshal(lossJSON{plainLoss(l), l.Exporter.String()})
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (l *Loss) UnmarshalJSON(text []byte) error {
+	var j lossJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	addr, err := flow.ParseAddr(j.Exporter)
+	if err != nil {
+		return fmt.Errorf("exporter of a loss: %w", err)
+	}
+	*l = Loss(j.plainLoss)
+	l.Exporter = addr
+	return nil
+}
+
 // purgeJSON is a Purge with its exporter as text.
 type purgeJSON struct {
 	plainPurge

@@ -21,17 +21,19 @@ const (
 	KindHost  Kind = 1
 	KindEntry Kind = 2
 	KindPurge Kind = 3
+	KindLoss  Kind = 4
 )
 
-// A Row is one row of one hour's ledger. Of the last three, the one of its kind
+// A Row is one row of one hour's ledger. Of the last four, the one of its kind
 // is set.
 type Row struct {
 	Kind  Kind
-	Run   Run // of a Purge: what tells it from others, when it was done
-	Key   Key // of an Entry; of a Purge the exporter
+	Run   Run // of a Purge or a Loss: what tells it from others, when it was done or noticed
+	Key   Key // of an Entry; of a Purge or a Loss the exporter
 	Entry *Entry
 	Host  *Host
 	Purge *Purge
+	Loss  *Loss
 }
 
 // AppendKey appends the row's key: rows sort by kind, run and key.
@@ -39,7 +41,7 @@ type Row struct {
 //	+----------+---------+
 //	| kind (1) | run (8) |                                      host
 //	+----------+---------+---------------+------------+-------------+
-//	| kind (1) | run (8) | exporter (16) | domain (4) | version (2) |  entry, purge
+//	| kind (1) | run (8) | exporter (16) | domain (4) | version (2) |  entry, purge, loss
 //	+----------+---------+---------------+------------+-------------+
 func (r *Row) AppendKey(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, byte(r.Kind)), uint64(r.Run))
@@ -61,6 +63,8 @@ func (r *Row) AppendValue(dst []byte) ([]byte, error) {
 		return appendJSON(dst, r.Host)
 	case KindPurge:
 		return appendJSON(dst, r.Purge)
+	case KindLoss:
+		return appendJSON(dst, r.Loss)
 	}
 	return dst, ErrRow
 }
@@ -86,6 +90,9 @@ func ParseRow(key, value []byte) (Row, error) {
 	case KindPurge:
 		r.Purge = &Purge{}
 		err = parseJSON(value, r.Purge)
+	case KindLoss:
+		r.Loss = &Loss{}
+		err = parseJSON(value, r.Loss)
 	}
 	return r, err
 }
@@ -109,7 +116,7 @@ func parseKey(key []byte) (r Row, err error) {
 			return r, ErrRow
 		}
 		return r, nil
-	case KindEntry, KindPurge:
+	case KindEntry, KindPurge, KindLoss:
 		if len(key) != 22 {
 			return r, ErrRow
 		}
