@@ -222,7 +222,7 @@ func TestHoldCarvesRecordForRecord(t *testing.T) {
 		if counted != 500 {
 			t.Errorf("the ledger that was carried along counts %d records, want 500", counted)
 		}
-		report, verr := index.Verify(context.Background(), s.Store, index.VerifyOptions{})
+		report, verr := index.Verify(context.Background(), s.Store, index.VerifyOptions{Excerpt: true})
 		if verr == nil && !report.Sound() {
 			t.Errorf("what is held is not sound: %+v", report)
 		}

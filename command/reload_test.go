@@ -18,6 +18,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"weir/backup"
 	"weir/collector"
 	"weir/flow"
 	"weir/retention/audit"
@@ -352,7 +353,7 @@ func TestReconfigured(t *testing.T) {
 	from, to := reflect.ValueOf(l).Elem(), reflect.ValueOf(next).Elem()
 	own := map[string]bool{"names": true, "known": true, "scope": true, "networks": true, "aside": true, "before": true,
 		"wanted":  true, // of an import without a collector
-		"purging": true, "runs": true, "keys": true, "begin": true, "ledgers": true}
+		"purging": true, "backing": true, "runs": true, "keys": true, "begin": true, "ledgers": true}
 	for i := range from.NumField() {
 		name := from.Type().Field(i).Name
 		if own[name] {
@@ -378,6 +379,7 @@ func newTestLocal(t *testing.T) *local {
 	l, _ := statusLocal(t)
 	l.tails = newTails(l.store)
 	l.sealer = l.someSealer()
+	l.fixed = &backup.Fixed{Source: l.source()}
 	var err error
 	if l.holds, err = newHolds(t.Context(), l.store, nil, l.now, slog.New(slog.DiscardHandler), nil); err != nil {
 		t.Fatal(err)
