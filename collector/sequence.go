@@ -68,6 +68,7 @@ type sequence struct {
 
 	heard  uint64 // ms, receipt of the furthest datagram
 	export uint64 // ms, its own time; 0 where the protocol has none
+	zero   uint64 // ms, the exporter's own time of the last datagram of number 0 that moved on
 	uptime uint32 // ms, its sysUptime
 	since  uint64 // ms, receipt of the first datagram
 	total  uint64 // units that arrived since
@@ -142,6 +143,9 @@ func (q *sequence) advance(number uint32, u units, h *header) {
 	q.next, q.slack = number+u.lo, u.hi-u.lo
 	q.total += uint64(u.lo)
 	q.heard, q.export, q.uptime = h.received, h.exportMS, h.uptime
+	if number == 0 {
+		q.zero = h.exportMS
+	}
 	if len(q.holes) > 0 {
 		q.trim()
 	}
@@ -242,9 +246,14 @@ func (q *sequence) later(h *header) bool {
 
 // anew reports whether a datagram says that counting began again, where nothing
 // but its time tells: it is the first of all by its number, and was sent in a
-// later second than the furthest one, which no straggler is.
+// later second than the furthest one, which no straggler is, or in a later one than
+// the first of all, which arrived.
 func (q *sequence) anew(number uint32, h *header) bool {
-	return number == 0 && !h.clocked() && h.exportMS > q.export
+	if number != 0 || h.clocked() {
+		return false
+	}
+	fromZero := q.complete && q.known == q.next && (len(q.holes) == 0 || q.holes[0].from != 0)
+	return h.exportMS > q.export || fromZero && h.exportMS > q.zero
 }
 
 // plausible returns how many units can have been lost since the furthest

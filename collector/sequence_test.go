@@ -404,6 +404,28 @@ func TestEarlyRestartOfIPFIX(t *testing.T) {
 	}
 }
 
+// An IPFIX exporter that starts again within a second is told by a first datagram
+// that is younger than the one that was the first.
+func TestRestartOfIPFIXWithinASecond(t *testing.T) {
+	head := func(export uint64) *header {
+		return &header{version: 10, received: testTime + export, exportMS: testTime + export/1000*1000}
+	}
+	for _, first := range []uint32{0, 10} { // the datagram of number 0 came, or comes late
+		q := newSequence(true)
+		q.note(0, units{}, head(0)) // templates
+		for i := range uint32(20) {
+			q.note(first+i*10, units{10, 10}, head(900+uint64(i)*10))
+		}
+		v := q.note(0, units{10, 10}, head(1095))
+		if first == 0 && v != (verdict{restarts: 1}) {
+			t.Errorf("again at 0: got %+v", v)
+		}
+		if first != 0 && v != (verdict{lost: -10, gaps: -1, reordered: 1}) {
+			t.Errorf("the first datagram comes late: got %+v", v)
+		}
+	}
+}
+
 // A burst that comes back to front is reordered, and nothing is lost.
 func TestLongBurstReordered(t *testing.T) {
 	const n = 600
