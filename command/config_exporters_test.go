@@ -234,6 +234,14 @@ func TestConfigScope(t *testing.T) {
 	}
 }
 
+// A scope may say what becomes of the usual groups before an exporter is of them.
+func TestConfigScopeOfUsualGroups(t *testing.T) {
+	const text = "networks: [{name: a, prefix: 192.0.2.0/24}]\nscope: {groups: {core: keep, regional: keep, external: refuse, organisation: quarantine}}\n"
+	if c, err := parseConfig("weir.yaml", []byte(text)); err != nil || len(c.Scope.Groups) != 4 {
+		t.Errorf("parseConfig: %+v, %v", c, err)
+	}
+}
+
 func TestConfigScopeRefuses(t *testing.T) {
 	const before = "networks: [{name: a, prefix: 192.0.2.0/24}]\nexporters: [{name: x, address: 192.0.2.1, group: organisation}]\nscope:\n"
 	tests := []struct{ text, want string }{

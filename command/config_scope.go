@@ -84,9 +84,13 @@ func (s *scopeConfig) readGroups(v *yaml.Node) error {
 	return readEntry(v, groups)
 }
 
+// usualGroups are the groups that a scope may say something of before an exporter
+// is of them.
+var usualGroups = []string{"core", "regional", "external", "organisation"}
+
 // check refuses what only the whole file shows to be a mistake: a scope of no
-// networks, and a group that no exporter is of, which would silently be treated
-// like the default.
+// networks, and a group of no usual name that no exporter is of, whose exporters
+// would silently be treated like the default.
 func (c *config) check() error {
 	if c.Scope == nil {
 		return nil
@@ -95,6 +99,9 @@ func (c *config) check() error {
 		return &lined{c.Scope.line, usagef("scope: there are no networks: to compare records with")}
 	}
 	groups := map[string]bool{}
+	for _, group := range usualGroups {
+		groups[group] = true
+	}
 	for _, e := range c.Known {
 		groups[e.Group] = true
 	}
