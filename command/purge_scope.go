@@ -30,7 +30,7 @@ type purgeState struct {
 	Records  uint64        `json:"records,omitempty"` // that are gone
 	ID       string        `json:"id,omitempty"`      // in the journal
 	Until    uint64        `json:"until,omitempty"`   // ms: only what was received before; 0: everything. For a purge of a journal
-	fields   flow.FieldSet
+	fields   []string      // that the filter looks at, for the audit log
 }
 
 // purgeKey is where the store keeps the purge that is under way; purgePrefix
@@ -67,7 +67,7 @@ func (l *local) purgeScope(req purgeRequest) (*purgeState, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &purgeState{Filter: m.String(), Window: req.Window, fields: m.Fields()}
+	st := &purgeState{Filter: m.String(), Window: req.Window, fields: l.columnNames(m.Fields())}
 	if strings.TrimSpace(req.Filter) == "" && req.Exporter == "" {
 		if st.Filter = ""; !req.OutOfScope {
 			return nil, usagef("nothing says which records are to go").withHint("give a filter, --exporter or --out-of-scope")
@@ -85,6 +85,16 @@ func (l *local) purgeScope(req purgeRequest) (*purgeState, error) {
 	return st, nil
 }
 
+// columnNames returns what fields are called in this archive.
+func (l *local) columnNames(set flow.FieldSet) []string {
+	kept := l.parse().Kept
+	var names []string
+	for f := range set.All {
+		names = append(names, kept.Name(f))
+	}
+	return names
+}
+
 // networkPrefixes returns the prefixes of a configuration's networks:.
 func networkPrefixes(c *config) []flow.Prefix {
 	var list []flow.Prefix
@@ -99,12 +109,8 @@ func networkPrefixes(c *config) []flow.Prefix {
 func (st *purgeState) about() string {
 	var words []string
 	if st.Filter != "" {
-		var fields []string
-		for f := range st.fields.All {
-			fields = append(fields, f.String())
-		}
 		sum := sha256.Sum256([]byte(st.Filter))
-		words = append(words, fmt.Sprintf("records by %s (filter with SHA-256 %s)", strings.Join(fields, ", "), hex.EncodeToString(sum[:])))
+		words = append(words, fmt.Sprintf("records by %s (filter with SHA-256 %s)", strings.Join(st.fields, ", "), hex.EncodeToString(sum[:])))
 	} else {
 		words = append(words, "records")
 	}
