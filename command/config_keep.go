@@ -237,6 +237,11 @@ func elementNamed(r *collector.Registry, name string) (collector.Element, bool) 
 func elementHint(name string) string {
 	r := collector.NewRegistry()
 	e, ok := elementNamed(r, name)
+	if !ok && strings.Contains(name, "/") {
+		var err error
+		e, err = parseElement(r, name)
+		ok = err == nil
+	}
 	if !ok {
 		return ""
 	}

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"weir/backup"
+	"weir/collector"
 	"weir/flow"
 	"weir/query"
 	"weir/store"
@@ -229,6 +232,9 @@ func askKept(c *cli.Context) (kept *flow.Kept, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if dir, _, err = backup.Resolve(dir); err != nil { // which one it is, the answer says
+		return nil, &storeError{err.Error()}
+	}
 	b, err := openBackend(c.Context, dir, modeRead, std)
 	if err != nil {
 		return nil, err
@@ -241,6 +247,9 @@ func askKept(c *cli.Context) (kept *flow.Kept, err error) {
 // and an error if that is the name of an element at all.
 func keptField(c *cli.Context, flag, name string) (*flow.KeptElement, error) {
 	kept, err := keptIn(c)
+	if _, notNumber := strconv.ParseUint(name, 10, 15); notNumber == nil {
+		name = "element_" + name // as keep: has those of IANA
+	}
 	if e := kept.Find(name); e != nil {
 		return e, nil
 	}
@@ -252,6 +261,21 @@ func keptField(c *cli.Context, flag, name string) (*flow.KeptElement, error) {
 		return nil, err
 	}
 	return nil, usagef("%s: %s", flag, hint)
+}
+
+// elementColumn returns the name of the column of an element that is written as
+// enterprise/number, where prefix lengths may stand behind a slash too. Other names
+// are returned as they are.
+func elementColumn(c *cli.Context, flag, name string) (string, error) {
+	whose, _, cut := strings.Cut(name, "/")
+	if _, ok := collector.ParseEnterprise(whose); !cut || !ok {
+		return name, nil
+	}
+	e, err := keptField(c, flag, name)
+	if e == nil {
+		return name, err
+	}
+	return e.Name, nil
 }
 
 // keptColumn returns the column of a kept element.

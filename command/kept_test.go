@@ -95,6 +95,10 @@ var keptAnswers = []struct{ args, want string }{
 		"dst_addr,application_id,http_host,collector_ipv4_address,cisco_1000\n198.51.100.1,0x0d000050,www.example.com,10.0.0.1,0\n" +
 			"198.51.100.2,0x0d000050,Mail.example.net,10.0.0.1,1\n198.51.100.3,0x0d000051,,10.0.0.1,2\n"},
 	{"query -o json --fields http_host,applicationId,cisco_1000 -n 1", `{"http_host":"www.example.com","application_id":"0x0d000050","cisco_1000":0}` + "\n"},
+	{"query -o csv --fields 95,ciscoPEN/12235,9/1000 -n 1", "application_id,http_host,cisco_1000\n0x0d000050,www.example.com,0\n"},
+	{"query --count ciscoPEN/12235 contains EXAMPLE and not 9/1000 = 1", "1\n"},
+	{"top cisco/1000 -o json -n 1", `{"cisco_1000":2,`},
+	{"series --group 9/1000 -o json -n 1 --step 1h", `{"start":"2026-11-22T14:00:00.000Z","step_ms":3600000,"cisco_1000":2,`},
 	{"query --count application_id 0x0d000050", "2\n"},
 	{"query --count applicationId > 0x0d000050", "1\n"},
 	{"query --count http_host contains EXAMPLE", "2\n"},
@@ -143,6 +147,12 @@ func TestKept(t *testing.T) {
 	t.Run("beside a collector", func(t *testing.T) { checkKept(t, received) })
 	c.stop()
 	t.Run("after it", func(t *testing.T) { checkKept(t, received) })
+	if _, errs, status := weir(t, received, "purge", "http_host contains mail", "--all-time", "--case", "C-1", "--yes"); status != exitOK {
+		t.Errorf("purge: status %d, %s", status, errs)
+	}
+	if out, _, _ := weir(t, received, "audit", "--command", "purge"); !strings.Contains(out, "records by http_host (filter with SHA-256") {
+		t.Errorf("the audit log of a purge by a kept element:\n%s", out)
+	}
 	if text, err := os.ReadFile(filepath.Join(received, "WEIR")); err != nil || string(text) != "weir format 2\n" {
 		t.Errorf("the archive says %q, %v", text, err)
 	}

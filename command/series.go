@@ -193,7 +193,12 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 	if _, ok := query.ParseLabelField(o.request.Group); ok {
 		return nil
 	}
-	name, _, _ := strings.Cut(o.request.Group, "/")
+	group, err := elementColumn(c, "--group", o.request.Group)
+	if err != nil {
+		return err
+	}
+	o.request.Group = group
+	name, _, _ := strings.Cut(group, "/")
 	if _, ok := flow.ParseField(name); ok {
 		return nil
 	}

@@ -140,6 +140,10 @@ func groupFields(c *cli.Context, text string) ([]string, error) {
 	var fields []string
 	for _, name := range strings.Split(text, ",") {
 		name = strings.TrimSpace(name)
+		name, err := elementColumn(c, "weir top", name)
+		if err != nil {
+			return nil, err
+		}
 		base, _, _ := strings.Cut(name, "/")
 		if err := knownField(c, "weir top", base); err != nil {
 			return nil, err

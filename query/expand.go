@@ -70,6 +70,9 @@ func (e *expander) text(text string, depth int) error {
 		if t.kind != tokenFile {
 			continue
 		}
+		if before := strings.TrimRightFunc(text[:t.pos], func(r rune) bool { return r < 0x80 && isWordByte(byte(r)) }); before != text[:t.pos] && !strings.EqualFold(text[len(before):t.pos], "in") {
+			return &SyntaxError{Text: text, Pos: t.pos, Message: "@ begins the name of a file, and nothing may stand right before it: put a text that has one in quotes"}
+		}
 		e.out.WriteString(text[from:t.pos])
 		from = t.end
 		name, isText := t.text, strings.EqualFold(t.text, "include")

@@ -313,6 +313,16 @@ func (e *evaluator) textLeaf(n *textNode, set *rowSet) error {
 	return nil
 }
 
+// joinElement makes one word of cisco/12235, which stands for an element.
+func (p *parser) joinElement() {
+	slash := lex(p.text, p.tok.end)
+	which := lex(p.text, slash.end)
+	if p.tok.kind != tokenWord || !slash.isPunct("/") || slash.pos != p.tok.end || which.kind != tokenWord || which.pos != slash.end {
+		return
+	}
+	p.tok = token{tokenWord, p.text[p.tok.pos:which.end], p.tok.pos, which.end}
+}
+
 // unkept returns the error for a condition on an element that is not kept, nil if
 // no element has that name.
 func (p *parser) unkept(t token) error {

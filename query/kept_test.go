@@ -77,7 +77,7 @@ var keptLeaves = []string{
 	"application_id 0x0d000050", "application_id > 0x0d000050", "applicationid in [0x0d000050 0x0d0001bb]", "applicationId = 218103888",
 	"application_id contains 'eight'", "application_id begins 0x0d", "application_id != 0x0d000050", "application_id in [50331701 0x0d000000-0x0d000100]",
 	"application_id <= 1", "cisco_12235 = 3", "cisco_12235 > 1", "cisco_12235 abc", "cisco_12235 = 'Abc'", "cisco_12235 0x0102", "cisco_12235 in [0x3 abc 4]",
-	"cisco_12235 contains 'b'", "Cisco_12235 < 2", "kept_number1 = 3", "cisco_12235 0x102",
+	"cisco_12235 contains 'b'", "Cisco_12235 < 2", "kept_number1 = 3", "ciscoPEN/12235 = 3", "not 9/12235 contains 'b'", "cisco_12235 0x102",
 }
 
 func keptFilter(rng *rand.Rand, depth int) string {
@@ -268,6 +268,8 @@ func TestKeptErrors(t *testing.T) {
 		"application_id 0x0g":           "pairs of hexadecimal digits",
 		"application_idd 5":             `did you mean "application_id"`,
 		"bgpNextHopASNumber 5":          "add it to keep:",
+		"cisco / 12235 5":               "expected a condition",
+		"a_text ana@example.com":        "put a text that has one in quotes",
 		"a_number 99999999999999999999": "a number",
 	} {
 		_, err := Parse(text, options)

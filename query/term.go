@@ -56,6 +56,7 @@ func (p *parser) term() (node, error) {
 	if q.start != p.tok { // something was read, so this word should be a subject
 		return nil, p.expected("what the condition is about, such as \"ip\" or \"port\"", p.vocabulary())
 	}
+	p.joinElement()
 	if p.tok.kind == tokenWord {
 		if f, ok := termField(lower(p.tok.text)); ok {
 			p.advance()
