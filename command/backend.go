@@ -102,6 +102,9 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 		return nil, err
 	}
 	l := &local{store: s, now: std.Now}
+	if copied, err := store.ReadListing(store.Disk(), dir); err == nil && copied != nil {
+		l.copied = epochMS(copied.Made)
+	}
 	if l.known, err = knownIn(ctx, s); err != nil {
 		fmt.Fprintf(std.Err, "weir: %v; the answer does without\n", err)
 	}

@@ -37,7 +37,7 @@ func (l *local) judge(ctx context.Context, a *asked, s *query.Summary, w query.W
 	}
 	now := epochMS(l.now())
 	c, err := l.ledgersOf(a).Coverage(ctx, query.CoverageRequest{
-		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: a.keptFor(keep, w, now), Now: now, Live: l.daemon != nil, Options: l.parse(),
+		Window: w, Exporter: exporter, Filter: filter, Known: l.known, Keep: a.keptFor(keep, w, now), Now: now, Live: l.daemon != nil, Copied: l.copied, Options: l.parse(),
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()

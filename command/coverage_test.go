@@ -125,6 +125,8 @@ func TestEmptyWorth(t *testing.T) {
 	}
 	lossy := whole()
 	lossy.Lost = 1
+	copied := whole()
+	copied.Copied = 1
 	for _, test := range []struct {
 		coverage *query.Coverage
 		want     string
@@ -132,6 +134,7 @@ func TestEmptyWorth(t *testing.T) {
 		{nil, ""},
 		{&query.Coverage{}, ""},
 		{lossy, ""},
+		{copied, ""},
 		{whole(ledger.Interval{N: 1, Records: 5}), "the window is covered: 3 exporters heard, nothing lost that is known"},
 		{whole(ledger.Interval{N: 1000, Records: 5}), "at 1:1000 a flow of 10 packets is seen with 1.0 % probability"},
 		{whole(ledger.Interval{N: 2, Records: 5}), "at 1:2 a flow of 10 packets is seen with nearly 100 % probability"},

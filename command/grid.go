@@ -26,7 +26,7 @@ func (l *local) Grid(ctx context.Context, req query.GridRequest) (*query.Grid, e
 	}
 	now := epochMS(l.now())
 	req.Known, req.Keep, req.Now, req.Options = l.known, a.keptFor(keep, req.Window, now), now, l.parse()
-	req.Live, req.Usual = l.daemon != nil, l.usual()
+	req.Live, req.Copied, req.Usual = l.daemon != nil, l.copied, l.usual()
 	grid, err := l.ledgersOf(a).Grid(ctx, req)
 	return grid, errors.Join(err, a.end())
 }

@@ -42,6 +42,8 @@ type local struct {
 	backing  sync.Mutex         // one backup at a time
 	fixed    *backup.Fixed      // of the collector; nil: one is made when it is needed
 
+	copied uint64 // ms, when the directory was made as a copy of another; 0: it is none
+
 	begin   sync.Once      // makes ledgers
 	ledgers *query.Ledgers // what was read of them
 

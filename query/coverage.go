@@ -18,6 +18,7 @@ type CoverageRequest struct {
 	Keep    time.Duration    // the retention; 0: for ever
 	Now     uint64           // ms since the Unix epoch
 	Live    bool             // a collector runs on the archive; without one, a run that ended without a word has crashed
+	Copied  uint64           // ms: the archive is a copy that was made then, and that no collector may have gone on with; 0: it is none
 	Options ParseOptions     // what Exporter and Filter may refer to
 }
 
@@ -39,6 +40,7 @@ type Coverage struct {
 	Past   Moment      `json:"kept_from,omitempty"`     // the window asked for begins before it, and what was earlier is past retention; 0: it does not
 	Early  []EarlyDrop `json:"dropped_early,omitempty"` // hours of the window that were dropped before their time, for want of room
 	Begin  Moment      `json:"begins,omitempty"`        // the window asked for begins before it, and so does the archive; 0: it does not
+	Copied Moment      `json:"copied,omitempty"`        // the archive is a copy of that time and the window ends after it; 0: it is none, or it does not
 	End    Moment      `json:"ends,omitempty"`          // the window asked for ends after it, and the captures do not; 0: it does not, or a collector ran
 	Open   Moment      `json:"open_from,omitempty"`     // flows that end after it may still be reported; 0: none in the window
 	Newest Moment      `json:"last_heard,omitempty"`    // last receipt in the hours of the window

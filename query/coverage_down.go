@@ -21,6 +21,7 @@ type timeline struct {
 	runs    []runSpan      // settled
 	stills  []ledger.Still // in their midst, ascending
 	unknown []ledger.Span
+	copy    uint64 // ms, when what is known ends as the archive is a copy; 0: it does not
 }
 
 // newTimeline returns the timeline of runs. Hours with records and no ledger
@@ -44,10 +45,25 @@ func newTimeline(runs []runSpan, stills []ledger.Still, unknown []store.Hour, re
 	if req.Live && newest != nil && newest.end != ledger.EndClean && newest.To < now && now-newest.To <= signOfLife {
 		newest.To = now // it lives
 	}
+	t.copied(newest, req)
 	for _, h := range unknown {
 		t.unknown = append(t.unknown, ledger.Span{From: h.StartMS(), To: h.EndMS()})
 	}
 	return t
+}
+
+// copied takes in that the archive is a copy: a run that it was made of went on,
+// and nothing is known of the time after it, unless a collector went on with the
+// copy.
+func (t *timeline) copied(newest *runSpan, req *CoverageRequest) {
+	if req.Copied == 0 || newest == nil || newest.To > req.Copied+blink || req.Now <= req.Copied {
+		return
+	}
+	if newest.end != ledger.EndClean && req.Copied-min(newest.To, req.Copied) <= signOfLife {
+		newest.To = req.Copied
+	}
+	t.unknown = append(t.unknown, ledger.Span{From: req.Copied, To: req.Now})
+	t.copy = req.Copied
 }
 
 // live reports whether a collector ever ran, and imports whether captures were

@@ -14,10 +14,11 @@ type GridRequest struct {
 	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
 	Step     int    `json:"step,omitempty"`     // hours of a cell; 0: 1
 
-	Known ledger.Directory `json:"-"` // as in CoverageRequest
-	Keep  time.Duration    `json:"-"`
-	Now   uint64           `json:"-"`
-	Live  bool             `json:"-"`
+	Known  ledger.Directory `json:"-"` // as in CoverageRequest
+	Keep   time.Duration    `json:"-"`
+	Now    uint64           `json:"-"`
+	Live   bool             `json:"-"`
+	Copied uint64           `json:"-"`
 
 	// Usual reports whether exporters of a group are meant to have records with
 	// neither side in our networks; nil: nobody looks for such records.

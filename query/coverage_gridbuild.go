@@ -23,7 +23,7 @@ func (l *Ledgers) Grid(ctx context.Context, req GridRequest) (*Grid, error) {
 	}
 	step := store.Hour(max(req.Step, 1))
 	j := &judge{
-		req:   CoverageRequest{Window: req.Window, Known: req.Known, Keep: req.Keep, Now: req.Now, Live: req.Live},
+		req:   CoverageRequest{Window: req.Window, Known: req.Known, Keep: req.Keep, Now: req.Now, Live: req.Live, Copied: req.Copied},
 		match: match, ledgers: l.store.LedgerHours(), buckets: l.store.Buckets(),
 	}
 	g := &gridBuilder{judge: j, step: step, usual: req.Usual, grid: &Grid{Step: int(step), Hosts: []HostDigest{}, Exporters: []GridExporter{}, Worst: []BadSpan{}}}

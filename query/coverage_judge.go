@@ -43,6 +43,9 @@ func (l *Ledgers) Coverage(ctx context.Context, req CoverageRequest) (*Coverage,
 	j.line = newTimeline(joinRuns(j.day.runs, j.sum.runs, around.runs), slices.Concat(j.day.stills, j.sum.stills, around.stills), j.count(first, last), &j.req)
 	j.trim()
 	j.c.From, j.c.To = Moment(j.from), Moment(j.to)
+	if j.line.copy != 0 && j.to > j.line.copy {
+		j.c.Copied = Moment(j.line.copy)
+	}
 	j.beginning()
 	j.gaps()
 	j.exporters()

@@ -67,6 +67,14 @@ func (c *Coverage) absent() (facts []string) {
 
 // reach says where what there is begins and ends, if the window goes beyond.
 func (c *Coverage) reach() []string {
+	said := c.begins()
+	if c.Copied != 0 {
+		said = append(said, "this copy was made at "+shortTime(c.Copied)+", and nothing later is in it")
+	}
+	return said
+}
+
+func (c *Coverage) begins() []string {
 	begins := c.Begin > c.Past
 	switch {
 	case begins && c.Collected:
@@ -312,7 +320,7 @@ func (c *Coverage) Judged() string {
 // of nothing that is missing.
 func (c *Coverage) Whole() bool {
 	return c.Collected && c.Ledgers > 0 && c.Unrecorded == 0 && len(c.Gaps) == 0 && c.Heard == c.Expected && c.Heard > 0 && len(c.Silent) == 0 &&
-		c.Past == 0 && c.Begin == 0 && len(c.Early) == 0 && len(c.lost()) == 0 && c.Lost == 0
+		c.Past == 0 && c.Begin == 0 && c.Copied == 0 && len(c.Early) == 0 && len(c.lost()) == 0 && c.Lost == 0
 }
 
 // Chance says what an answer without records is worth where records were

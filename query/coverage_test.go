@@ -204,6 +204,42 @@ no collector ran for 10m00s of 6h00m, from 2025-11-24 01:10:00Z: it crashed`,
 all 1510-1520 collector crashed 20`,
 	},
 	{
+		name: "a copy, made while a collector ran",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 0, 1510, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 0, 1510)
+		},
+		req: CoverageRequest{Copied: minute(1511)},
+		lines: `
+this copy was made at 2025-11-24 01:11:00Z, and nothing later is in it`,
+	},
+	{
+		name: "a copy with which a collector went on",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 0, 1510, ledger.EndOpen)
+			w.up(2, 1520, 1800, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 0, 1510)
+			w.hear(2, "192.0.2.1", 1520, 1800)
+		},
+		req: CoverageRequest{Copied: minute(1511)},
+		lines: `
+no collector ran for 10m00s of 6h00m, from 2025-11-24 01:10:00Z: it crashed`,
+		worst: `
+all 1510-1520 collector crashed 20`,
+	},
+	{
+		name: "a copy of what had crashed",
+		tell: func(w *ledgerWorld) {
+			w.up(1, 0, 1510, ledger.EndOpen)
+			w.hear(1, "192.0.2.1", 0, 1510)
+		},
+		req: CoverageRequest{Copied: minute(1600)},
+		lines: `
+this copy was made at 2025-11-24 02:40:00Z, and nothing later is in it; no collector ran for 1h30m of 6h00m, from 2025-11-24 01:10:00Z: it crashed`,
+		worst: `
+all 1510-1600 collector crashed 66`,
+	},
+	{
 		name: "crashed long before the window, and down since",
 		tell: func(w *ledgerWorld) {
 			w.up(1, 0, 100, ledger.EndOpen)
@@ -438,7 +474,7 @@ func testCoverage(t *testing.T, cases []coverageCase) {
 			if strings.Contains(req.Filter, "router") {
 				exporter = "192.0.2.3"
 			}
-			g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now, Live: req.Live, Usual: test.usual})
+			g, err := NewLedgers(w.store).Grid(context.Background(), GridRequest{Window: req.Window, Exporter: exporter, Known: req.Known, Keep: req.Keep, Now: req.Now, Live: req.Live, Copied: req.Copied, Usual: test.usual})
 			if err != nil {
 				t.Fatal(err)
 			}
