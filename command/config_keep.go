@@ -237,11 +237,6 @@ func elementNamed(r *collector.Registry, name string) (collector.Element, bool) 
 func elementHint(name string) string {
 	r := collector.NewRegistry()
 	e, ok := elementNamed(r, name)
-	if !ok && strings.Contains(name, "/") {
-		var err error
-		e, err = parseElement(r, name)
-		ok = err == nil
-	}
 	if !ok {
 		return ""
 	}
@@ -253,6 +248,23 @@ func elementHint(name string) string {
 		what = e.String()
 	}
 	return fmt.Sprintf("%s is not kept in this archive: add %s to keep: in the collector's configuration, which keeps it from then on", name, what)
+}
+
+// elementAlias returns the alias of an element that is written by its number as keep:
+// has it, element_95 for 95 and cert_14 for yafPEN/14, "" for other text.
+func elementAlias(text string) string {
+	_, which, cut := strings.Cut(text, "/")
+	if !cut {
+		which = text
+	}
+	if _, err := strconv.ParseUint(which, 10, 16); err != nil {
+		return ""
+	}
+	e, err := parseElement(collector.NewRegistry(), text)
+	if err != nil {
+		return ""
+	}
+	return e.Alias()
 }
 
 // elementOfAlias returns the element of an alias such as cisco_12235.

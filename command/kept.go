@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -247,8 +246,8 @@ func askKept(c *cli.Context) (kept *flow.Kept, err error) {
 // and an error if that is the name of an element at all.
 func keptField(c *cli.Context, flag, name string) (*flow.KeptElement, error) {
 	kept, err := keptIn(c)
-	if _, notNumber := strconv.ParseUint(name, 10, 15); notNumber == nil {
-		name = "element_" + name // as keep: has those of IANA
+	if alias := elementAlias(name); alias != "" {
+		name = alias
 	}
 	if e := kept.Find(name); e != nil {
 		return e, nil
@@ -317,7 +316,7 @@ func humanKept(e *flow.KeptElement, r *flow.Record) string {
 
 // filterOptions returns what the filters of a command line may refer to.
 func filterOptions(n *naming) query.ParseOptions {
-	return query.ParseOptions{Names: n.names, Unresolved: true, Elements: elementHint}
+	return query.ParseOptions{Names: n.names, Unresolved: true, Elements: elementHint, ElementAlias: elementAlias}
 }
 
 // keepElements has the archive, what it holds and its quarantine keep the

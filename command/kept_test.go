@@ -333,6 +333,17 @@ func TestAssignSlots(t *testing.T) {
 	}
 }
 
+func TestElementAlias(t *testing.T) {
+	for text, want := range map[string]string{
+		"95": "element_95", "9/12235": "cisco_12235", "ciscoPEN/12235": "cisco_12235", "yaf/14": "cert_14", "CERTpen/14": "cert_14", "54321/7": "pen54321_7",
+		"": "", "applicationId": "", "src_addr/24": "", "10.0.0.0/8": "", "nobody/5": "", "0": "", "9/0": "", "9/70000": "", "/5": "", "cisco/": "",
+	} {
+		if got := elementAlias(text); got != want {
+			t.Errorf("elementAlias(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 // TestReadKeep is of what keep: may say.
 func TestReadKeep(t *testing.T) {
 	c, err := parseConfig("weir.yaml", []byte("keep: [applicationid, 96, ciscoPEN/12235, reverse/136, 30000, ipVersion, 40001, {element: 54321/1, name: Fun, type: IPv6Address}]"))

@@ -70,7 +70,7 @@ func (l *local) reconfigured(o *collectOptions, aside *quarantine) *local {
 
 // parse returns what the filters of questions may refer to.
 func (l *local) parse() query.ParseOptions {
-	return query.ParseOptions{Names: l.names, Kept: l.elements, Elements: elementHint}
+	return query.ParseOptions{Names: l.names, Kept: l.elements, Elements: elementHint, ElementAlias: elementAlias}
 }
 
 // Close closes the archive, and what is open of its holds.

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -71,8 +70,7 @@ func (k *Kept) Of(f Field) *KeptElement {
 }
 
 // Find returns the element of that name, nil if there is none: the column's, the
-// registry's in either manner, the alias, that of the slot, or its numbers as keep:
-// has them (9/12235, ciscoPEN/12235), whatever the case.
+// registry's in either manner, the alias, or that of the slot, whatever the case.
 // Of several under one name in the registry or one alias, the one that is being
 // kept counts.
 func (k *Kept) Find(name string) *KeptElement {
@@ -88,27 +86,12 @@ func (k *Kept) Find(name string) *KeptElement {
 	var found *KeptElement
 	for i := range k.All() {
 		e := &k.elements[i]
-		known := e.Element != "" && (strings.EqualFold(e.Element, name) || strings.EqualFold(ColumnName(e.Element), name)) || strings.EqualFold(e.Alias, name) || e.numbered(name)
+		known := e.Element != "" && (strings.EqualFold(e.Element, name) || strings.EqualFold(ColumnName(e.Element), name)) || strings.EqualFold(e.Alias, name)
 		if known && (found == nil || e.Until == 0) {
 			found = e
 		}
 	}
 	return found
-}
-
-// numbered reports whether name is the element as enterprise/number, where the
-// enterprise is a number or the word that its alias begins with.
-func (e *KeptElement) numbered(name string) bool {
-	whose, which, ok := strings.Cut(name, "/")
-	n, err := strconv.ParseUint(which, 10, 16)
-	if !ok || err != nil || uint16(n) != e.Number {
-		return false
-	}
-	if pen, err := strconv.ParseUint(whose, 10, 32); err == nil {
-		return uint32(pen) == e.Enterprise
-	}
-	whose = strings.TrimSuffix(strings.ToLower(whose), "pen")
-	return whose != "" && strings.EqualFold(e.Alias, whose+"_"+which)
 }
 
 // Field returns the field of that name, kept or not, and false if there is none.

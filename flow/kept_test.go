@@ -50,8 +50,7 @@ func TestKeptFind(t *testing.T) {
 		{Field: 111, Enterprise: 9, Number: 12235, Name: "cisco_12235_octetarray", Element: "applicationHTTPHost", Alias: "cisco_12235", Until: 5},
 	})
 	for name, want := range map[string]Field{
-		"http_host": 110, "HTTP_Host": 110, "applicationHttpHost": 110, "cisco_12235": 110, "ciscoPEN/12235": 110, "Cisco/12235": 110, "9/12235": 110,
-		"9/12236": fieldNone, "10/12235": fieldNone, "/12235": fieldNone, "pen/12235": fieldNone, "cisco/": fieldNone, "kept_text2": 111, "cisco_12235_octetarray": 111,
+		"http_host": 110, "HTTP_Host": 110, "applicationHttpHost": 110, "cisco_12235": 110, "kept_text2": 111, "cisco_12235_octetarray": 111,
 		"bytes": Bytes, "": fieldNone, "nothing": fieldNone, "kept_text3": fieldNone,
 	} {
 		if got, _ := k.Field(name); got != want {

@@ -313,14 +313,19 @@ func (e *evaluator) textLeaf(n *textNode, set *rowSet) error {
 	return nil
 }
 
-// joinElement makes one word of cisco/12235, which stands for an element.
+// joinElement puts the alias of an element in the place of cisco/12235.
 func (p *parser) joinElement() {
+	if p.options.ElementAlias == nil {
+		return
+	}
 	slash := lex(p.text, p.tok.end)
 	which := lex(p.text, slash.end)
 	if p.tok.kind != tokenWord || !slash.isPunct("/") || slash.pos != p.tok.end || which.kind != tokenWord || which.pos != slash.end {
 		return
 	}
-	p.tok = token{tokenWord, p.text[p.tok.pos:which.end], p.tok.pos, which.end}
+	if alias := p.options.ElementAlias(p.text[p.tok.pos:which.end]); alias != "" {
+		p.tok = token{tokenWord, alias, p.tok.pos, which.end}
+	}
 }
 
 // unkept returns the error for a condition on an element that is not kept, nil if

@@ -64,6 +64,14 @@ func keptRecords(rng *rand.Rand, n int) []*flow.Record {
 	return records
 }
 
+// testAlias knows of one enterprise.
+func testAlias(text string) string {
+	if n, ok := strings.CutPrefix(strings.NewReplacer("ciscoPEN/", "9/").Replace(text), "9/"); ok {
+		return "cisco_" + n
+	}
+	return ""
+}
+
 var keptLeaves = []string{
 	"a_number = 3", "a_number > 2", "a_number in [1 4-9]", "a_number >> 1 & 1 = 1", "a_number != 3", "a_number 0x2",
 	"a_signed = -2", "a_signed < 0", "a_signed in [-3..-1 2]", "a_signed >= 1", "a_signed -3",
@@ -103,7 +111,7 @@ func keptFilter(rng *rand.Rand, depth int) string {
 // does, and each filter with its canonical text.
 func TestKeptFlows(t *testing.T) {
 	rng := newRand(t)
-	options := ParseOptions{Kept: testKept}
+	options := ParseOptions{Kept: testKept, ElementAlias: testAlias}
 	records := keptRecords(rng, 1500)
 	s := questionStore(t, rng, records)
 	filters := slices.Clone(keptLeaves)
@@ -155,7 +163,7 @@ func TestKeptFlows(t *testing.T) {
 // with naive ones.
 func TestKeptTop(t *testing.T) {
 	rng := newRand(t)
-	options := ParseOptions{Kept: testKept}
+	options := ParseOptions{Kept: testKept, ElementAlias: testAlias}
 	records := keptRecords(rng, 1200)
 	s := questionStore(t, rng, records)
 	text := func(e *flow.KeptElement, r *flow.Record) string {
@@ -228,7 +236,7 @@ func checkTopWire(t *testing.T, r *TopResult) {
 // TestKeptSeries compares the totals of series by kept elements with Top's groups.
 func TestKeptSeries(t *testing.T) {
 	rng := newRand(t)
-	options := ParseOptions{Kept: testKept}
+	options := ParseOptions{Kept: testKept, ElementAlias: testAlias}
 	s := questionStore(t, rng, keptRecords(rng, 800))
 	w := Window{From: questionBase, To: questionBase + 4*3600_000}
 	for _, e := range testKept.All() {
@@ -249,7 +257,7 @@ func TestKeptSeries(t *testing.T) {
 
 // TestKeptErrors is of conditions that make no sense, and of what is said.
 func TestKeptErrors(t *testing.T) {
-	options := ParseOptions{Kept: testKept, Elements: func(name string) string {
+	options := ParseOptions{Kept: testKept, ElementAlias: testAlias, Elements: func(name string) string {
 		if name == "bgpNextHopASNumber" {
 			return "bgpNextHopASNumber is not kept: add it to keep:"
 		}

@@ -35,6 +35,11 @@ type ParseOptions struct {
 	// that of an information element, "" if it is none. It may be nil.
 	Elements func(name string) string
 
+	// ElementAlias returns the alias of an element that is written as
+	// enterprise/number, such as cisco_12235 for ciscoPEN/12235, "" if that is none.
+	// It may be nil.
+	ElementAlias func(text string) string
+
 	// Unresolved leaves names of a kind that Names does not have to whoever
 	// parses Filter.Resolved later. The filter then matches nothing by them.
 	Unresolved bool
