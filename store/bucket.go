@@ -48,7 +48,10 @@ func (b *Bucket) Block(i int) (*Block, error) {
 	}
 	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field, dst []byte) ([]byte, error) {
 		return b.get(columnKey(b.info.Hour, f, i), dst)
-	}, cache: b.view.store.columns, incarnation: b.incarnation, number: i}
+	}}
+	if b.incarnation != 0 { // 0: it is read once, to be written anew
+		src.cache, src.incarnation, src.number = b.view.store.columns, b.incarnation, i
+	}
 	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
 }
 
