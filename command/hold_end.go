@@ -112,6 +112,9 @@ func (h *holds) erase(ctx context.Context, one *hold) error {
 	if err != nil {
 		return err
 	}
+	if err := h.main.PutState(holdOverPrefix+one.Case, []byte(one.Ended)); err != nil {
+		return err
+	}
 	if err := h.main.DeleteState(holdPrefix + one.Case); err != nil {
 		return err
 	}
