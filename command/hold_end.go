@@ -69,7 +69,7 @@ func (h *holds) announce(one *hold, now time.Time) {
 
 func (h *holds) lapse(ctx context.Context, one *hold) error {
 	if h.journal != nil {
-		if err := h.journal.note(holdName, fmt.Sprintf("the hold of case %s is over since %s: deletes what it keeps", one.Case, showMS(one.Until))); err != nil {
+		if err := h.journal.noteFor(one.Case, holdName, fmt.Sprintf("the hold of case %s is over since %s: deletes what it keeps", one.Case, showMS(one.Until))); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,12 @@ func (j *journal) note(command, detail string) error {
 	return err
 }
 
+// noteFor is note of what is done for a case.
+func (j *journal) noteFor(ref, command, detail string) error {
+	_, err := j.log.Add(audit.Entry{Kind: audit.KindNote, Who: j.who, Command: command, Detail: detail, Case: ref})
+	return err
+}
+
 // began notes that a command of this process begins, and what for.
 func (j *journal) began(ctx context.Context, command, detail string) error {
 	c := callerOf(ctx)
