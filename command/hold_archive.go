@@ -25,6 +25,13 @@ type asked struct {
 // archive returns the archive as a question sees it, which ends it.
 func (l *local) archive(ctx context.Context, w query.Window) (*asked, error) {
 	a := &asked{LedgerArchive: l.store, end: func() error { return nil }}
+	st, err := readPurge(l.store)
+	if err != nil {
+		return nil, err
+	}
+	if st != nil {
+		a.notes = append(a.notes, fmt.Sprintf("a purge of case %s is under way or was cut short: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", st.Case))
+	}
 	all := l.holds.all()
 	if len(all) == 0 {
 		return a, nil
