@@ -11,7 +11,7 @@ import (
 )
 
 // TestCustodyNamesWhatExists checks that every duty of docs/custody.md has a
-// command that weir knows and a test that there is.
+// command, and flags, that weir knows and a test that there is.
 func TestCustodyNamesWhatExists(t *testing.T) {
 	text, err := os.ReadFile("docs/custody.md")
 	if err != nil {

@@ -162,7 +162,10 @@ func firstLine(text string) string {
 
 // Flows implements backend.
 func (a *audited) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (s query.Summary, err error) {
-	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	notes, err := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	if err != nil {
+		return s, err
+	}
 	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
 		given := uint64(0)
 		var err error
@@ -199,7 +202,10 @@ func (a *audited) Tail(ctx context.Context, req query.TailRequest, emit func(*fl
 
 // Top implements backend.
 func (a *audited) Top(ctx context.Context, req query.TopRequest) (r *query.TopResult, s query.Summary, err error) {
-	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	notes, err := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	if err != nil {
+		return r, s, err
+	}
 	about := subject{filter: req.Filter, window: req.Window, exporter: req.Exporter, detail: "sums"}
 	if len(req.Fields) > 0 {
 		about.detail = "by " + strings.Join(req.Fields, ",")
@@ -217,7 +223,10 @@ func (a *audited) Top(ctx context.Context, req query.TopRequest) (r *query.TopRe
 
 // Series implements backend.
 func (a *audited) Series(ctx context.Context, req query.SeriesRequest) (r *query.SeriesResult, s query.Summary, err error) {
-	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	notes, err := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	if err != nil {
+		return r, s, err
+	}
 	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
 		r, s, err = a.local.Series(ctx, req)
 		return s.Emitted, err
@@ -261,7 +270,10 @@ func (a *audited) Peers(ctx context.Context, req query.PeersRequest) (r *query.P
 
 // Stats implements backend.
 func (a *audited) Stats(ctx context.Context, req query.StatsRequest) (r *query.StatsResult, s query.Summary, err error) {
-	notes := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	notes, err := a.narrow(ctx, &req.Filter, req.Exporter, &req.Window)
+	if err != nil {
+		return r, s, err
+	}
 	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
 		r, s, err = a.local.Stats(ctx, req)
 		return s.Emitted, err

@@ -123,8 +123,15 @@ func userName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// caseFlags are what every command has that reads records or changes something.
-func caseFlags() []cli.Flag {
+// caseFlags are what every command has. noted says that it opens an archive,
+// whose audit log has them.
+func caseFlags(noted bool) []cli.Flag {
+	if !noted {
+		return []cli.Flag{
+			&cli.StringFlag{Name: "case", Usage: "taken as by other commands, and noted nowhere: this opens no archive (`REF`)"},
+			&cli.StringFlag{Name: "reason", Usage: "likewise (`TEXT`)"},
+		}
+	}
 	return []cli.Flag{
 		&cli.StringFlag{Name: "case", Usage: "note the case `REF` in the audit log"},
 		&cli.StringFlag{Name: "reason", Usage: "note the reason `TEXT` in the audit log"},

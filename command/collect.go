@@ -289,7 +289,7 @@ func collectInto(ctx context.Context, std *Std, o collectOptions, s *store.Store
 	r.keeper, r.policy, r.relay, r.collector, r.metrics, r.answers = keeper, policy, relay, c, doors.metrics, answers
 	r.local.Store(l)
 	r.watched = newSupervisor(manager, log, c, l.daemon.rates)
-	if err := journal.note("collect", fmt.Sprintf("started by weir %s, keeps %s%s", version, keepText(o.keep), keptText(kept))); err != nil {
+	if err := journal.began(ctx, "collect", fmt.Sprintf("started by weir %s, keeps %s%s", version, keepText(o.keep), keptText(kept))); err != nil {
 		doors.close()
 		relay.Close()
 		c.Close()

@@ -135,29 +135,37 @@ func commands() []*command {
 	return defs
 }
 
-// addCaseFlags lets every command that opens an archive say what for.
+// addCaseFlags lets every command say what for. Those that open no archive have
+// no audit log to note it in, and say so in their help: a script may give the
+// flags to all that it runs.
 func addCaseFlags(defs []*command) {
 	for _, d := range defs {
 		addCaseFlags(d.commands)
 		opens := slices.ContainsFunc(d.flags, func(f cli.Flag) bool { return f.Names()[0] == "data" })
-		if opens && d.name != "collect" {
-			d.flags = append(slices.Clone(d.flags), caseFlags()...)
+		if opens || d.prepare != nil {
+			d.flags = append(slices.Clone(d.flags), caseFlags(opens)...)
 		}
 	}
 }
 
 // Exists reports whether there is a command of that name, or under the commands
-// named before it.
+// named before it, with the flags that are named as they are typed: --repair.
 func Exists(name ...string) bool {
 	defs := commands()
+	var last *command
 	for _, word := range name {
-		c := find(defs, word)
-		if c == nil {
+		if flag, is := strings.CutPrefix(word, "--"); is {
+			if last == nil || findFlag(last.flags, flag) == nil {
+				return false
+			}
+			continue
+		}
+		if last = find(defs, word); last == nil {
 			return false
 		}
-		defs = c.commands
+		defs = last.commands
 	}
-	return len(name) > 0
+	return last != nil
 }
 
 // Main runs the command line args, of which the first is the program's name,

@@ -117,7 +117,7 @@ func TestExportAudited(t *testing.T) {
 			if asked.Failed != "" || wrote.Rows != m.Rows || !strings.HasSuffix(wrote.Detail, "manifest SHA-256 "+sum) || len(sum) != 64 {
 				t.Errorf("%q: %d rows and %s: the audit log says %+v", test.args, m.Rows, sum, wrote)
 			}
-			if strings.Contains(out, "7f7f") {
+			if strings.Contains(out, strings.Repeat("7f", 8)) { // longer than what a hash has by chance
 				t.Error("the key is in the audit log")
 			}
 		}

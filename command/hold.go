@@ -18,6 +18,11 @@ import (
 // case follows.
 const holdPrefix = "hold/"
 
+// holdOverPrefix begins the names of the state values that say of cases that
+// their hold is over, and how it ended: a question that asks for all that such a
+// case has must not get the whole archive in its place.
+const holdOverPrefix = "hold-over/"
+
 // A hold keeps what a case needs past its day, and until its own.
 type hold struct {
 	Case   string      `json:"case"`

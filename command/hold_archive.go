@@ -25,6 +25,13 @@ type asked struct {
 // archive returns the archive as a question sees it, which ends it.
 func (l *local) archive(ctx context.Context, w query.Window) (*asked, error) {
 	a := &asked{LedgerArchive: l.store, end: func() error { return nil }}
+	st, err := readPurge(l.store)
+	if err != nil {
+		return nil, err
+	}
+	if st != nil {
+		a.notes = append(a.notes, fmt.Sprintf("a purge of case %s is under way or was cut short: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", st.Case))
+	}
 	all := l.holds.all()
 	if len(all) == 0 {
 		return a, nil
@@ -187,15 +194,36 @@ func (a *asked) keptFor(keep time.Duration, w query.Window, now uint64) time.Dur
 }
 
 // narrow makes a question for a case that has a hold, and that says neither which
-// records nor when, one about the records of the hold.
-func (l *local) narrow(ctx context.Context, filter *string, exporter string, w *query.Window) []string {
-	one := l.holds.of(callerOf(ctx).ticket)
-	if one == nil || strings.TrimSpace(*filter) != "" || exporter != "" || *w != (query.Window{}) {
-		return nil
+// records nor when, one about the records of the hold. One for a case whose hold
+// is over is about none.
+func (l *local) narrow(ctx context.Context, filter *string, exporter string, w *query.Window) (notes []string, err error) {
+	ref := callerOf(ctx).ticket
+	if ref == "" || strings.TrimSpace(*filter) != "" || exporter != "" || *w != (query.Window{}) {
+		return nil, nil
+	}
+	one := l.holds.of(ref)
+	if one == nil {
+		return l.unheld(ref, filter)
 	}
 	*filter, *w = one.filter(), one.window()
 	return []string{fmt.Sprintf("these are the records of the hold of case %s (%s, %s to %s); with a filter or a window, the archive is asked as well",
-		one.Case, shortText(one.filterText()), showMS(w.From), showMS(w.To))}
+		one.Case, shortText(one.filterText()), showMS(w.From), showMS(w.To))}, nil
+}
+
+// unheld is narrow for a case that has no hold. It says so where what is held
+// could be meant.
+func (l *local) unheld(ref string, filter *string) ([]string, error) {
+	ended, err := l.store.GetState(holdOverPrefix + ref)
+	switch {
+	case err != nil:
+		return nil, err
+	case ended != nil:
+		*filter = "not any"
+		return []string{fmt.Sprintf("the hold of case %s is over (%s), and nothing is kept for it; the filter any asks the archive itself", ref, ended)}, nil
+	case len(l.holds.all()) == 0:
+		return nil, nil
+	}
+	return []string{fmt.Sprintf("case %s has no hold: this is about the whole archive; weir hold list shows which cases have one", ref)}, nil
 }
 
 // shortText cuts text for a line.

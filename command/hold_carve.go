@@ -217,7 +217,7 @@ func (c *carving) run(ctx context.Context) error {
 		if len(c.damaged) > 0 {
 			detail += fmt.Sprintf("; %s of it could not be read", plural(len(c.damaged), "block"))
 		}
-		if err := c.journal.note(holdName, detail); err != nil {
+		if err := c.journal.noteFor(c.one.Case, holdName, detail); err != nil {
 			return err
 		}
 	}

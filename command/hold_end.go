@@ -69,7 +69,7 @@ func (h *holds) announce(one *hold, now time.Time) {
 
 func (h *holds) lapse(ctx context.Context, one *hold) error {
 	if h.journal != nil {
-		if err := h.journal.note(holdName, fmt.Sprintf("the hold of case %s is over since %s: deletes what it keeps", one.Case, showMS(one.Until))); err != nil {
+		if err := h.journal.noteFor(one.Case, holdName, fmt.Sprintf("the hold of case %s is over since %s: deletes what it keeps", one.Case, showMS(one.Until))); err != nil {
 			return err
 		}
 	}
@@ -110,6 +110,9 @@ func (h *holds) erase(ctx context.Context, one *hold) error {
 	delete(h.marks, one.Case)
 	h.mu.Unlock()
 	if err != nil {
+		return err
+	}
+	if err := h.main.PutState(holdOverPrefix+one.Case, []byte(one.Ended)); err != nil {
 		return err
 	}
 	if err := h.main.DeleteState(holdPrefix + one.Case); err != nil {

@@ -141,6 +141,9 @@ func (h *holds) write(one *hold) error {
 	if err := h.main.PutState(holdPrefix+one.Case, marshal(one)); err != nil {
 		return err
 	}
+	if err := h.main.DeleteState(holdOverPrefix + one.Case); err != nil {
+		return err
+	}
 	if err := h.main.Flush(); err != nil {
 		return err
 	}

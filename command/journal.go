@@ -27,6 +27,19 @@ func (j *journal) note(command, detail string) error {
 	return err
 }
 
+// noteFor is note of what is done for a case.
+func (j *journal) noteFor(ref, command, detail string) error {
+	_, err := j.log.Add(audit.Entry{Kind: audit.KindNote, Who: j.who, Command: command, Detail: detail, Case: ref})
+	return err
+}
+
+// began notes that a command of this process begins, and what for.
+func (j *journal) began(ctx context.Context, command, detail string) error {
+	c := callerOf(ctx)
+	_, err := j.log.Add(audit.Entry{Kind: audit.KindNote, Who: j.who, Command: command, Detail: detail, Case: c.ticket, Reason: c.reason})
+	return err
+}
+
 // act notes what is about to be changed, does it, and notes how that ended.
 func (j *journal) act(command, detail string, do func() error) error {
 	number, err := j.log.Add(audit.Entry{Kind: audit.KindAct, Who: j.who, Command: command, Detail: detail})

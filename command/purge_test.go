@@ -71,6 +71,9 @@ func TestPurgeResumed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if _, errs, _ := weir(t, data, "query", "any", "--count"); !strings.Contains(errs, "a purge of case C-9 is under way or was cut short") {
+		t.Errorf("before it is ended, an answer says: %s", errs)
+	}
 	collectConfigured(t, data, scopeExample, testNow)
 	waitAnswer(t, data, "0\n", "query", "proto tcp or proto udp", "--count")
 	waitAnswer(t, data, "0\n", "quarantine", "query", "proto tcp or proto udp", "--count")

@@ -80,6 +80,81 @@ func TestColumnCacheFollows(t *testing.T) {
 	check("given back")
 }
 
+// TestRewritesReadTheirOwn removes rows of one hour after another and has what
+// picks them look at packed columns: each hour is asked for its own.
+func TestRewritesReadTheirOwn(t *testing.T) {
+	const hours, rows = 4, 700
+	even := map[Hour]int{}
+	s := openTest(t, "data", Options{FS: NewMemFS(), FlushEvery: -1})
+	for h := range Hour(hours) {
+		rng := rand.New(rand.NewPCG(uint64(h), 4))
+		b := randomBatch(rng, rows, (testHour + h).StartMS())
+		for row := range rows {
+			v := rng.Uint64N(1 << 20)
+			b.SetNum(flow.Bytes, row, v)
+			if v%2 == 0 {
+				even[testHour+h]++
+			}
+		}
+		appendTest(t, s, b)
+		sealTest(t, s, testHour+h)
+	}
+	packed := 0
+	for h := range Hour(hours) {
+		_, err := s.Remove(testHour+h, func(b *Block) ([]uint64, error) {
+			p, err := b.PackedIn(flow.Bytes, nil)
+			if err != nil || p == nil {
+				return nil, err
+			}
+			packed++
+			set := make([]uint64, BlockRows/64)
+			for row := range b.Rows() {
+				set[row>>6] |= 1 << (row & 63)
+			}
+			p.Restrict(func(values []uint64) (is uint64) {
+				for i, v := range values {
+					if v%2 == 1 {
+						is |= 1 << i
+					}
+				}
+				return is
+			}, set)
+			return set, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if packed != hours {
+		t.Fatalf("%d of %d hours have the column packed", packed, hours)
+	}
+	v, err := s.View(testHour, testHour+hours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for _, bucket := range v.Buckets() {
+		for i := range bucket.Blocks() {
+			b, err := bucket.Block(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values, err := b.Num(flow.Bytes, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for row, v := range values {
+				if v%2 == 1 {
+					t.Fatalf("hour %v still has a row, %d, that was to go", bucket.Hour(), row)
+				}
+			}
+			if got, want := len(values), even[bucket.Hour()]; got != want {
+				t.Errorf("hour %v has %d rows, want %d", bucket.Hour(), got, want)
+			}
+		}
+	}
+}
+
 // compareCached compares the columns of a block as they may be in the cache with
 // those that never are.
 func compareCached(t *testing.T, when string, b *Bucket, number int) {
