@@ -44,6 +44,8 @@ func tools(t *testing.T) []tool {
 	}
 	if _, err := exec.LookPath("rsync"); err == nil {
 		list = append(list, tool{"rsync", run(`rsync -a "$FROM/" "$TO/"`)})
+	} else if os.Getenv("WEIR_PEERS") == "require" {
+		t.Fatal("rsync is not installed, and WEIR_PEERS=require")
 	} else {
 		t.Log("rsync is not installed: its way of copying is played by a walk")
 	}

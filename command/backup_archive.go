@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -181,14 +182,29 @@ func recoveredText(r *store.Recovery) string {
 	return fmt.Sprintf("this is a copy that was made while weir wrote; its checkpoint of %s is used, %s", showTime(r.Made), lacks)
 }
 
+// harmedText says in what a copy of a stopped archive is not as it was.
+func harmedText(what []string) string {
+	more := ""
+	if n := len(what); n > maxHarmed {
+		what, more = what[:maxHarmed], fmt.Sprintf(", and %d more", n-maxHarmed)
+	}
+	return "this copy is not as weir left the directory: " + strings.Join(what, ", ") + more
+}
+
+// maxHarmed is how many files of a copy are named.
+const maxHarmed = 5
+
 // sayRecovered tells the user and the audit log that a copy was opened at its
-// checkpoint, if it was.
+// checkpoint, or with files missing, if it was.
 func sayRecovered(s *store.Store, std *Std) error {
-	r := s.Recovered()
-	if r == nil {
+	text := ""
+	if r := s.Recovered(); r != nil {
+		text = recoveredText(r)
+	} else if what := s.Harmed(); len(what) > 0 {
+		text = harmedText(what)
+	} else {
 		return nil
 	}
-	text := recoveredText(r)
 	fmt.Fprintf(std.Err, "weir: %s\n", text)
 	if s.ReadOnly() {
 		return nil

@@ -53,9 +53,11 @@ var configKeys = []struct {
 	{"listen", func(c *config, v *yaml.Node) error {
 		if v.Kind == yaml.ScalarNode {
 			c.Listen = []string{v.Value}
-			return nil
+		} else if err := v.Decode(&c.Listen); err != nil {
+			return err
 		}
-		return v.Decode(&c.Listen)
+		_, err := parseListen(c.Listen)
+		return unnamed("listen", err)
 	}},
 	{"forward", func(c *config, v *yaml.Node) error {
 		list, err := texts(v)
@@ -64,9 +66,25 @@ var configKeys = []struct {
 		}
 		return err
 	}},
-	{"retention", func(c *config, v *yaml.Node) error { return v.Decode(&c.Retention) }},
-	{"max_disk", func(c *config, v *yaml.Node) (err error) { c.MaxDisk, err = text(v); return err }},
-	{"metrics", func(c *config, v *yaml.Node) (err error) { c.Metrics, err = text(v); return err }},
+	{"retention", func(c *config, v *yaml.Node) error {
+		err := v.Decode(&c.Retention)
+		if err == nil && c.Retention != "" {
+			_, err = parseRetention(c.Retention)
+		}
+		return unnamed("retention", err)
+	}},
+	{"max_disk", func(c *config, v *yaml.Node) (err error) {
+		if c.MaxDisk, err = text(v); err == nil {
+			_, err = parseMaxDisk(c.MaxDisk)
+		}
+		return unnamed("max-disk", err)
+	}},
+	{"metrics", func(c *config, v *yaml.Node) (err error) {
+		if c.Metrics, err = text(v); err == nil {
+			_, err = parseMetricsAddr(c.Metrics)
+		}
+		return unnamed("metrics", err)
+	}},
 	{"networks", func(c *config, v *yaml.Node) error { return c.readNetworks(v) }},
 	{"exporters", func(c *config, v *yaml.Node) error { return c.readExporters(v) }},
 	{"scope", func(c *config, v *yaml.Node) error { return c.readScope(v) }},
@@ -77,6 +95,14 @@ var configKeys = []struct {
 	{"log", func(c *config, v *yaml.Node) error { return c.readLog(v) }},
 	{"keep", func(c *config, v *yaml.Node) error { c.KeepSaid = true; return c.readKeep(v) }},
 	{"mmdb", func(c *config, v *yaml.Node) (err error) { c.MMDB, err = texts(v); return err }},
+}
+
+// unnamed takes the name of a flag off an error: the key's goes before it.
+func unnamed(flag string, err error) error {
+	if u, ok := err.(*usageError); ok {
+		return &usageError{msg: strings.TrimPrefix(u.msg, flag+": "), hint: u.hint}
+	}
+	return err
 }
 
 // readConfig reads the file of that name. An unknown key, a key given twice and

@@ -71,3 +71,14 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestConfigNamesTheLine: a value that flags take as well is refused with its line.
+func TestConfigNamesTheLine(t *testing.T) {
+	for _, key := range []string{"retention: soon", "max_disk: lots", "metrics: here", "listen: [ftp://:21]", "listen: []"} {
+		name, _, _ := strings.Cut(key, ":")
+		_, err := parseConfig("weir.yaml", []byte("# first\n\n"+key+"\n"))
+		if err == nil || !strings.HasPrefix(err.Error(), "weir.yaml:3: "+name+": ") || strings.Count(err.Error(), name+":") > 1 {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}

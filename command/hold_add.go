@@ -156,6 +156,8 @@ func (l *local) checkPast(one *hold, s *holdScope, keep time.Duration, now uint6
 			return nil, e.withHint("what cases %s hold of it is asked with --case", casesText(others))
 		}
 		return nil, e.withHint("weir buckets shows what there is")
+	case one.Until <= first && l.dropsEarly():
+		notes = append(notes, fmt.Sprintf("retention keeps these hours until %s, unless max-disk takes them before", showMS(first)))
 	case one.Until <= first:
 		return nil, usagef("--until %s: retention keeps these hours until %s anyway", showMS(one.Until), showMS(first)).withHint("give a later --until")
 	case first <= now:
@@ -196,4 +198,9 @@ func (req *holdRequest) about() string {
 		until = " until " + rfc3339(req.Until)
 	}
 	return fmt.Sprintf("holds %s from %s to %s%s", what, rfc3339(req.Window.From), rfc3339(req.Window.To), until)
+}
+
+// dropsEarly reports whether hours may go before their time, for want of room.
+func (l *local) dropsEarly() bool {
+	return l.keeper != nil && l.keeper.Status().Room != nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -203,7 +204,7 @@ func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error 
 		case errors.Is(err, store.ErrClosed):
 			return err
 		default:
-			stale = err.Error()
+			stale = strings.Join(slices.Compact(strings.Split(err.Error(), "\n")), "; ") // of several joined ones
 		}
 	}
 	w.mu.Lock()

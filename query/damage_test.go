@@ -130,3 +130,81 @@ func largeTables(t *testing.T, dir string) []string {
 	}
 	return large
 }
+
+// TestDamagedIndexCostsNoRecords changes bytes of an hour's index. Answers are
+// whole, name the index, and do not say that something is left out.
+func TestDamagedIndexCostsNoRecords(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	m := &recordMaker{rng: rand.New(rand.NewPCG(12, 12)), hours: 1}
+	batch := flow.NewBatch(1)
+	for range 3000 {
+		r := m.record(uint64(m.rng.IntN(1000)))
+		batch.AppendRecord(&r)
+	}
+	s, err := store.Open(dir, store.Options{FlushEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range s.Buckets() {
+		if err := index.Seal(context.Background(), s, b.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, table := range tables {
+		for _, percent := range []int{5, 10, 20, 40} {
+			if info, err := os.Stat(table); err != nil || info.Size() < 2500 || info.Size() > 20_000 { // the index lies between headers and columns
+				continue
+			}
+			copied := filepath.Join(t.TempDir(), "data")
+			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			spoil(t, filepath.Join(copied, filepath.Base(table)), percent)
+			if checkIndexSpoilt(t, copied) {
+				named++
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no damaged index was ever named")
+	}
+}
+
+// checkIndexSpoilt asks an archive with the index and by reading everything, and
+// reports whether an index was named.
+func checkIndexSpoilt(t *testing.T, dir string) bool {
+	t.Helper()
+	s, err := store.Open(dir, store.Options{FlushEvery: -1})
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	defer s.Close()
+	count := func(filter string) (n int, summary Summary) {
+		summary, err := Flows(context.Background(), s, FlowsRequest{Filter: filter}, func(*flow.Record) error { n++; return nil })
+		if err != nil {
+			t.Error(err)
+		}
+		return n, summary
+	}
+	noted := false
+	for _, filter := range []string{"port 53", "proto tcp and port 443", "ip 10.0.0.1 or port 80", "net 0.0.0.0/1"} {
+		n, summary := count(filter)
+		noted = noted || len(summary.Notes) > 0
+		if whole, all := count("(" + filter + ") or not any"); len(all.Damaged) == 0 && (n != whole || len(summary.Damaged) > 0) {
+			t.Errorf("%s: %d records, and %d without the index; left out are %q", filter, n, whole, summary.Damaged)
+		}
+	}
+	return noted
+}

@@ -125,7 +125,7 @@ type Summary struct {
 
 	Damaged []string `json:"damaged,omitempty"` // parts of the store that could not be read: the answer lacks them
 	Limited bool     `json:"limited,omitempty"` // Limit left something out, or stopped the search
-	Notes   []string `json:"notes,omitempty"`   // what else a reader must know, a line each. Whoever chose the archive sets it
+	Notes   []string `json:"notes,omitempty"`   // what else a reader must know, a line each: indexes that were damaged and not used, and what whoever chose the archive adds
 
 	Sampling Sampling `json:"sampling,omitzero"` // of the records that sums are of; not for records
 

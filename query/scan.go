@@ -34,11 +34,12 @@ type scan struct {
 
 	last func(context.Context) error // called when all blocks have been looked at, while they can be read; nil: nothing
 
-	summary Summary // buckets and damage are guarded by mu while the scan runs
+	summary Summary // buckets, damage and notes are guarded by mu while the scan runs
 	planned time.Duration
 	buckets int // in the store
 	mu      sync.Mutex
 	damage  []string
+	notes   []string
 }
 
 // newScan returns a scan for a filter and the other conditions that requests
@@ -276,9 +277,13 @@ func (s *scan) plannedBucket(p *bucketPlan, blocks int, took time.Duration) {
 		s.summary.BlocksPruned += p.bucket.Blocks() - blocks
 	}
 	if p.damage != nil {
-		s.damage = append(s.damage, p.damage.Error())
+		s.notes = append(s.notes, unusedIndex(p.damage))
 	}
 }
+
+// unusedIndex says that an index could not be read. The blocks were read instead,
+// so that the answer lacks nothing.
+func unusedIndex(err error) string { return "read without an index that is damaged: " + err.Error() }
 
 // damaged notes a part of the store that could not be read.
 func (s *scan) damaged(err error) {
@@ -291,6 +296,8 @@ func (s *scan) damaged(err error) {
 func (s *scan) finish() {
 	slices.Sort(s.damage)
 	s.summary.Damaged = slices.Compact(s.damage)
+	slices.Sort(s.notes)
+	s.summary.Notes = slices.Compact(s.notes)
 	s.summary.Timing.Plan = s.planned
 	s.summary.Dedup = s.dedup != nil
 }

@@ -234,10 +234,11 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 	p.summary.BlocksConsidered += b.Blocks()
 	blocks, err := q.candidates(b)
 	if err != nil {
-		if err := p.damage(err); err != nil {
+		if !store.IsDamage(err) {
 			return err
 		}
-		blocks = index.Full(b.Blocks()).Slice() // they can still answer
+		p.summary.Notes = append(p.summary.Notes, unusedIndex(err))
+		blocks = index.Full(b.Blocks()).Slice() // they answer without it
 	}
 	p.summary.BlocksPruned += b.Blocks() - len(blocks)
 	side := min((workers()+q.outer-1)/max(q.outer, 1), len(blocks))
@@ -332,6 +333,7 @@ func (s *Summary) join(t Summary) {
 	s.RowsScanned += t.RowsScanned
 	s.RowsMatched += t.RowsMatched
 	s.Damaged = append(s.Damaged, t.Damaged...)
+	s.Notes = append(s.Notes, t.Notes...)
 }
 
 // result returns the answer.

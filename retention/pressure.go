@@ -50,19 +50,26 @@ func Foresee(buckets []store.BucketInfo, used, limit uint64, now store.Hour, kee
 	for ahead := store.Hour(0); ahead < maxAhead; ahead++ {
 		at = now + ahead
 		for next < len(buckets) && due(buckets[next].Hour, at, keep) {
-			size -= float64(buckets[next].Bytes)
+			if held == nil || !held(buckets[next].Hour) {
+				size -= float64(buckets[next].Bytes)
+			}
 			next++
 		}
 		if next == len(buckets) {
 			return 0, 0, false // what goes from here on is what came meanwhile
 		}
 		if size > float64(limit) {
-			for _, b := range buckets[next:] {
+			for i, b := range buckets[next:] {
+				if ahead == 0 && next+i == len(buckets)-1 {
+					break // the newest never goes; in an hour there may be a newer one
+				}
 				if held == nil || !held(b.Hour) {
 					return at, b.Hour, b.Hour < at
 				}
 			}
-			return 0, 0, false
+			if ahead > 0 {
+				return 0, 0, false
+			}
 		}
 		size += taken
 	}

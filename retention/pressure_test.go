@@ -105,6 +105,27 @@ func TestForesee(t *testing.T) {
 	}
 }
 
+// TestForeseeWithHolds: what is held does not go, and the newest hour not before
+// there is a newer one.
+func TestForeseeWithHolds(t *testing.T) {
+	now := store.HourOf(uint64(today.UnixMilli()))
+	w := newWorld(10)
+	newest := w.buckets[len(w.buckets)-1].Hour
+	allBut := func(h store.Hour) func(store.Hour) bool { return func(of store.Hour) bool { return of != h } }
+	if at, first, ok := Foresee(w.buckets, w.used(), 900, now, 0, 100, allBut(newest)); !ok || first != newest || at != now+1 {
+		t.Errorf("all but the newest held: %v %v %v", at, first, ok)
+	}
+	if at, first, ok := Foresee(w.buckets, w.used(), 900, now, 0, 100, allBut(newest-3)); !ok || first != newest-3 || at != now {
+		t.Errorf("one goes: %v %v %v", at, first, ok)
+	}
+	// The two that retention would let go in time are held.
+	oldest := w.buckets[0].Hour
+	held := func(h store.Hour) bool { return h <= oldest+1 }
+	if at, first, ok := Foresee(w.buckets, w.used(), 1050, now, 11*time.Hour, 100, held); !ok || first != oldest+2 {
+		t.Errorf("held past retention: %v %v %v", at, first, ok)
+	}
+}
+
 // TestPressure fills the disk: hours go before their time, the oldest first, after
 // it was announced; each is noted before, and written down.
 func TestPressure(t *testing.T) {

@@ -19,7 +19,7 @@ type Status struct {
 	Known    time.Time     `json:"known"`                // where the clock is expected to stand
 	Expired  []string      `json:"expired"`              // hours due and not dropped yet, without those that stay
 	Stays    []Stay        `json:"stays,omitempty"`      // hours due that a hold keeps whole
-	Next     string        `json:"next,omitempty"`       // the hour that expires next
+	Next     string        `json:"next,omitempty"`       // the hour that expires next, of those that are not held now
 	NextAt   *time.Time    `json:"next_at,omitempty"`    // when it does
 	InFuture []string      `json:"in_future"`            // hours after the clock's
 	Dropped  Dropped       `json:"dropped"`              // since the start
@@ -82,8 +82,9 @@ func (k *Keeper) Status() Status {
 		since := time.UnixMilli(k.clock.heldSince).UTC()
 		s.Since = &since
 	}
+	held := k.held(buckets)
 	for _, b := range buckets { // ascending
-		if due, ok := dueMS(b.Hour, k.keep()); ok && due > now.UnixMilli() {
+		if due, ok := dueMS(b.Hour, k.keep()); ok && due > now.UnixMilli() && !held(b.Hour) {
 			at := time.UnixMilli(due).UTC()
 			s.Next, s.NextAt = b.Hour.String(), &at
 			break

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -253,6 +254,50 @@ func TestCopiesAreTold(t *testing.T) {
 			t.Errorf("moved: life %s, before %s", again.Life(), life)
 		}
 	})
+	for _, harm := range []struct {
+		name, glob string
+		harm       func(name string) error
+	}{
+		{"a table is missing after an orderly end", "*.sst", os.Remove},
+		{"a table is cut off after an orderly end", "*.sst", func(name string) error { return os.Truncate(name, 100) }},
+		{"a log is missing after an orderly end", "*.log", os.Remove},
+	} {
+		t.Run(harm.name, func(t *testing.T) {
+			s := openTest(t, filepath.Join(t.TempDir(), "data"), Options{})
+			appendTest(t, s, numbered(testHour, 0, 300))
+			appendTest(t, s, numbered(testHour+1, 300, 300))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(s.Dir(), harm.glob))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%v, %v", files, err)
+			}
+			for _, file := range files {
+				dir := filepath.Join(t.TempDir(), "copy")
+				copyFiles(t, s.Dir(), dir)
+				if err := harm.harm(filepath.Join(dir, filepath.Base(file))); err != nil {
+					t.Fatal(err)
+				}
+				copied, err := Open(dir, Options{})
+				if err != nil {
+					t.Fatalf("%s: %v", file, err)
+				}
+				if what := copied.Harmed(); len(what) != 1 || !strings.Contains(what[0], filepath.Base(file)) {
+					t.Errorf("%s: it says %q", file, what)
+				}
+				if n := len(copied.Buckets()); n == 0 && len(copied.Damage()) == 0 && harm.glob == "*.sst" {
+					t.Errorf("%s: nothing is there, and nothing is said", file)
+				}
+				if err := copied.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if again := openTest(t, dir, Options{}); len(again.Harmed()) > 0 {
+					t.Errorf("%s: said again", file)
+				}
+			}
+		})
+	}
 	t.Run("the end was caught in the middle", func(t *testing.T) {
 		s := openTest(t, filepath.Join(t.TempDir(), "data"), Options{})
 		appendTest(t, s, numbered(testHour, 0, 300))

@@ -185,7 +185,7 @@ func (s *Store) settlePlace() error {
 		}
 	}
 	if why != nil || unfinished != "" {
-		if err := s.recover(unfinished, why); err != nil {
+		if err := s.settleTorn(p, unfinished, why); err != nil {
 			return err
 		}
 		here = false

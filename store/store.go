@@ -100,6 +100,7 @@ type Store struct {
 
 	place     *place    // of this opening; nil for reading
 	recovered *Recovery // nil: the directory was opened as it is
+	harm      []string  // see Harmed
 	secret    []byte    // what is the archive's own is derived from it; nil: it has none
 	turns     turns
 	lostState bool // see LostState; set when the store is opened
