@@ -251,7 +251,7 @@ func auditTable(out *streamWriter, lines []auditLine, color bool) error {
 		case !l.Ended:
 			rows = "?"
 		}
-		if err := t.row([]string{showTime(l.Time), printable(user), printable(l.Command), rows, printable(l.Case), printable(auditWhat(l))}); err != nil {
+		if err := t.row([]string{showTime(l.Time), printable(user), printable(l.Command), rows, printable(l.Case), printable(strings.ReplaceAll(auditWhat(l), "\n", " "))}); err != nil {
 			return err
 		}
 	}
