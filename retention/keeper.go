@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/store"
@@ -62,7 +63,8 @@ const holdLogEvery = time.Hour
 // A Keeper drops what has expired. Make it with New, start it with Run; the
 // other methods may be called at any time, with or without Run.
 type Keeper struct {
-	o Options
+	o     Options
+	keeps atomic.Int64 // Options.Keep, or what SetKeep gave since
 
 	looking sync.Mutex // one look at a time; taken before mu
 
@@ -114,6 +116,7 @@ func New(o Options) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{o: o, clock: clock{mono: o.Monotonic}}
+	k.SetKeep(o.Keep)
 	k.clock.start(o.Now().UnixMilli(), rec, newestReceipt(o.Store.Buckets()))
 	if o.Doubt != "" && !k.clock.held() {
 		k.clock.doubt(o.Doubt)
@@ -141,7 +144,7 @@ func (k *Keeper) Tick(ctx context.Context) {
 	defer k.looking.Unlock()
 	now := k.o.Now()
 	buckets := append(k.o.Store.BareBuckets(), k.o.Store.Buckets()...)
-	expired := expiredOf(buckets, now, k.o.Keep)
+	expired := expiredOf(buckets, now, k.keep())
 	if !k.look(now, buckets, len(expired)) {
 		return
 	}
@@ -198,7 +201,7 @@ func (k *Keeper) drop(ctx context.Context, expired []store.BucketInfo) {
 		k.dropped.add(b)
 		k.mu.Unlock()
 		k.o.Logger.Info("bucket dropped", "bucket", b.Hour.String(), "records", b.Rows, "bytes", b.Bytes,
-			"took", (k.o.Monotonic() - start).Round(10*time.Microsecond), "keep", k.o.Keep)
+			"took", (k.o.Monotonic() - start).Round(10*time.Microsecond), "keep", k.keep())
 	}
 }
 
@@ -246,10 +249,11 @@ func (k *Keeper) logFuture(buckets []store.BucketInfo, now time.Time) {
 
 // SetKeep replaces Options.Keep, from the next look on.
 func (k *Keeper) SetKeep(keep time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.o.Keep = keep
+	k.keeps.Store(int64(keep))
 }
+
+// keep returns for how long hours are kept.
+func (k *Keeper) keep() time.Duration { return time.Duration(k.keeps.Load()) }
 
 // Confirm says that the clock is right as it stands. What was held back goes at
 // the next look.

@@ -163,14 +163,14 @@ func (k *Keeper) announce(buckets []store.BucketInfo, used, limit uint64, now st
 		return
 	}
 	k.tellPressure("at the present rate hours go before their time, for want of room", "first", first.String(),
-		"at", at.String(), "used", used, "max_disk", limit, "keep", k.o.Keep)
+		"at", at.String(), "used", used, "max_disk", limit, "keep", k.keep())
 }
 
 func (k *Keeper) foresee(buckets []store.BucketInfo, used, limit uint64, now store.Hour) (at, first store.Hour, ok bool) {
 	if k.o.Pressure.Rate == nil {
 		return 0, 0, false
 	}
-	return Foresee(buckets, used, limit, now, k.o.Keep, k.o.Pressure.Rate(buckets, now), k.held(buckets))
+	return Foresee(buckets, used, limit, now, k.keep(), k.o.Pressure.Rate(buckets, now), k.held(buckets))
 }
 
 // held returns what tells which of the hours must stay, whatever happens.

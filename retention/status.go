@@ -42,7 +42,7 @@ func (k *Keeper) Due() []store.BucketInfo {
 	if k.clock.check(now.UnixMilli()); k.clock.held() {
 		return nil
 	}
-	return expiredOf(k.o.Store.Buckets(), now, k.o.Keep)
+	return expiredOf(k.o.Store.Buckets(), now, k.keep())
 }
 
 // sortOut tells hours that stay from those that go.
@@ -67,9 +67,9 @@ func (k *Keeper) Status() Status {
 	now := k.o.Now()
 	k.clock.check(now.UnixMilli())
 	buckets := k.o.Store.Buckets()
-	expired, stays := k.sortOut(expiredOf(buckets, now, k.o.Keep))
+	expired, stays := k.sortOut(expiredOf(buckets, now, k.keep()))
 	s := Status{
-		Keep: k.o.Keep, Now: now.UTC(), Held: k.clock.held(), Reason: k.clock.reason,
+		Keep: k.keep(), Now: now.UTC(), Held: k.clock.held(), Reason: k.clock.reason,
 		Known:    time.UnixMilli(k.clock.expected()).UTC(),
 		Expired:  hoursOf(expired),
 		InFuture: names(future(buckets, now)),
@@ -77,13 +77,13 @@ func (k *Keeper) Status() Status {
 		Stays:    stays,
 	}
 	s.Room = k.room(buckets, now)
-	s.Early, _ = LoadEarly(k.o.State, now, k.o.Keep) // what does not read is not known
+	s.Early, _ = LoadEarly(k.o.State, now, k.keep()) // what does not read is not known
 	if s.Held {
 		since := time.UnixMilli(k.clock.heldSince).UTC()
 		s.Since = &since
 	}
 	for _, b := range buckets { // ascending
-		if due, ok := dueMS(b.Hour, k.o.Keep); ok && due > now.UnixMilli() {
+		if due, ok := dueMS(b.Hour, k.keep()); ok && due > now.UnixMilli() {
 			at := time.UnixMilli(due).UTC()
 			s.Next, s.NextAt = b.Hour.String(), &at
 			break

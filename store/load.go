@@ -82,8 +82,7 @@ func (s *Store) hideHour(h Hour, err error) {
 	s.mu.Lock()
 	hs := s.hours[h]
 	if hs == nil {
-		hs = &hourState{hour: h}
-		s.hours[h] = hs
+		hs = s.newHour(h)
 	}
 	hs.hidden = true
 	s.mu.Unlock()

@@ -191,3 +191,74 @@ func TestRemoveBesideAppends(t *testing.T) {
 		t.Errorf("%d rows, want %d", len(seen), workers*rounds*rows)
 	}
 }
+
+// TestRemoveReadsEachHour removes rows of several hours by columns that are not
+// put together: what is read of one hour must not be taken for another's.
+func TestRemoveReadsEachHour(t *testing.T) {
+	const hours, rows = 4, 700
+	s := openTest(t, "data", Options{FS: NewMemFS(), FlushEvery: -1, blockRows: 300})
+	want := [hours]int{}
+	for i := range hours {
+		rng := rand.New(rand.NewPCG(uint64(i), 9))
+		b := randomBatch(rng, rows, (testHour + Hour(i)).StartMS())
+		for row := range rows {
+			b.SetNum(flow.Bytes, row, rng.Uint64N(1<<20))
+		}
+		for _, n := range b.Num(flow.Bytes) {
+			if n&1 == 0 {
+				want[i]++
+			}
+		}
+		appendTest(t, s, b)
+		sealTest(t, s, testHour+Hour(i))
+	}
+	for i := range hours {
+		removed, err := s.Remove(testHour+Hour(i), func(b *Block) ([]uint64, error) {
+			p, err := b.PackedIn(flow.Bytes, nil)
+			if err != nil || p == nil {
+				return nil, errors.Join(err, fmt.Errorf("column: %v", p))
+			}
+			bits := make([]uint64, (b.Rows()+63)/64)
+			for row, n := range p.Fill(nil) {
+				if n&1 == 0 {
+					bits[row>>6] |= 1 << (row & 63)
+				}
+			}
+			return bits, nil
+		})
+		if err != nil || removed != int64(want[i]) {
+			t.Errorf("hour %d: %d rows were removed, want %d: %v", i, removed, want[i], err)
+		}
+		if left := len(hourNumbers(t, s, testHour+Hour(i), flow.Bytes, 0)); left != 0 {
+			t.Errorf("hour %d: %d rows are left that were to go", i, left)
+		}
+	}
+}
+
+// hourNumbers returns the rows of an hour whose number in a field is even or odd.
+func hourNumbers(t *testing.T, s *Store, h Hour, f flow.Field, odd uint64) (list []uint64) {
+	t.Helper()
+	v, err := s.View(h, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for _, bucket := range v.Buckets() {
+		for i := range bucket.Blocks() {
+			b, err := bucket.Block(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers, err := b.Num(f, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range numbers {
+				if n&1 == odd {
+					list = append(list, n)
+				}
+			}
+		}
+	}
+	return list
+}

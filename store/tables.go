@@ -232,8 +232,7 @@ func (s *Store) noteFault(t *liveTable, h Hour, fault error) {
 		return
 	}
 	if hs == nil {
-		hs = &hourState{hour: h}
-		s.hours[h] = hs
+		hs = s.newHour(h)
 	}
 	if hs.hidden && least < kindIndex && len(hs.damage) == 1 { // what load met, in better words
 		hs.damage = nil
