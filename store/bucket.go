@@ -11,7 +11,7 @@ import (
 type Bucket struct {
 	view        *View
 	info        BucketInfo
-	incarnation uint64      // of the hour; 0: columns are read and not cached, as a rewrite needs them
+	incarnation uint64
 	snaps       []*snapshot // rows not yet in blocks, in order
 	damage      []error     // of its tables, known since the store was opened
 }
@@ -48,9 +48,9 @@ func (b *Bucket) Block(i int) (*Block, error) {
 	}
 	src := &storedBlock{head: head, codecs: b.view.store.codecs, read: func(f flow.Field, dst []byte) ([]byte, error) {
 		return b.get(columnKey(b.info.Hour, f, i), dst)
-	}, number: i}
-	if b.incarnation != 0 { // 0: it is read once, to be written anew; the hours of all rewrites would take each other's columns
-		src.cache, src.incarnation = b.view.store.columns, b.incarnation
+	}}
+	if b.incarnation != 0 { // 0: it is read once, to be written anew
+		src.cache, src.incarnation, src.number = b.view.store.columns, b.incarnation, i
 	}
 	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
 }

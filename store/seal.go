@@ -68,7 +68,7 @@ func (z *Sealing) begin(h Hour) error {
 	if len(view.buckets) == 0 {
 		return ErrNoBucket
 	}
-	z.bucket = &Bucket{view: view, info: view.buckets[0].info} // without rows in memory, and past the cache
+	z.bucket = &Bucket{view: view, info: view.buckets[0].info} // without rows in memory
 	z.index, err = z.store.newTable(h, "index", true)
 	return err
 }
