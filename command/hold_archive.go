@@ -30,7 +30,7 @@ func (l *local) archive(ctx context.Context, w query.Window) (*asked, error) {
 		return nil, err
 	}
 	if st != nil {
-		a.notes = append(a.notes, fmt.Sprintf("a purge of case %s is under way or was cut short: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", st.Case))
+		a.notes = append(a.notes, fmt.Sprintf("a purge of case %s was stopped: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", st.Case))
 	}
 	all := l.holds.all()
 	if len(all) == 0 {
@@ -156,6 +156,9 @@ func (u *caseArchive) hidesHeld(h store.Hour) bool {
 // judged puts a question to the archive as its case may see it, and adds what
 // its answer lacks.
 func judged[Result any](ctx context.Context, l *local, w query.Window, exporter, filter string, ask func(a query.Archive) (Result, query.Summary, error)) (result Result, summary query.Summary, err error) {
+	if err := l.afterPurge(ctx); err != nil {
+		return result, summary, err
+	}
 	a, err := l.archive(ctx, w)
 	if err != nil {
 		return result, summary, err

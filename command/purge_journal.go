@@ -71,7 +71,7 @@ func journalCipher(s *store.Store) (cipher.AEAD, error) {
 func sealPurge(s *store.Store, st *purgeState) (journalEntry, error) {
 	e := journalEntry{ID: st.ID, Archive: s.ID(), At: showMS(st.At), Case: st.Case, Reason: st.Reason, By: st.By, Records: st.Records}
 	scope := *st
-	scope.Done, scope.Records, scope.Until = nil, 0, 0
+	scope.Done, scope.Records, scope.Until, scope.Stopped = nil, 0, 0, false
 	seal, err := journalCipher(s)
 	if err != nil {
 		return e, err

@@ -318,9 +318,46 @@ func (a *audited) Purge(ctx context.Context, req purgeRequest) (*purgeReport, er
 			return 0, err
 		}
 		err := st.run(ctx, a.local, report)
-		return report.records(), err
+		return report.records(), st.noteStopped(ctx, a.store, err)
 	})
 	return report, err
+}
+
+// noteStopped notes that a purge was cut short by who asked for it, who may want to
+// give it up: no question goes on with it then.
+func (st *purgeState) noteStopped(ctx context.Context, s *store.Store, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	st.Stopped = true
+	return errors.Join(err, st.write(s))
+}
+
+// afterPurge waits for a purge that is under way, and ends one that a crash has cut
+// short: from its beginning on, what it takes away is in no answer. One that was
+// stopped is left alone, and one in an archive that cannot be written to.
+func (l *local) afterPurge(ctx context.Context) error {
+	for {
+		st, err := readPurge(l.store)
+		if st == nil || err != nil || l.store.ReadOnly() {
+			return err
+		}
+		if lock := &l.first().purging; lock.TryLock() {
+			defer lock.Unlock()
+			if st.Stopped {
+				return nil
+			}
+			c := callerOf(ctx)
+			c.ticket, c.reason = st.Case, "a purge that was cut short"
+			_, err := newAudited(l).resume(withCaller(ctx, c))
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // resume ends the purge that was cut short, if there is one. purging is held.
@@ -330,7 +367,8 @@ func (a *audited) resume(ctx context.Context) (*resumed, error) {
 		return nil, err
 	}
 	err = a.act(ctx, "goes on with the purge of case "+st.Case, func() (uint64, error) {
-		return st.Records, st.run(ctx, a.local, &purgeReport{})
+		st.Stopped = false
+		return st.Records, st.noteStopped(ctx, a.store, st.run(ctx, a.local, &purgeReport{}))
 	})
 	return &resumed{st.Case, st.Records}, err
 }

@@ -30,6 +30,7 @@ type purgeState struct {
 	Records  uint64        `json:"records,omitempty"` // that are gone
 	ID       string        `json:"id,omitempty"`      // in the journal
 	Until    uint64        `json:"until,omitempty"`   // ms: only what was received before; 0: everything. For a purge of a journal
+	Stopped  bool          `json:"stopped,omitempty"` // by who asked for it, not by a crash
 	fields   []string      // that the filter looks at, for the audit log
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,17 +65,46 @@ func TestPurgeResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := purgeState{Filter: "proto tcp or proto udp", Case: "C-9", By: "somebody", At: 1}
+	st := purgeState{Filter: "proto tcp or proto udp", Case: "C-9", By: "somebody", At: 1, Stopped: true}
 	if err := st.write(s); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, _ := weir(t, data, "query", "any", "--count"); !strings.Contains(errs, "a purge of case C-9 is under way or was cut short") {
-		t.Errorf("before it is ended, an answer says: %s", errs)
+	if out, errs, _ := weir(t, data, "query", "any", "--count"); out != "2\n" || !strings.Contains(errs, "a purge of case C-9 was stopped") {
+		t.Errorf("of a purge that was stopped, an answer says: %s%s", out, errs)
 	}
 	collectConfigured(t, data, scopeExample, testNow)
 	waitAnswer(t, data, "0\n", "query", "proto tcp or proto udp", "--count")
 	waitAnswer(t, data, "0\n", "quarantine", "query", "proto tcp or proto udp", "--count")
+}
+
+// TestPurgeBeforeAnswers leaves a purge as a crash does: what it takes away is in
+// no answer, of a command or of a collector.
+func TestPurgeBeforeAnswers(t *testing.T) {
+	for _, beside := range []bool{false, true} {
+		data := filepath.Join(t.TempDir(), "data")
+		c := collectConfigured(t, data, scopeExample, testNow)
+		c.send(t, "127.0.0.3", netflow5(5))
+		waitAnswer(t, data, "2\n", "query", "--count")
+		c.stop()
+		s, err := openStore(data, modeWrite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := purgeState{Filter: "proto tcp or proto udp", Case: "C-9", By: "somebody", At: 1}
+		if err := errors.Join(st.write(s), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if beside {
+			collectConfigured(t, data, scopeExample, testNow)
+		}
+		if out, errs, status := weir(t, data, "query", "proto tcp or proto udp", "--count"); out != "0\n" || status != exitOK {
+			t.Errorf("beside a collector %v: %s%s", beside, out, errs)
+		}
+		if out, _, _ := weir(t, data, "audit", "-o", "csv"); !strings.Contains(out, "goes on with the purge of case C-9") {
+			t.Errorf("beside a collector %v: the audit log has no word of it:\n%s", beside, out)
+		}
+	}
 }
