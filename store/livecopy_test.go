@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -86,13 +87,13 @@ func liveCopy(t *testing.T) string {
 // process had died.
 type stoppedFS struct {
 	FS
-	left int
+	left *atomic.Int64 // Pebble changes things from goroutines of its own
 }
 
 var errStopped = errors.New("stopped")
 
 func (s *stoppedFS) change(do func() error) error {
-	if s.left--; s.left < 0 {
+	if s.left.Add(-1) < 0 {
 		return errStopped
 	}
 	return do()
@@ -110,7 +111,7 @@ func (s *stoppedFS) RemoveAll(name string) error {
 func (s *stoppedFS) Remove(name string) error {
 	err := s.change(func() error { return s.FS.Remove(name) })
 	if err == nil && filepath.Base(name) == recoveryName {
-		s.left = 1 << 30
+		s.left.Store(1 << 30)
 	}
 	return err
 }
@@ -133,7 +134,9 @@ func TestRecoveryIsResumed(t *testing.T) {
 	for n := 0; ; n++ {
 		dir := filepath.Join(t.TempDir(), fmt.Sprint(n))
 		copyFiles(t, master, dir)
-		first, err := Open(dir, Options{FlushEvery: -1, FS: &stoppedFS{Disk(), n}})
+		left := new(atomic.Int64)
+		left.Store(int64(n))
+		first, err := Open(dir, Options{FlushEvery: -1, FS: &stoppedFS{Disk(), left}})
 		if err == nil {
 			if first.Recovered() == nil {
 				t.Error("not recovered")

@@ -128,7 +128,14 @@ func TestNoSpaceForTheLog(t *testing.T) {
 			auditTest(t, s)
 			disk.fill(isLog)
 			failed := make(chan error, 1)
-			go func() { failed <- write(s) }()
+			go func() {
+				defer func() {
+					if p := recover(); p != nil { // Pebble panics where the log has failed before
+						ended <- fmt.Errorf("%v", p)
+					}
+				}()
+				failed <- write(s)
+			}()
 			select {
 			case err := <-ended:
 				if !strings.Contains(err.Error(), "no space left") {
