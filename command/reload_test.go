@@ -353,7 +353,7 @@ func TestReconfigured(t *testing.T) {
 	from, to := reflect.ValueOf(l).Elem(), reflect.ValueOf(next).Elem()
 	own := map[string]bool{"names": true, "known": true, "scope": true, "networks": true, "aside": true, "before": true,
 		"wanted":  true, // of an import without a collector
-		"purging": true, "backing": true, "runs": true, "keys": true, "begin": true, "ledgers": true}
+		"purging": true, "backing": true, "copied": true, "runs": true, "keys": true, "begin": true, "ledgers": true}
 	for i := range from.NumField() {
 		name := from.Type().Field(i).Name
 		if own[name] {
