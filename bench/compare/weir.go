@@ -6,8 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -100,14 +102,19 @@ func (a *archive) bytes() (total, wal int64) {
 	return total, diskUsage(a.dir, func(name string) bool { return filepath.Ext(name) == ".log" })
 }
 
-// diskUsage adds up the files below a directory whose names are wanted. Files
+// diskUsage adds up the files below a directory whose names are wanted, each once
+// however many links it has, of one name each, as in weir's checkpoints. Files
 // that go meanwhile are gone.
 func diskUsage(dir string, want func(name string) bool) (total int64) {
+	seen := map[string][]fs.FileInfo{}
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !want(d.Name()) {
 			return nil
 		}
-		if info, err := d.Info(); err == nil {
+		info, err := d.Info()
+		same := func(other fs.FileInfo) bool { return os.SameFile(info, other) }
+		if err == nil && !slices.ContainsFunc(seen[d.Name()], same) {
+			seen[d.Name()] = append(seen[d.Name()], info)
 			total += info.Size()
 		}
 		return nil
