@@ -25,8 +25,9 @@ Backups that were made earlier still hold them; the purge is written to the file
 beside the backups, and a backup with that file in or beside it deletes its own before it answers. --apply does it at once.
 
 Give the whole scope: a filter, --exporter or --out-of-scope (records with no address in networks:), and a window, or
---all-time. A purge that is cut short stops between two hours; the next weir purge or start of the collector ends it,
-or --give-up, which leaves what is not gone yet.
+--all-time. What goes is in no answer from then on: questions wait. Ctrl-C stops a purge between two hours; the next
+weir purge or start of the collector ends it, or --give-up, which leaves what is not gone yet. After a crash it goes on
+before the next answer.
 
 A purge that meets a hold (weir hold list) stops before it deletes anything, with exit status 1, and says what is held.
 --holds keep deletes the rest, --holds purge what is held too.
