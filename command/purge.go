@@ -118,6 +118,15 @@ func purgeFlags(c *cli.Context, std *Std) (o purgeOptions, err error) {
 	return o, nil
 }
 
+// pastPurge says where records may be that retention has dropped here.
+func pastPurge(err error) error {
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return usage.withHint("a backup that still has it: weir purge with --data BACKUP")
+	}
+	return err
+}
+
 // runPurge says what would go, asks, and deletes.
 func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	opened, err := openBackend(ctx, o.dir, modeWrite, std)
@@ -132,6 +141,11 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 	}
 	if r := would.Resumed; r != nil {
 		fmt.Fprintf(std.Err, "weir: first ended the purge of case %s that was cut short: %s gone\n", r.Case, plural(r.Records, "record"))
+	}
+	if would.records() == 0 && len(would.Met) == 0 {
+		if err := refusePast(ctx, opened, o.request.Window); err != nil {
+			return pastPurge(err)
+		}
 	}
 	fmt.Fprintf(std.Err, "weir: %s would go\n", plural(would.records(), "record"))
 	undecided := len(would.Met) > 0 && o.request.Holds == ""

@@ -80,6 +80,20 @@ func TestPurgeResumed(t *testing.T) {
 	waitAnswer(t, data, "0\n", "quarantine", "query", "proto tcp or proto udp", "--count")
 }
 
+// TestPurgePastRetention refuses a window of which nothing can be left.
+func TestPurgePastRetention(t *testing.T) {
+	data := exportArchive(t, "switch-sflow.pcap")
+	for _, yes := range [][]string{nil, {"--yes"}} {
+		_, errs, status := weir(t, data, append([]string{"purge", "any", "--from", "2026-01-01", "--to", "2026-01-31", "--case", "C-1"}, yes...)...)
+		if status != exitUsage || !strings.Contains(errs, "past retention") || !strings.Contains(errs, "--data BACKUP") {
+			t.Errorf("%v: status %d, %s", yes, status, errs)
+		}
+	}
+	if _, errs, status := weir(t, data, "purge", "port 1", "--from", "2026-11-01", "--to", "2026-11-02", "--case", "C-1"); status != exitOK {
+		t.Errorf("a window that retention keeps: status %d, %s", status, errs)
+	}
+}
+
 // TestPurgeBeforeAnswers leaves a purge as a crash does: what it takes away is in
 // no answer, of a command or of a collector.
 func TestPurgeBeforeAnswers(t *testing.T) {
