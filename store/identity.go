@@ -3,11 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // FormatVersion is the version of everything this package writes.
@@ -45,17 +42,9 @@ const (
 // readIdentity returns the format version of the store in dir, 0 if dir has no
 // identity.
 func readIdentity(fs FS, dir string) (int, error) {
-	f, err := fs.Open(fs.PathJoin(dir, identityName))
-	if isNotExist(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("open identity: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 64))
-	if err != nil {
-		return 0, fmt.Errorf("read identity: %w", err)
+	text, err := readSmall(fs, fs.PathJoin(dir, identityName), "identity", 64)
+	if text == nil || err != nil {
+		return 0, err
 	}
 	number, isWeir := strings.CutPrefix(strings.TrimSpace(string(text)), identityPrefix)
 	version, err := strconv.Atoi(number)
@@ -66,21 +55,11 @@ func readIdentity(fs FS, dir string) (int, error) {
 	return version, nil
 }
 
-// writeIdentity makes dir a store. The file appears whole or not at all.
+// writeIdentity makes dir a store.
 func writeIdentity(fs FS, dir string, version int) error {
-	name := fs.PathJoin(dir, identityName)
-	f, err := fs.Create(name+".tmp", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("create identity: %w", err)
-	}
-	if _, err = fmt.Fprintf(f, "%s%d\n", identityPrefix, version); err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write identity: %w", err)
-	}
-	if err := fs.Rename(name+".tmp", name); err != nil {
-		return fmt.Errorf("rename identity: %w", err)
+	line := fmt.Appendf(nil, "%s%d\n", identityPrefix, version)
+	if err := writeSmall(fs, fs.PathJoin(dir, identityName), "identity", line); err != nil {
+		return err
 	}
 	return syncDir(fs, dir)
 }

@@ -10,8 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // ListingName is the file in a backup or checkpoint that lists its files. It is
@@ -48,17 +46,9 @@ var ErrTorn = errors.New("files of the data directory do not belong together")
 
 // ReadListing reads the listing of a copy; nil if there is none.
 func ReadListing(fs FS, dir string) (*Listing, error) {
-	f, err := fs.Open(fs.PathJoin(dir, ListingName))
-	if isNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open listing: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPlace))
-	if err != nil {
-		return nil, fmt.Errorf("read listing: %w", err)
+	text, err := readSmall(fs, fs.PathJoin(dir, ListingName), "listing", maxPlace)
+	if text == nil || err != nil {
+		return nil, err
 	}
 	l := new(Listing)
 	if err := json.Unmarshal(text, l); err != nil {
@@ -82,25 +72,10 @@ func (l *Listing) Write(fs FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(fs, fs.PathJoin(dir, ListingName), append(text, '\n')); err != nil {
-		return fmt.Errorf("write listing: %w", err)
+	if err := writeSmall(fs, fs.PathJoin(dir, ListingName), "listing", append(text, '\n')); err != nil {
+		return err
 	}
 	return syncDir(fs, dir)
-}
-
-// writeWhole writes a file under another name, syncs and renames it.
-func writeWhole(fs FS, name string, text []byte) error {
-	f, err := fs.Create(name+".tmp", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(text); err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return fs.Rename(name+".tmp", name)
 }
 
 // CheckFiles returns nil if dir has just the files of the listing: each with its

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 )
@@ -36,19 +35,8 @@ func (s *Store) Recovered() *Recovery { return s.recovered }
 
 // readRecovery returns how far a recovery is, "" for none.
 func readRecovery(fs FS, dir string) (string, error) {
-	f, err := fs.Open(fs.PathJoin(dir, recoveryName))
-	if isNotExist(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("open recovery: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 256))
-	if err != nil {
-		return "", fmt.Errorf("read recovery: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
+	text, err := readSmall(fs, fs.PathJoin(dir, recoveryName), "recovery", 256)
+	return strings.TrimSpace(string(text)), err
 }
 
 // recover puts the newest whole checkpoint in dir in place of the files that do
@@ -230,7 +218,7 @@ func (s *Store) moveUp(from string) error {
 
 func (s *Store) markRecovery(text string) error {
 	fs := s.opts.FS
-	if err := writeWhole(fs, fs.PathJoin(s.dir, recoveryName), []byte(text+"\n")); err != nil {
+	if err := writeSmall(fs, fs.PathJoin(s.dir, recoveryName), "recovery", []byte(text+"\n")); err != nil {
 		return err
 	}
 	return syncDir(fs, s.dir)

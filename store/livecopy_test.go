@@ -338,7 +338,7 @@ func FuzzListing(f *testing.F) {
 			t.Fatal(err)
 		}
 		for name, text := range map[string][]byte{ListingName: listing, placeName: text} {
-			if err := writeWhole(fsys, "copy/"+name, text); err != nil {
+			if err := writeSmall(fsys, "copy/"+name, "copy", text); err != nil {
 				t.Fatal(err)
 			}
 		}

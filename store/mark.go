@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -66,29 +65,12 @@ func (s *Store) writeMark(manifest string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	path := fs.PathJoin(s.dir, markName)
-	out, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(out, markLine(manifest, end))
-	if err == nil {
-		err = out.Sync()
-	}
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	return fs.Rename(path+".tmp", path)
+	return writeSmall(fs, fs.PathJoin(s.dir, markName), "mark", []byte(markLine(manifest, end)))
 }
 
 // readMark returns what the mark says, false if there is none that reads.
 func (s *Store) readMark() (manifest string, end int64, ok bool) {
-	f, err := s.opts.FS.Open(s.opts.FS.PathJoin(s.dir, markName))
-	if err != nil {
-		return "", 0, false
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 256))
+	text, err := readSmall(s.opts.FS, s.opts.FS.PathJoin(s.dir, markName), "mark", 256)
 	if err != nil {
 		return "", 0, false
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 
@@ -37,18 +36,9 @@ const maxPlace = 64 << 20
 
 // readPlace returns nil if there is none.
 func readPlace(fs FS, dir string) (*place, error) {
-	name := fs.PathJoin(dir, placeName)
-	f, err := fs.Open(name)
-	if isNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open place: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPlace))
-	if err != nil {
-		return nil, fmt.Errorf("read place: %w", err)
+	text, err := readSmall(fs, fs.PathJoin(dir, placeName), "place", maxPlace)
+	if text == nil || err != nil {
+		return nil, err
 	}
 	p := new(place)
 	if err := json.Unmarshal(text, p); err != nil {
