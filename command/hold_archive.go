@@ -25,13 +25,6 @@ type asked struct {
 // archive returns the archive as a question sees it, which ends it.
 func (l *local) archive(ctx context.Context, w query.Window) (*asked, error) {
 	a := &asked{LedgerArchive: l.store, end: func() error { return nil }}
-	st, err := readPurge(l.store)
-	if err != nil {
-		return nil, err
-	}
-	if st != nil {
-		a.notes = append(a.notes, fmt.Sprintf("a purge of case %s was stopped: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", st.Case))
-	}
 	all := l.holds.all()
 	if len(all) == 0 {
 		return a, nil
@@ -156,7 +149,8 @@ func (u *caseArchive) hidesHeld(h store.Hour) bool {
 // judged puts a question to the archive as its case may see it, and adds what
 // its answer lacks.
 func judged[Result any](ctx context.Context, l *local, w query.Window, exporter, filter string, ask func(a query.Archive) (Result, query.Summary, error)) (result Result, summary query.Summary, err error) {
-	if err := l.afterPurge(ctx); err != nil {
+	left, err := l.afterPurge(ctx)
+	if err != nil {
 		return result, summary, err
 	}
 	a, err := l.archive(ctx, w)
@@ -165,6 +159,9 @@ func judged[Result any](ctx context.Context, l *local, w query.Window, exporter,
 	}
 	if result, summary, err = ask(a); err == nil {
 		summary.Notes = append(summary.Notes, a.notes...)
+		if left != nil {
+			summary.Notes = append(summary.Notes, fmt.Sprintf("a purge of case %s was stopped: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", left.Case))
+		}
 		summary.Damaged = append(summary.Damaged, a.lack...)
 		err = l.judge(ctx, a, &summary, w, exporter, filter)
 	}

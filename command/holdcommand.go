@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -410,9 +409,8 @@ func runHoldRelease(ctx context.Context, std *Std, dir, format, ref string, yes 
 			fmt.Fprintln(std.Err, "weir: nothing was released; --yes releases")
 			return nil
 		}
-		fmt.Fprintf(std.Err, "weir: type the case reference to delete what it keeps for ever: ")
-		if line, _ := bufio.NewReader(std.In).ReadString('\n'); strings.TrimSpace(line) != ref {
-			return usagef("that is not the case reference; nothing was released")
+		if err := confirmCase(std, ref, "what it keeps", "released"); err != nil {
+			return err
 		}
 	}
 	gone, err := b.ReleaseHold(ctx)

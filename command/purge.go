@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -163,9 +162,8 @@ func runPurge(ctx context.Context, std *Std, o purgeOptions) error {
 			fmt.Fprintln(std.Err, "weir: nothing was deleted; --yes deletes")
 			return purgeDamage(would)
 		}
-		fmt.Fprintf(std.Err, "weir: type the case reference to delete them for ever: ")
-		if line, _ := bufio.NewReader(std.In).ReadString('\n'); strings.TrimSpace(line) != o.ticket {
-			return usagef("that is not the case reference; nothing was deleted")
+		if err := confirmCase(std, o.ticket, "them", "deleted"); err != nil {
+			return err
 		}
 	}
 	o.request.Apply = true

@@ -335,26 +335,27 @@ func (st *purgeState) noteStopped(ctx context.Context, s *store.Store, err error
 
 // afterPurge waits for a purge that is under way, and ends one that a crash has cut
 // short: from its beginning on, what it takes away is in no answer. One that was
-// stopped is left alone, and one in an archive that cannot be written to.
-func (l *local) afterPurge(ctx context.Context) error {
+// stopped is left alone and returned, and so is one in an archive that cannot be
+// written to.
+func (l *local) afterPurge(ctx context.Context) (left *purgeState, err error) {
 	for {
 		st, err := readPurge(l.store)
 		if st == nil || err != nil || l.store.ReadOnly() {
-			return err
+			return st, err
 		}
 		if lock := &l.first().purging; lock.TryLock() {
 			defer lock.Unlock()
 			if st.Stopped {
-				return nil
+				return st, nil
 			}
 			c := callerOf(ctx)
 			c.ticket, c.reason = st.Case, "a purge that was cut short"
 			_, err := newAudited(l).resume(withCaller(ctx, c))
-			return err
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
