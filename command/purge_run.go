@@ -345,8 +345,8 @@ func (l *local) afterPurge(ctx context.Context) (left *purgeState, err error) {
 		}
 		if lock := &l.first().purging; lock.TryLock() {
 			defer lock.Unlock()
-			if st.Stopped {
-				return st, nil
+			if st, err = readPurge(l.store); st == nil || err != nil || st.Stopped {
+				return st, err // who had the lock has ended or stopped it
 			}
 			c := callerOf(ctx)
 			c.ticket, c.reason = st.Case, "a purge that was cut short"
