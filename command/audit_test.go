@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,10 +124,51 @@ func TestNoEntryNoLook(t *testing.T) {
 // A deafStore takes no entries.
 type deafStore struct{}
 
-func (deafStore) AppendAudit(func(uint64, []byte) ([]byte, error)) error { return os.ErrPermission }
-func (deafStore) ScanAudit(uint64, func(uint64, []byte) error) error     { return nil }
-func (deafStore) LastAudit() (uint64, []byte, error)                     { return 0, nil, nil }
-func (deafStore) TrimAudit(uint64) error                                 { return nil }
+func (deafStore) AppendAudit(func(uint64, []byte) ([]byte, error)) (func() error, error) {
+	return nil, os.ErrPermission
+}
+func (deafStore) ScanAudit(uint64, func(uint64, []byte) error) error { return nil }
+func (deafStore) LastAudit() (uint64, []byte, error)                 { return 0, nil, nil }
+func (deafStore) TrimAudit(uint64) error                             { return nil }
+
+// TestNothingBeforeTheEntryIsOnDisk asks an archive whose disk takes the entry
+// late, and not at all: the answer is worked on, and nothing of it given out.
+func TestNothingBeforeTheEntryIsOnDisk(t *testing.T) {
+	a := newAuditedArchive(t)
+	given := 0
+	flows := func() error {
+		_, err := a.Flows(t.Context(), query.FlowsRequest{}, func(*flow.Record) error { given++; return nil })
+		return err
+	}
+	a.log = audit.New(lateStore{a.store, func() error {
+		if given != 0 {
+			t.Errorf("%d records were given out before", given)
+		}
+		return nil
+	}}, a.now)
+	if err := flows(); err != nil || given == 0 {
+		t.Errorf("late: %d records and %v", given, err)
+	}
+	given = 0
+	a.log = audit.New(lateStore{a.store, func() error { return os.ErrPermission }}, a.now)
+	if err := flows(); !errors.Is(err, os.ErrPermission) || given != 0 || !strings.Contains(err.Error(), "nothing was read or changed") {
+		t.Errorf("not at all: %d records and %v", given, err)
+	}
+	if _, _, err := a.Top(t.Context(), query.TopRequest{By: "bytes"}); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("sums: %v", err)
+	}
+}
+
+// A lateStore takes entries, but says by itself when they are on disk.
+type lateStore struct {
+	audit.Store
+	durable func() error
+}
+
+func (s lateStore) AppendAudit(next func(uint64, []byte) ([]byte, error)) (func() error, error) {
+	_, err := s.Store.AppendAudit(next)
+	return s.durable, err
+}
 
 // TestAuditDemands asks with and without what the policy demands.
 func TestAuditDemands(t *testing.T) {

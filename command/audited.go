@@ -17,9 +17,9 @@ import (
 	"weir/store"
 )
 
-// An audited archive leaves an entry in the audit log before anybody looks at
-// its records or changes it, and another that says what came of it. Without the
-// first, nothing is done.
+// An audited archive leaves an entry in the audit log before anybody sees its
+// records or changes it, and another that says what came of it. Without the
+// first, nothing is given out and nothing done.
 type audited struct {
 	*local
 	log *audit.Log
@@ -90,14 +90,90 @@ type subject struct {
 	detail   string
 }
 
-// look notes a question, asks it, and notes how many rows it gave out.
+// look notes a question, asks it, and notes how many rows it gave out. The answer
+// is worked on while the disk takes the note.
 func (a *audited) look(ctx context.Context, s subject, ask func() (rows uint64, err error)) error {
-	e, err := a.entry(ctx, audit.KindAsk)
+	l, err := a.begin(ctx, s)
 	if err != nil {
 		return err
 	}
+	rows, err := ask()
+	return l.end(rows, err)
+}
+
+// A looking is a question that is being answered. One goroutine uses it.
+type looking struct {
+	log     *audit.Log
+	number  uint64 // of the question's entry
+	who     audit.Who
+	durable func() error // returns when the entry is on disk
+	waited  bool         // it was called, and said:
+	failed  error
+}
+
+// begin notes a question.
+func (a *audited) begin(ctx context.Context, s subject) (*looking, error) {
+	e, err := a.entry(ctx, audit.KindAsk)
+	if err != nil {
+		return nil, err
+	}
 	about(ctx, &e, s)
-	return a.noted(ctx, e, ask)
+	number, durable, err := a.log.Begin(e)
+	if err != nil {
+		return nil, cannotNote(err)
+	}
+	return &looking{log: a.log, number: number, who: e.Who, durable: durable}, nil
+}
+
+func cannotNote(err error) error {
+	return fmt.Errorf("nothing was read or changed, because it cannot be noted: %w", err)
+}
+
+// noted returns when the question's entry is on disk; before, nothing is given out.
+func (l *looking) noted() error {
+	if l.waited {
+		return l.failed
+	}
+	l.waited = true
+	if err := l.durable(); err != nil {
+		l.failed = cannotNote(err)
+	}
+	return l.failed
+}
+
+// emitting returns emit, which gives nothing out before the entry is on disk, and
+// counts what it gave.
+func (l *looking) emitting(emit func(*flow.Record) error, given *uint64) func(*flow.Record) error {
+	return func(r *flow.Record) error {
+		if err := l.noted(); err != nil {
+			return err
+		}
+		*given++
+		return emit(r)
+	}
+}
+
+// end notes what came of the question. Nobody waits for the disk to take that: it
+// follows the entry of the question there, and is lost only if the machine itself
+// stops within moments.
+func (l *looking) end(rows uint64, err error) error {
+	if noteErr := l.noted(); noteErr != nil {
+		return noteErr
+	}
+	_, _, logErr := l.log.Begin(answerTo(l.number, l.who, rows, err))
+	if logErr != nil && !errors.Is(logErr, store.ErrClosed) {
+		return errors.Join(err, logErr)
+	}
+	return err
+}
+
+// answerTo returns the entry that says what came of another.
+func answerTo(number uint64, who audit.Who, rows uint64, err error) audit.Entry {
+	e := audit.Entry{Kind: audit.KindAnswer, Of: number, Who: who, Rows: rows}
+	if err != nil {
+		e.Failed = firstLine(err.Error())
+	}
+	return e
 }
 
 // about writes into an entry what a question is about.
@@ -142,14 +218,10 @@ func mayChange(c caller) error {
 func (a *audited) noted(ctx context.Context, e audit.Entry, do func() (rows uint64, err error)) error {
 	number, err := a.log.Add(e)
 	if err != nil {
-		return fmt.Errorf("nothing was read or changed, because it cannot be noted: %w", err)
+		return cannotNote(err)
 	}
 	rows, err := do()
-	end := audit.Entry{Kind: audit.KindAnswer, Of: number, Who: e.Who, Rows: rows}
-	if err != nil {
-		end.Failed = firstLine(err.Error())
-	}
-	if _, logErr := a.log.Add(end); logErr != nil && !errors.Is(logErr, store.ErrClosed) {
+	if _, logErr := a.log.Add(answerTo(number, e.Who, rows, err)); logErr != nil && !errors.Is(logErr, store.ErrClosed) {
 		return errors.Join(err, logErr)
 	}
 	return err
@@ -166,15 +238,13 @@ func (a *audited) Flows(ctx context.Context, req query.FlowsRequest, emit func(*
 	if err != nil {
 		return s, err
 	}
-	err = a.look(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter}, func() (uint64, error) {
-		given := uint64(0)
-		var err error
-		s, err = a.local.Flows(ctx, req, func(r *flow.Record) error {
-			given++
-			return emit(r)
-		})
-		return given, err
-	})
+	l, err := a.begin(ctx, subject{filter: req.Filter, window: req.Window, exporter: req.Exporter})
+	if err != nil {
+		return s, err
+	}
+	given := uint64(0)
+	s, err = a.local.Flows(ctx, req, l.emitting(emit, &given))
+	err = l.end(given, err)
 	s.Notes = append(notes, s.Notes...)
 	return s, err
 }
@@ -182,22 +252,20 @@ func (a *audited) Flows(ctx context.Context, req query.FlowsRequest, emit func(*
 // Tail implements backend. That the reader goes away is how a tail ends, not a
 // failure.
 func (a *audited) Tail(ctx context.Context, req query.TailRequest, emit func(*flow.Record) error, missed func(n uint64)) error {
-	var ended error
-	err := a.look(ctx, subject{filter: req.Filter, exporter: req.Exporter, detail: "as they arrive"}, func() (uint64, error) {
-		given := uint64(0)
-		ended = a.local.Tail(ctx, req, func(r *flow.Record) error {
-			given++
-			return emit(r)
-		}, missed)
-		if ctx.Err() != nil {
-			return given, nil
-		}
-		return given, ended
-	})
-	if err == nil {
-		err = ended
+	l, err := a.begin(ctx, subject{filter: req.Filter, exporter: req.Exporter, detail: "as they arrive"})
+	if err != nil {
+		return err
 	}
-	return err
+	given := uint64(0)
+	ended := a.local.Tail(ctx, req, l.emitting(emit, &given), missed)
+	failure := ended
+	if ctx.Err() != nil {
+		failure = nil
+	}
+	if err := l.end(given, failure); err != nil {
+		return err
+	}
+	return ended
 }
 
 // Top implements backend.

@@ -47,11 +47,7 @@ func (j *journal) act(command, detail string, do func() error) error {
 		return fmt.Errorf("nothing was changed, because it cannot be noted: %w", err)
 	}
 	err = do()
-	end := audit.Entry{Kind: audit.KindAnswer, Of: number, Who: j.who}
-	if err != nil {
-		end.Failed = firstLine(err.Error())
-	}
-	_, logErr := j.log.Add(end)
+	_, logErr := j.log.Add(answerTo(number, j.who, 0, err))
 	return errors.Join(err, logErr)
 }
 

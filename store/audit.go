@@ -21,40 +21,63 @@ type auditTail struct {
 // AppendAudit adds an entry to the audit log, which lies apart from the buckets
 // and is not dropped with them. next makes its value from its number, the first
 // being 1, and the value of the entry before, nil if there is none. The entry is
-// on disk when AppendAudit returns; when it returns an error there is none. What
-// MinFree keeps free is for these as well: a full disk stops no question.
-func (s *Store) AppendAudit(next func(number uint64, before []byte) ([]byte, error)) error {
+// in the log when AppendAudit returns, and on disk when durable does, which may
+// be called by one goroutine and left uncalled; an error of AppendAudit says that
+// there is none, one of durable that nobody knows. What MinFree keeps free is for
+// these as well: a full disk stops no question.
+func (s *Store) AppendAudit(next func(number uint64, before []byte) ([]byte, error)) (durable func() error, err error) {
 	if s.opts.ReadOnly {
-		return fmt.Errorf("write audit log: %w", errReadOnly)
+		return nil, fmt.Errorf("write audit log: %w", errReadOnly)
 	}
-	if err := s.appendAudit(next); err != nil {
-		return fmt.Errorf("write audit log: %w", err)
+	batch, err := s.appendAudit(next)
+	if err != nil {
+		return nil, fmt.Errorf("write audit log: %w", err)
 	}
-	return nil
+	return func() error {
+		if err := batch.SyncWait(); err != nil {
+			s.audit.forget()
+			return fmt.Errorf("write audit log: %w", err)
+		}
+		return nil
+	}, nil
 }
 
-func (s *Store) appendAudit(next func(number uint64, before []byte) ([]byte, error)) error {
+// appendAudit returns the batch of the entry, whose sync has been asked for.
+// Entries are one after the other in Pebble's log too, so that none is on disk
+// without those before it, and several wait for one sync.
+func (s *Store) appendAudit(next func(number uint64, before []byte) ([]byte, error)) (*pebble.Batch, error) {
 	s.publish.RLock() // the store does not close under it
 	defer s.publish.RUnlock()
 	if s.isClosed() {
-		return ErrClosed
+		return nil, ErrClosed
 	}
 	t := &s.audit
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := s.readAuditTail(t); err != nil {
-		return err
+		return nil, err
 	}
 	value, err := next(t.number+1, t.value)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.db.Set(auditKey(t.number+1), value, pebble.Sync); err != nil {
+	batch := s.db.NewBatch()
+	if err := batch.Set(auditKey(t.number+1), value, nil); err != nil {
+		return nil, err
+	}
+	if err := s.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		t.known = false // it may be there or not
-		return err
+		return nil, err
 	}
 	t.number, t.value = t.number+1, bytes.Clone(value)
-	return nil
+	return batch, nil
+}
+
+// forget lets the tail be read anew: the last entry may be there or not.
+func (t *auditTail) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known = false
 }
 
 // readAuditTail finds the last entry. t is held.

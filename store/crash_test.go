@@ -207,7 +207,7 @@ func (m *model) act(t *testing.T, s *Store) {
 	if err := s.PutState("number", fmt.Append(nil, n)); err != nil {
 		t.Fatalf("PutState: %v", err)
 	}
-	err := s.AppendAudit(func(number uint64, _ []byte) ([]byte, error) { return fmt.Append(nil, "entry ", number), nil })
+	err := noteTest(s, func(number uint64, _ []byte) ([]byte, error) { return fmt.Append(nil, "entry ", number), nil })
 	if err != nil {
 		t.Fatalf("AppendAudit: %v", err)
 	}

@@ -87,7 +87,7 @@ func TestNoSpaceForTables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.AppendAudit(func(uint64, []byte) ([]byte, error) { return []byte("an entry"), nil }); err != nil {
+	if err := noteTest(s, func(uint64, []byte) ([]byte, error) { return []byte("an entry"), nil }); err != nil {
 		t.Errorf("AppendAudit: %v", err)
 	}
 	left := openTest(t, "data", Options{FS: mem.Crash(rand.New(rand.NewPCG(1, 1)), 0), FlushEvery: -1, MinFree: -1})
@@ -107,7 +107,7 @@ func TestNoSpaceForTheLog(t *testing.T) {
 	for name, write := range map[string]func(s *Store) error{
 		"rows": func(s *Store) error { return errors.Join(s.Append(numbered(testHour, 500, 50)), s.Flush()) },
 		"audit": func(s *Store) error {
-			return s.AppendAudit(func(uint64, []byte) ([]byte, error) { return []byte("entry"), nil })
+			return noteTest(s, func(uint64, []byte) ([]byte, error) { return []byte("entry"), nil })
 		},
 		"state": func(s *Store) error { return errors.Join(s.PutState("key", make([]byte, 100<<10)), s.Flush()) },
 	} {

@@ -26,7 +26,7 @@
 // A bucket has a ledger, what was counted while its records came in
 // ([Store.PutLedger]), which is there also where no row is, and goes with the
 // bucket. The audit log ([Store.AppendAudit]) belongs to no hour: an entry is on
-// disk before the look that it notes, and no Drop touches it.
+// disk before the look that it notes gives anything out, and no Drop touches it.
 //
 // # What it does not do
 //

@@ -56,7 +56,7 @@ func entryOf(records uint64) *ledger.Entry {
 
 func auditTest(t *testing.T, s *Store) {
 	t.Helper()
-	err := s.AppendAudit(func(number uint64, _ []byte) ([]byte, error) { return []byte(fmt.Sprint("entry ", number)), nil })
+	err := noteTest(s, func(number uint64, _ []byte) ([]byte, error) { return []byte(fmt.Sprint("entry ", number)), nil })
 	if err != nil {
 		t.Errorf("AppendAudit: %v", err)
 	}

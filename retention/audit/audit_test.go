@@ -16,13 +16,13 @@ type memory struct {
 	last    uint64
 }
 
-func (m *memory) AppendAudit(next func(uint64, []byte) ([]byte, error)) error {
+func (m *memory) AppendAudit(next func(uint64, []byte) ([]byte, error)) (func() error, error) {
 	value, err := next(m.last+1, m.entries[m.last])
 	if err == nil {
 		m.last++
 		m.entries[m.last] = bytes.Clone(value)
 	}
-	return err
+	return func() error { return nil }, err
 }
 
 func (m *memory) LastAudit() (uint64, []byte, error) { return m.last, m.entries[m.last], nil }

@@ -9,7 +9,7 @@ import (
 // A Store keeps the entries; *store.Store is one.
 type Store interface {
 	LastAudit() (number uint64, value []byte, err error)
-	AppendAudit(next func(number uint64, before []byte) ([]byte, error)) error
+	AppendAudit(next func(number uint64, before []byte) ([]byte, error)) (durable func() error, err error)
 	ScanAudit(from uint64, fn func(number uint64, value []byte) error) error
 	TrimAudit(before uint64) error
 }
@@ -27,9 +27,23 @@ func New(s Store, now func() time.Time) *Log { return &Log{s, now} }
 // Add writes an entry: it sets number, time and what chains it. The entry is on
 // disk when Add returns; what it is about must not be done before.
 func (l *Log) Add(e Entry) (number uint64, err error) {
+	number, durable, err := l.Begin(e)
+	if err == nil {
+		err = durable()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return number, nil
+}
+
+// Begin is Add for what can be worked on while the disk takes the entry: it is on
+// disk when durable returns nil, and nothing may come of the work before. durable
+// is called by one goroutine, or left.
+func (l *Log) Begin(e Entry) (number uint64, durable func() error, err error) {
 	e.Time = l.now().UTC().Truncate(time.Millisecond)
 	e.shorten()
-	err = l.store.AppendAudit(func(n uint64, before []byte) ([]byte, error) {
+	durable, err = l.store.AppendAudit(func(n uint64, before []byte) ([]byte, error) {
 		e.Number, e.Previous, number = n, "", n
 		if before != nil {
 			// A damaged entry before is linked to as it lies there: Verify names it.
@@ -41,10 +55,7 @@ func (l *Log) Add(e Entry) (number uint64, err error) {
 		}
 		return e.encode()
 	})
-	if err != nil {
-		return 0, err
-	}
-	return number, nil
+	return number, durable, err
 }
 
 // Entries calls fn for the entries from the given number on that can be read;
