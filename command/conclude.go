@@ -1,20 +1,18 @@
 package command
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"weir/query"
-	"weir/store"
 )
 
 // conclude says what the reader of an answer must know: why it is empty, and
 // what is missing from it.
-func conclude(ctx context.Context, std *Std, b backend, e ending, s query.Summary) error {
-	if s.RowsMatched == 0 {
-		noteEmpty(ctx, std, b, e.window, s.Coverage)
+func conclude(std *Std, e ending, s query.Summary) error {
+	if s.Looked != nil {
+		fmt.Fprintf(std.Err, "weir: %s\n", emptyNote(s.Looked, e.window, s.Coverage, epochMS(std.Now())))
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(std.Err, "weir: %s\n", note)
@@ -46,64 +44,22 @@ func roundTime(d time.Duration) time.Duration {
 	return d.Round(100 * time.Microsecond)
 }
 
-// noteEmpty says why a window may have nothing: an answer without rows is only
-// worth something if there were records to look at.
-func noteEmpty(ctx context.Context, std *Std, b backend, w query.Window, c *query.Coverage) {
-	buckets, err := b.Buckets(ctx)
-	if err != nil {
-		return // the answer itself was given
-	}
-	note := emptyNote(buckets, w, epochMS(std.Now()))
-	if worth := emptyWorth(c); note == noMatch && worth != "" {
-		note += "; " + worth
-	}
-	fmt.Fprintf(std.Err, "weir: %s\n", note)
-}
-
-// emptyNote compares a window with what the archive holds.
-func emptyNote(buckets []store.BucketInfo, w query.Window, now uint64) string {
-	span, ok := recordSpan(buckets)
+// emptyNote says why an answer has nothing.
+func emptyNote(e *query.Extent, w query.Window, c *query.Coverage, now uint64) string {
 	switch {
-	case !ok:
+	case e.To == 0:
 		return "the archive is empty; weir collect or weir import fills it"
 	case w.From > now:
 		return fmt.Sprintf("the window begins in the future: it is %s now", showMS(now))
-	case w.To != 0 && w.To <= span.From:
-		return fmt.Sprintf("the window ends before the first record: the archive holds %s to %s", showMS(span.From), showMS(span.To))
-	case w.From > span.To:
-		return fmt.Sprintf("the window begins after the last record: the archive holds %s to %s", showMS(span.From), showMS(span.To))
-	case !anyIn(buckets, w):
+	case w.To != 0 && w.To <= e.From:
+		return fmt.Sprintf("the window ends before the first record: the archive holds %s to %s", showMS(e.From), showMS(e.To))
+	case w.From > e.To:
+		return fmt.Sprintf("the window begins after the last record: the archive holds %s to %s", showMS(e.From), showMS(e.To))
+	case !e.InWindow:
 		return "the archive holds no record at all in this window"
 	}
-	return noMatch
-}
-
-// noMatch is said where records were looked at, and none is what was asked for.
-const noMatch = "no flow matches"
-
-// recordSpan returns the first and the last moment of any flow, as far as the
-// buckets tell, and false if there is none.
-func recordSpan(buckets []store.BucketInfo) (query.Window, bool) {
-	var span query.Window
-	found := false
-	for _, b := range buckets {
-		if b.Rows == 0 {
-			continue
-		}
-		if !found || b.MinStart < span.From {
-			span.From = b.MinStart
-		}
-		span.To = max(span.To, b.MaxEnd)
-		found = true
+	if worth := emptyWorth(c); worth != "" {
+		return "no flow matches; " + worth
 	}
-	return span, found
-}
-
-func anyIn(buckets []store.BucketInfo, w query.Window) bool {
-	for _, b := range buckets {
-		if b.Rows > 0 && (w.To == 0 || b.MinStart < w.To) && b.MaxEnd >= w.From {
-			return true
-		}
-	}
-	return false
+	return "no flow matches"
 }

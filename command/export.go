@@ -240,7 +240,7 @@ func runExport(ctx context.Context, std *Std, o exportOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, ending{o.request.Window, formatTable, true}, summary)
+	return conclude(std, ending{o.request.Window, formatTable, true}, summary)
 }
 
 // addKept adds the kept elements to an export of all fields. Anonymised, it has no
@@ -276,7 +276,7 @@ func refusePast(ctx context.Context, b backend, w query.Window) error {
 		return nil
 	}
 	buckets, err := b.Buckets(ctx)
-	if err != nil || anyIn(buckets, w) {
+	if err != nil || query.ExtentOf(buckets, w).InWindow {
 		return err
 	}
 	return usagef("the window is past retention: it ends at %s, records are kept for %s, and none is left of it", showMS(w.To), keepText(r.Status.Keep)).

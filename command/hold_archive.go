@@ -163,6 +163,9 @@ func judged[Result any](ctx context.Context, l *local, w query.Window, exporter,
 			summary.Notes = append(summary.Notes, fmt.Sprintf("a purge of case %s was stopped: what it has not deleted yet may be in the answer; weir purge, or the start of the collector, ends it", left.Case))
 		}
 		summary.Damaged = append(summary.Damaged, a.lack...)
+		if summary.RowsMatched == 0 {
+			summary.Looked = query.ExtentOf(a.Buckets(), w)
+		}
 		err = l.judge(ctx, a, &summary, w, exporter, filter)
 	}
 	if endErr := a.end(); err == nil {

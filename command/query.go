@@ -160,7 +160,7 @@ func answerQuery(ctx context.Context, std *Std, b backend, o queryOptions) error
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
+	return conclude(std, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
 // runCount prints how many flows match.
@@ -183,7 +183,7 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 		noteTiming(std, summary)
 	}
 	summary.Sampling = query.Sampling{} // what is printed is not multiplied
-	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
+	return conclude(std, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
 func writeCount(std *Std, format string, result *query.TopResult, s query.Summary) error {

@@ -148,7 +148,7 @@ func question[Result any](ctx context.Context, std *Std, at place, w query.Windo
 	if at.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, ending{w, format, at.coverage}, summary)
+	return conclude(std, ending{w, format, at.coverage}, summary)
 }
 
 // questionWords are what completes the values of flags of the questions, nil for

@@ -237,7 +237,7 @@ func runSplit(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, ending{o.request.Window, formatTable, o.covered}, summary)
+	return conclude(std, ending{o.request.Window, formatTable, o.covered}, summary)
 }
 
 // writeSplit says which files there are, of how many flows, and whose they are.

@@ -200,5 +200,5 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 	if o.timing {
 		noteTiming(std, summary)
 	}
-	return conclude(ctx, std, b, ending{o.request.Window, o.format, o.covered}, summary)
+	return conclude(std, ending{o.request.Window, o.format, o.covered}, summary)
 }

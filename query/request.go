@@ -129,6 +129,8 @@ type Summary struct {
 
 	Sampling Sampling `json:"sampling,omitzero"` // of the records that sums are of; not for records
 
+	Looked *Extent `json:"looked,omitempty"` // at what, if nothing matched. Whoever chose the archive sets it
+
 	Coverage *Coverage `json:"coverage,omitempty"` // what the answer lacks; nil: not asked. Whoever has the store's Ledgers sets it
 
 	Elapsed time.Duration `json:"elapsed_ns"`
