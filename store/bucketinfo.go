@@ -66,7 +66,7 @@ type hourState struct {
 // there. mu is held.
 func (s *Store) newHour(h Hour) *hourState {
 	hs := &hourState{hour: h, incarnation: s.nextIncarnation()}
-	s.hours[h] = hs
+	s.hours.put(hs)
 	return hs
 }
 

@@ -20,7 +20,7 @@ func flushParts(t *testing.T, s *Store) (part uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.hours[testHour].open.id
+	return s.hours.get(testHour).open.id
 }
 
 func TestDamagedTail(t *testing.T) {

@@ -29,8 +29,8 @@ func (s *Store) Drop(h Hour) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if hs := s.hours[h]; hs != nil {
-		delete(s.hours, h)
+	if hs := s.hours.get(h); hs != nil {
+		s.hours.drop(h)
 		s.forget(hs)
 	}
 	return nil
@@ -64,7 +64,7 @@ func (s *Store) DropIf(h Hour, rows int64) error {
 	if s.closed {
 		return ErrClosed
 	}
-	hs, now := s.hours[h], int64(0)
+	hs, now := s.hours.get(h), int64(0)
 	if hs != nil {
 		now = hs.info().Rows
 	}
@@ -75,7 +75,7 @@ func (s *Store) DropIf(h Hour, rows int64) error {
 		return err
 	}
 	if hs != nil {
-		delete(s.hours, h)
+		s.hours.drop(h)
 		s.forget(hs)
 	}
 	return nil

@@ -34,7 +34,7 @@ func (s *Store) Flush() error {
 func (s *Store) waitWrites() {
 	s.mu.Lock()
 	var wait []chan struct{}
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		for _, p := range hs.writing {
 			wait = append(wait, p.done)
 		}
@@ -100,7 +100,7 @@ func (s *Store) takeSegments() ([]segment, error) {
 		return nil, ErrClosed
 	}
 	var out []segment
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		for _, p := range hs.parts() {
 			if n := p.batch.Len(); p.flushed < n {
 				g := segmentOf(p.batch, p.flushed, n)

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -33,7 +31,7 @@ func (s *Store) PutLedger(h uint32, rows []ledger.Row) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hs := s.hours[hour]
+	hs := s.hours.get(hour)
 	if hs == nil {
 		hs = s.newHour(hour)
 	}
@@ -103,13 +101,12 @@ type LedgerHour struct {
 func (s *Store) LedgerHours() []LedgerHour {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]LedgerHour, 0, len(s.hours))
-	for _, hs := range s.hours {
+	list := make([]LedgerHour, 0, len(s.hours.all()))
+	for _, hs := range s.hours.all() {
 		if hs.ledger || len(hs.damage) > 0 {
 			list = append(list, LedgerHour{hs.hour, hs.change})
 		}
 	}
-	slices.SortFunc(list, func(a, b LedgerHour) int { return cmp.Compare(a.Hour, b.Hour) })
 	return list
 }
 
@@ -127,18 +124,14 @@ func (s *Store) ledgerIter(from, to Hour) (*pebble.Iterator, []Hour, map[Hour]er
 	}
 	var hours []Hour
 	faults := map[Hour]error{}
-	for h, hs := range s.hours {
-		if h < from || h > to {
-			continue
-		}
+	for _, hs := range s.hours.between(from, to) {
 		if hs.ledger || hs.hidden {
-			hours = append(hours, h)
+			hours = append(hours, hs.hour)
 		}
 		if len(hs.damage) > 0 {
-			faults[h] = hs.damage[0]
+			faults[hs.hour] = hs.damage[0]
 		}
 	}
-	slices.Sort(hours)
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("read ledger: %w", err)
@@ -180,11 +173,10 @@ func (s *Store) BareBuckets() []BucketInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var bare []BucketInfo
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		if info := hs.info(); (hs.ledger || hs.hidden) && info.Rows == 0 && info.Blocks == 0 {
 			bare = append(bare, info)
 		}
 	}
-	slices.SortFunc(bare, func(a, b BucketInfo) int { return cmp.Compare(a.Hour, b.Hour) })
 	return bare
 }

@@ -44,7 +44,7 @@ func (s *Store) load() error {
 		return tablesErr
 	}
 	s.mu.Lock()
-	s.hours = map[Hour]*hourState{} // what was read so far is read again
+	s.hours = newHourTable() // what was read so far is read again
 	s.mu.Unlock()
 	s.damage.clear()
 	for _, h := range hoursOf(tables) {
@@ -80,7 +80,7 @@ func hoursOf(tables []liveTable) []Hour {
 // hideHour says that not all is known of a bucket.
 func (s *Store) hideHour(h Hour, err error) {
 	s.mu.Lock()
-	hs := s.hours[h]
+	hs := s.hours.get(h)
 	if hs == nil {
 		hs = s.newHour(h)
 	}
@@ -250,7 +250,7 @@ func (s *Store) handOverFull() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	open := 0
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		waiting := hs.writing
 		hs.writing = nil
 		for _, p := range waiting {

@@ -35,7 +35,7 @@ func (s *Store) partFor(h Hour) (*part, error) {
 		if s.closed {
 			return nil, ErrClosed
 		}
-		hs := s.hours[h]
+		hs := s.hours.get(h)
 		if hs == nil {
 			hs = s.newHour(h)
 		}
@@ -61,7 +61,7 @@ func (s *Store) partFor(h Hour) (*part, error) {
 // nil while one of them is still being tried. mu is held.
 func (s *Store) stuck() error {
 	var err error
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		for _, p := range hs.writing {
 			if p.err == nil {
 				return nil
@@ -77,7 +77,7 @@ func (s *Store) stuck() error {
 func (s *Store) evict() {
 	var oldest *part
 	open := 0
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		if hs.open == nil {
 			continue
 		}
@@ -136,7 +136,7 @@ func (s *Store) retryWrites() {
 	if s.closed {
 		return
 	}
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		for _, p := range hs.writing {
 			if p.err != nil {
 				s.startWrite(p)

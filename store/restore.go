@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -17,12 +16,11 @@ func (s *Store) restoreHidden() error {
 		return nil
 	}
 	var hours []Hour
-	for h, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		if hs.hidden {
-			hours = append(hours, h)
+			hours = append(hours, hs.hour)
 		}
 	}
-	slices.Sort(hours)
 	for _, h := range hours {
 		if err := s.restoreHeads(h); err != nil {
 			s.opts.Logger.Warn("headers cannot be had back", "bucket", h.String(), "err", err)
@@ -65,7 +63,7 @@ func (s *Store) restoreHeads(h Hour) error {
 	if err := s.putHeads(h, copied, pebble.KeyRange{Start: start, End: end}); err != nil {
 		return err
 	}
-	delete(s.hours, h)
+	s.hours.drop(h)
 	s.damage.forget(h)
 	s.opts.Logger.Warn("headers and ledger of an hour were lost, and are had back from their copy", "bucket", h.String(), "table", tables[0].name, "kept", kept)
 	from, to := bucketSpan(h, h)

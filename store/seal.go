@@ -77,7 +77,7 @@ func (z *Sealing) begin(h Hour) error {
 func (z *Sealing) closeOpen(h Hour) error {
 	s := z.store
 	s.mu.Lock()
-	hs := s.hours[h]
+	hs := s.hours.get(h)
 	switch {
 	case s.closed:
 		s.mu.Unlock()

@@ -161,7 +161,7 @@ func TestManyHours(t *testing.T) {
 	}
 	s.mu.Lock()
 	open := 0
-	for _, hs := range s.hours {
+	for _, hs := range s.hours.all() {
 		if hs.open != nil {
 			open++
 		}

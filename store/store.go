@@ -36,7 +36,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +72,7 @@ type Store struct {
 
 	mu      sync.Mutex
 	changed *sync.Cond // on mu: a part was written, or the store closed
-	hours   map[Hour]*hourState
+	hours   hourTable
 	writing int    // parts handed over and not yet written, in all hours
 	clock   uint64 // counts uses of parts
 	partID  uint64 // the last part's
@@ -116,7 +115,7 @@ func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: dir, opts: o, codecs: newCodecs(), columns: newColumnCache(o.ColumnCacheSize), files: &lockedFS{FS: o.FS},
-		hours: map[Hour]*hourState{}, views: map[*View]struct{}{},
+		hours: newHourTable(), views: map[*View]struct{}{},
 		stopped: make(chan struct{}), turns: turns{signal: make(chan struct{}, 1)},
 	}
 	s.changed = sync.NewCond(&s.mu)
@@ -307,13 +306,12 @@ func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }
 func (s *Store) Buckets() []BucketInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]BucketInfo, 0, len(s.hours))
-	for _, h := range s.hours {
+	out := make([]BucketInfo, 0, len(s.hours.all()))
+	for _, h := range s.hours.all() {
 		if info := h.info(); info.Rows > 0 || info.Blocks > 0 {
 			out = append(out, info)
 		}
 	}
-	slices.SortFunc(out, func(a, b BucketInfo) int { return cmp.Compare(a.Hour, b.Hour) })
 	return out
 }
 
@@ -326,6 +324,6 @@ func (s *Store) Damage() []error {
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(list, func(err error) bool {
 		var d *DamageError
-		return errors.As(err, &d) && s.hours[d.Hour] == nil
+		return errors.As(err, &d) && s.hours.get(d.Hour) == nil
 	})
 }

@@ -223,7 +223,7 @@ func (s *Store) lookAtTables(start, end []byte) error {
 // noteFault takes note of a table that is lost to bucket h.
 func (s *Store) noteFault(t *liveTable, h Hour, fault error) {
 	err := t.damage(fault)
-	hs := s.hours[h]
+	hs := s.hours.get(h)
 	least, most := t.kinds(h)
 	if least == kindIndex && most == kindIndex && hs != nil && len(hs.damage) == 0 {
 		// The records answer without it, and the next seal makes it again.

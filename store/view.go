@@ -2,10 +2,8 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -54,18 +52,18 @@ func (s *Store) View(from, to Hour) (*View, error) {
 		return nil, fmt.Errorf("view buckets: %w", err)
 	}
 	v := &View{store: s, root: root, index: map[*IndexIter]struct{}{}}
-	for h, hs := range s.hours {
-		if h >= from && h <= to {
-			v.add(hs)
-		}
+	hours := s.hours.between(from, to)
+	room := make([]Bucket, len(hours)) // as one: there are thousands
+	v.buckets = make([]*Bucket, 0, len(hours))
+	for i, hs := range hours {
+		v.add(&room[i], hs)
 	}
-	slices.SortFunc(v.buckets, func(a, b *Bucket) int { return cmp.Compare(a.info.Hour, b.info.Hour) })
 	s.views[v] = struct{}{}
 	return v, nil
 }
 
-// add takes in a bucket. Store.mu is held.
-func (v *View) add(hs *hourState) {
+// add takes in a bucket, for which b is the room. Store.mu is held.
+func (v *View) add(b *Bucket, hs *hourState) {
 	if hs.hidden && len(hs.damage) > 0 {
 		var d *DamageError
 		if errors.As(hs.damage[0], &d) {
@@ -76,7 +74,7 @@ func (v *View) add(hs *hourState) {
 	if info.Rows == 0 && info.Blocks == 0 {
 		return
 	}
-	b := &Bucket{view: v, info: info, incarnation: hs.incarnation, damage: hs.damage}
+	*b = Bucket{view: v, info: info, incarnation: hs.incarnation, damage: hs.damage}
 	for _, p := range hs.parts() {
 		if p.bounds.rows > 0 {
 			b.snaps = append(b.snaps, v.store.snap(p))
