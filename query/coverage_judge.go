@@ -133,16 +133,19 @@ func (j *judge) cut() {
 // known.
 func (j *judge) count(first, last store.Hour) []store.Hour {
 	j.c.Hours = int(last-first) + 1
-	known := make(map[store.Hour]bool, len(j.ledgers))
 	for _, h := range j.ledgers {
-		known[h.Hour] = true
 		if h.Hour >= first && h.Hour <= last {
 			j.c.Ledgers++
 		}
 	}
 	var unknown []store.Hour
+	ledgers := j.ledgers // both ascend
 	for _, b := range j.buckets {
-		if b.Rows > 0 && !known[b.Hour] && b.Hour >= first && b.Hour <= last {
+		for len(ledgers) > 0 && ledgers[0].Hour < b.Hour {
+			ledgers = ledgers[1:]
+		}
+		known := len(ledgers) > 0 && ledgers[0].Hour == b.Hour
+		if b.Rows > 0 && !known && b.Hour >= first && b.Hour <= last {
 			unknown = append(unknown, b.Hour)
 		}
 	}

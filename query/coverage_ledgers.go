@@ -60,7 +60,7 @@ func (k *keptSum) weight() int { return len(k.sum.exporters) + 1 }
 // ledgers are all hours with a ledger.
 func (l *Ledgers) sum(ctx context.Context, ledgers []store.LedgerHour, from, to store.Hour, match exporterMatch) (*ledgerSum, error) {
 	var ranges []hourRange
-	states := map[hourRange]rangeState{}
+	var states []rangeState
 	first, _ := slices.BinarySearchFunc(ledgers, from, func(h store.LedgerHour, at store.Hour) int { return cmp.Compare(h.Hour, at) })
 	for _, h := range ledgers[first:] {
 		if h.Hour > to {
@@ -70,11 +70,11 @@ func (l *Ledgers) sum(ctx context.Context, ledgers []store.LedgerHour, from, to 
 		if day := h.Hour - h.Hour%hoursOfDay; day >= from && day+hoursOfDay-1 <= to {
 			r = hourRange{day, hoursOfDay}
 		}
-		s, known := states[r]
-		if !known {
-			ranges = append(ranges, r)
+		if n := len(ranges); n == 0 || ranges[n-1] != r {
+			ranges, states = append(ranges, r), append(states, rangeState{})
 		}
-		states[r] = rangeState{s.hours + 1, max(s.change, h.Change)}
+		s := &states[len(states)-1]
+		s.hours, s.change = s.hours+1, max(s.change, h.Change)
 	}
 	sums, err := l.sums(ctx, ranges, states)
 	if err != nil {
@@ -92,12 +92,13 @@ func (l *Ledgers) sum(ctx context.Context, ledgers []store.LedgerHour, from, to 
 	return total, nil
 }
 
-// sums returns the sum of each range, which ascend, reading what is not kept.
-func (l *Ledgers) sums(ctx context.Context, ranges []hourRange, states map[hourRange]rangeState) ([]*ledgerSum, error) {
+// sums returns the sum of each range, which ascend and have these states, reading
+// what is not kept.
+func (l *Ledgers) sums(ctx context.Context, ranges []hourRange, states []rangeState) ([]*ledgerSum, error) {
 	sums := make([]*ledgerSum, len(ranges))
 	l.mu.Lock()
 	for i, r := range ranges {
-		if k := l.kept[r]; k != nil && k.state == states[r] {
+		if k := l.kept[r]; k != nil && k.state == states[i] {
 			l.clock++
 			k.used, sums[i] = l.clock, k.sum
 		}
@@ -114,7 +115,7 @@ func (l *Ledgers) sums(ctx context.Context, ranges []hourRange, states map[hourR
 		if err := l.readAll(ctx, ranges[i:end], sums[i:end]); err != nil {
 			return nil, err
 		}
-		l.keep(ranges[i:end], sums[i:end], states)
+		l.keep(ranges[i:end], sums[i:end], states[i:end])
 	}
 	return sums, nil
 }
@@ -156,13 +157,13 @@ func (l *Ledgers) read(ctx context.Context, ranges []hourRange, sums []*ledgerSu
 }
 
 // keep keeps sums, and lets go of those that were not used for the longest time.
-func (l *Ledgers) keep(ranges []hourRange, sums []*ledgerSum, states map[hourRange]rangeState) {
+func (l *Ledgers) keep(ranges []hourRange, sums []*ledgerSum, states []rangeState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, r := range ranges {
 		l.forget(r)
 		l.clock++
-		k := &keptSum{sums[i], states[r], l.clock}
+		k := &keptSum{sums[i], states[i], l.clock}
 		l.kept[r] = k
 		l.weight += k.weight()
 	}

@@ -220,7 +220,7 @@ func TestCoverageBesideWrites(t *testing.T) {
 func TestLedgersForget(t *testing.T) {
 	l := &Ledgers{kept: map[hourRange]*keptSum{}}
 	for i := range store.Hour(300) {
-		l.keep([]hourRange{{i, 1}}, []*ledgerSum{{exporters: make([]exporterSum, 999)}}, map[hourRange]rangeState{})
+		l.keep([]hourRange{{i, 1}}, []*ledgerSum{{exporters: make([]exporterSum, 999)}}, []rangeState{{}})
 		if l.weight > maxKept || l.weight != 1000*len(l.kept) {
 			t.Fatalf("weight %d with %d kept", l.weight, len(l.kept))
 		}

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"slices"
+
 	"weir/flow"
 	"weir/index"
 	"weir/store"
@@ -30,6 +32,10 @@ func planBucket(b *store.Bucket, root node, w Window) bucketPlan {
 func planBucketOf(days *index.Days, b *store.Bucket, root node, w Window) bucketPlan {
 	p := bucketPlan{bucket: b, info: b.Info(), days: days}
 	if p.pruned = prunedByInfo(&p.info, root, w); p.pruned != "" {
+		return p
+	}
+	if days != nil && p.absent(root) {
+		p.pruned = "index"
 		return p
 	}
 	set, ok, err := p.lookup(root)
@@ -112,7 +118,7 @@ func (p *bucketPlan) lookup(n node) (*index.Set, bool, error) {
 		}
 		return p.term(n.field, ranges)
 	case *addrNode:
-		if p.absentThatDay(n) {
+		if p.days != nil && p.absent(n) {
 			return index.NewSet(), true, nil
 		}
 		return p.term(n.field, n.valueRanges())
@@ -144,13 +150,28 @@ func (p *bucketPlan) lookupAnd(kids []node) (*index.Set, bool, error) {
 	return both, true, nil
 }
 
-// absentThatDay reports whether the summary of the bucket's day proves that no
-// record of the bucket has one of n's addresses.
+// absent reports whether the summary of the bucket's day proves that no record of
+// the bucket matches n. Over weeks that is asked of thousands of buckets, so it
+// makes no sets.
+func (p *bucketPlan) absent(n node) bool {
+	switch n := n.(type) {
+	case *andNode:
+		return slices.ContainsFunc(n.kids, p.absent)
+	case *orNode:
+		return !slices.ContainsFunc(n.kids, func(kid node) bool { return !p.absent(kid) })
+	case *addrNode:
+		return p.absentThatDay(n)
+	}
+	return false
+}
+
+// absentThatDay is absent for addresses. Source and destination have their ranges
+// in common, which are looked up once.
 func (p *bucketPlan) absentThatDay(n *addrNode) bool {
-	if p.days == nil || len(n.ranges) == 0 {
+	if len(n.ranges) == 0 || !indexedField(n.field) {
 		return false
 	}
-	absent, err := p.days.Absent(p.bucket, n, n.valueRanges)
+	absent, err := p.days.Absent(p.bucket, &n.ranges[0], n.valueRanges)
 	if err != nil { // the hour's own index can still answer
 		p.damage = err
 		return false

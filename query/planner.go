@@ -12,11 +12,12 @@ import (
 // A plannedDay is the plans of a day's buckets, in the scan's order.
 type plannedDay struct {
 	plans []bucketPlan
-	took  []time.Duration
+	took  time.Duration
 }
 
 // plan plans the buckets of a view, which are in the scan's order, and calls fn
-// for each plan in that order until it returns false. Over weeks, most of the
+// for each plan in that order until it returns false, with the time that planning
+// took since the one before. Over weeks, most of the
 // time of a question about a rare address is spent here, in a look at the
 // summary of each day, so days are planned side by side, few ahead of fn.
 func (s *scan) plan(ctx context.Context, view *store.View, buckets []*store.Bucket, fn func(*bucketPlan, time.Duration) bool) {
@@ -52,25 +53,25 @@ func (s *scan) plan(ctx context.Context, view *store.View, buckets []*store.Buck
 			return
 		}
 		for i := range day.plans {
-			if ctx.Err() != nil || !fn(&day.plans[i], day.took[i]) {
+			if ctx.Err() != nil || !fn(&day.plans[i], day.took) {
 				return
 			}
+			day.took = 0
 		}
 	}
 }
 
 // planDay plans the buckets of one day, up to the one at which ctx is done.
 func (s *scan) planDay(ctx context.Context, days *index.Days, buckets []*store.Bucket) plannedDay {
-	day := plannedDay{make([]bucketPlan, 0, len(buckets)), make([]time.Duration, 0, len(buckets))}
+	start := time.Now()
+	plans := make([]bucketPlan, 0, len(buckets))
 	for _, b := range buckets {
 		if ctx.Err() != nil {
 			break
 		}
-		start := time.Now()
-		day.plans = append(day.plans, planBucketOf(days, b, s.root, s.window))
-		day.took = append(day.took, time.Since(start))
+		plans = append(plans, planBucketOf(days, b, s.root, s.window))
 	}
-	return day
+	return plannedDay{plans, time.Since(start)}
 }
 
 // byDay splits buckets, which ascend or descend, into those of each UTC day.
