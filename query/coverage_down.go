@@ -24,10 +24,10 @@ type timeline struct {
 	copy    uint64 // ms, when what is known ends as the archive is a copy; 0: it does not
 }
 
-// newTimeline returns the timeline of runs. Hours with records and no ledger
+// newTimeline returns the timeline of runs, which it keeps, and stills. Hours with records and no ledger
 // are not known, and not held against anyone.
 func newTimeline(runs []runSpan, stills []ledger.Still, unknown []store.Hour, req *CoverageRequest) *timeline {
-	t, now := &timeline{runs: slices.Clone(runs), stills: stills}, req.Now
+	t, now := &timeline{runs: runs, stills: stills}, req.Now
 	slices.SortFunc(t.stills, func(a, b ledger.Still) int { return cmp.Compare(a.From, b.From) })
 	var newest *runSpan
 	for i := range t.runs {
@@ -75,7 +75,7 @@ func (t *timeline) live() bool {
 // up returns the spans between from and to that are covered, ascending and
 // apart.
 func (t *timeline) up(from, to uint64) []ledger.Span {
-	spans := slices.Clone(t.unknown)
+	spans := append(make([]ledger.Span, 0, len(t.unknown)+len(t.runs)), t.unknown...)
 	for _, r := range t.runs {
 		spans = append(spans, r.Span)
 	}

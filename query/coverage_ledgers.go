@@ -81,6 +81,11 @@ func (l *Ledgers) sum(ctx context.Context, ledgers []store.LedgerHour, from, to 
 		return nil, err
 	}
 	total := &ledgerSum{}
+	runs := 0
+	for _, sum := range sums {
+		runs += len(sum.runs)
+	}
+	total.runs = make([]runSpan, 0, runs)
 	var has func(flow.Addr) bool
 	if !match.all() {
 		has = match.has

@@ -132,9 +132,9 @@ func (p *Plan) conditions(n node) {
 
 func (p *Plan) addBucket(b *store.Bucket, sc *scan, e *evaluator) error {
 	planned := planBucket(b, sc.root, sc.window)
-	blocks := planned.candidates()
+	blocks, info := planned.candidates(), b.Info()
 	out := BucketPlan{
-		Hour: b.Hour().String(), Sealed: planned.info.State == store.StateSealed, Rows: planned.info.Rows,
+		Hour: b.Hour().String(), Sealed: info.State == store.StateSealed, Rows: info.Rows,
 		Blocks: b.Blocks(), Unindexed: b.Blocks() - b.Indexed(), Candidates: len(blocks), Pruned: planned.pruned,
 		Seeks: planned.stats.Seeks, Pages: planned.stats.PagesRead, PageBytes: planned.stats.PageBytes, Terms: planned.stats.Terms,
 	}

@@ -1,8 +1,6 @@
 package query
 
 import (
-	"slices"
-
 	"weir/flow"
 	"weir/index"
 	"weir/store"
@@ -14,8 +12,7 @@ func indexedField(f flow.Field) bool { return index.Indexed(f) }
 // A bucketPlan is what has to be read of one bucket.
 type bucketPlan struct {
 	bucket *store.Bucket
-	info   store.BucketInfo
-	days   *index.Days // summaries of days; nil: not to be asked
+	days   *index.Days // summaries of days, asked first; nil: not to be asked
 	blocks *index.Set  // candidates; nil: all
 	stats  index.Stats // what the index took
 	pruned string      // why nothing has to be read, or ""
@@ -24,19 +21,21 @@ type bucketPlan struct {
 
 // planBucket finds out which blocks of a bucket may hold an answer.
 func planBucket(b *store.Bucket, root node, w Window) bucketPlan {
-	return planBucketOf(nil, b, root, w)
+	p := bucketPlan{bucket: b}
+	p.plan(root, w)
+	return p
 }
 
-// planBucketOf is planBucket that asks the summaries of days first, unless days
-// is nil. Buckets are to be planned day by day.
-func planBucketOf(days *index.Days, b *store.Bucket, root node, w Window) bucketPlan {
-	p := bucketPlan{bucket: b, info: b.Info(), days: days}
-	if p.pruned = prunedByInfo(&p.info, root, w); p.pruned != "" {
-		return p
+// plan fills in what is to be read of the bucket. Buckets are planned day by day
+// where there are days.
+func (p *bucketPlan) plan(root node, w Window) {
+	info := p.bucket.Info()
+	if p.pruned = prunedByInfo(&info, root, w); p.pruned != "" {
+		return
 	}
-	if days != nil && p.absent(root) {
+	if p.absent(root) {
 		p.pruned = "index"
-		return p
+		return
 	}
 	set, ok, err := p.lookup(root)
 	switch {
@@ -48,7 +47,6 @@ func planBucketOf(days *index.Days, b *store.Bucket, root node, w Window) bucket
 			p.pruned = "index"
 		}
 	}
-	return p
 }
 
 // prunedByInfo returns why a bucket's meta data tells that no record of it
@@ -118,7 +116,7 @@ func (p *bucketPlan) lookup(n node) (*index.Set, bool, error) {
 		}
 		return p.term(n.field, ranges)
 	case *addrNode:
-		if p.days != nil && p.absent(n) {
+		if p.absent(n) {
 			return index.NewSet(), true, nil
 		}
 		return p.term(n.field, n.valueRanges())
@@ -156,9 +154,18 @@ func (p *bucketPlan) lookupAnd(kids []node) (*index.Set, bool, error) {
 func (p *bucketPlan) absent(n node) bool {
 	switch n := n.(type) {
 	case *andNode:
-		return slices.ContainsFunc(n.kids, p.absent)
+		for _, kid := range n.kids {
+			if p.absent(kid) {
+				return true
+			}
+		}
 	case *orNode:
-		return !slices.ContainsFunc(n.kids, func(kid node) bool { return !p.absent(kid) })
+		for _, kid := range n.kids {
+			if !p.absent(kid) {
+				return false
+			}
+		}
+		return true
 	case *addrNode:
 		return p.absentThatDay(n)
 	}
@@ -168,7 +175,7 @@ func (p *bucketPlan) absent(n node) bool {
 // absentThatDay is absent for addresses. Source and destination have their ranges
 // in common, which are looked up once.
 func (p *bucketPlan) absentThatDay(n *addrNode) bool {
-	if len(n.ranges) == 0 || !indexedField(n.field) {
+	if p.days == nil || len(n.ranges) == 0 || !indexedField(n.field) {
 		return false
 	}
 	absent, err := p.days.Absent(p.bucket, &n.ranges[0], n.valueRanges)

@@ -64,12 +64,14 @@ func (s *scan) plan(ctx context.Context, view *store.View, buckets []*store.Buck
 // planDay plans the buckets of one day, up to the one at which ctx is done.
 func (s *scan) planDay(ctx context.Context, days *index.Days, buckets []*store.Bucket) plannedDay {
 	start := time.Now()
-	plans := make([]bucketPlan, 0, len(buckets))
-	for _, b := range buckets {
+	plans := make([]bucketPlan, len(buckets))
+	for i, b := range buckets {
 		if ctx.Err() != nil {
+			plans = plans[:i]
 			break
 		}
-		plans = append(plans, planBucketOf(days, b, s.root, s.window))
+		plans[i] = bucketPlan{bucket: b, days: days}
+		plans[i].plan(s.root, s.window)
 	}
 	return plannedDay{plans, time.Since(start)}
 }

@@ -10,14 +10,21 @@ import (
 // An IndexIter walks the index entries of a bucket in the order of their keys,
 // which are as they were given to Sealing.Add. It belongs to one goroutine.
 type IndexIter struct {
-	view  *View
-	hour  Hour
+	view *View
+	hour Hour
+	*indexPlace
+	err  error
+	done bool // Close was called
+}
+
+// An indexPlace is what an IndexIter moves. A view hands it from one to the next:
+// a question about weeks looks into the index of a hundred buckets, a page each,
+// and Pebble's iterators keep the room for a page as long as they live.
+type indexPlace struct {
 	it    *pebble.Iterator
-	seek  []byte
+	seek  []byte // a key, beginning with what all of the bucket's index have in common
 	key   []byte
 	value []byte
-	err   error
-	done  bool // Close was called
 }
 
 // IndexIter returns an iterator over the keys from lower on and before upper;
@@ -37,13 +44,26 @@ func (b *Bucket) IndexIter(lower, upper []byte) (*IndexIter, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	it, err := v.root.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: start, UpperBound: end}})
+	place, err := v.indexPlace(start, end)
 	if err != nil {
 		return nil, fmt.Errorf("iterate over index of bucket %v: %w", b.info.Hour, err)
 	}
-	i := &IndexIter{view: v, hour: b.info.Hour, it: it, seek: indexKey(b.info.Hour, nil)}
+	place.seek = append(place.seek[:0], indexKey(b.info.Hour, nil)...)
+	i := &IndexIter{view: v, hour: b.info.Hour, indexPlace: place}
 	v.index[i] = struct{}{}
 	return i, nil
+}
+
+// indexPlace returns one that nobody uses, within bounds. mu is held.
+func (v *View) indexPlace(lower, upper []byte) (*indexPlace, error) {
+	if n := len(v.places); n > 0 {
+		place := v.places[n-1]
+		v.places = v.places[:n-1]
+		place.it.SetBounds(lower, upper)
+		return place, nil
+	}
+	it, err := v.root.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
+	return &indexPlace{it: it}, err
 }
 
 // SeekGE moves to the first entry at or after key.
@@ -77,7 +97,7 @@ func (i *IndexIter) Value() []byte { return i.value }
 // Err returns what ended the iteration, nil if it was the end of the entries.
 func (i *IndexIter) Err() error { return i.err }
 
-// Close ends the iteration and returns Err.
+// Close ends the iteration and returns Err. Key and Value are not good any more.
 func (i *IndexIter) Close() error {
 	if i.done {
 		return i.err
@@ -89,11 +109,17 @@ func (i *IndexIter) Close() error {
 	if v.closed {
 		return i.err // the view has closed the iterator
 	}
+	place := i.indexPlace
+	i.indexPlace = &indexPlace{}
+	healthy := i.err == nil && place.it.Error() == nil
 	v.mu.Lock()
 	delete(v.index, i)
+	if healthy {
+		v.places = append(v.places, place)
+	}
 	v.mu.Unlock()
-	if err := i.it.Close(); err != nil && i.err == nil {
-		i.err = damaged(i.hour, "index", err)
+	if !healthy {
+		i.fail(place.it.Close())
 	}
 	return i.err
 }

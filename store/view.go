@@ -25,10 +25,11 @@ type View struct {
 	life   sync.RWMutex
 	closed bool
 
-	mu    sync.Mutex
-	root  *pebble.Iterator // pins the tables; cloned, never moved
-	free  []*pebble.Iterator
-	index map[*IndexIter]struct{}
+	mu     sync.Mutex
+	root   *pebble.Iterator // pins the tables; cloned, never moved
+	free   []*pebble.Iterator
+	index  map[*IndexIter]struct{}
+	places []*indexPlace // of those that were closed
 }
 
 // View returns the buckets from to to, both inclusive, that have rows.
@@ -126,6 +127,9 @@ func (v *View) shut() error {
 	var err error
 	for it := range v.index {
 		err = errors.Join(err, it.it.Close())
+	}
+	for _, place := range v.places {
+		err = errors.Join(err, place.it.Close())
 	}
 	for _, it := range append(v.free, v.root) {
 		err = errors.Join(err, it.Close())
