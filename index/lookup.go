@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"slices"
 
 	"weir/flow"
 	"weir/store"
@@ -28,7 +29,7 @@ type entries interface {
 
 // Blocks returns the blocks of b that may hold a value of one of the ranges in
 // field f: exactly those that do among the blocks that the index covers, and
-// all of the others. The ranges may be in any order; in ascending order without
+// of the others all but some that do not. The ranges may be in any order; in ascending order without
 // overlaps, as Normalize makes them, they need no copy.
 //
 // A value costs one descent into the bucket's index and one page, whether it
@@ -52,8 +53,25 @@ func BlocksStats(b *store.Bucket, f flow.Field, ranges []ValueRange, st *Stats) 
 		}
 		set = fromWords(words)
 	}
-	set.AddRange(uint64(n), uint64(total))
+	if f == flow.SrcAddr || f == flow.DstAddr {
+		addUnindexed(set, b, ranges)
+	} else {
+		set.AddRange(uint64(n), uint64(total))
+	}
 	return set, nil
+}
+
+// addUnindexed adds the blocks that the index does not cover, but for those that
+// are known to have none of the addresses.
+func addUnindexed(set *Set, b *store.Bucket, ranges []ValueRange) {
+	single := !slices.ContainsFunc(ranges, func(r ValueRange) bool { return r.Lo != r.Hi })
+	for i := b.Indexed(); i < b.Blocks(); i++ {
+		lacked := func(r ValueRange) bool { return b.LacksAddr(i, r.Lo) }
+		if single && !slices.ContainsFunc(ranges, func(r ValueRange) bool { return !lacked(r) }) {
+			continue
+		}
+		set.Add(uint32(i))
+	}
 }
 
 // bucketWords returns the blocks below n as a bit set.

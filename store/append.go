@@ -83,10 +83,11 @@ func (s *Store) appendRun(h Hour, b *flow.Batch, lo, hi int) error {
 func (s *Store) write(p *part) {
 	e := s.codecs.encoder()
 	blk := e.encode(p.batch)
+	sketch := e.addrSketch()
 	s.codecs.putEncoder(e)
 
 	s.waitBefore(p)
-	err := s.writeBlock(p, blk)
+	err := s.writeBlock(p, blk, sketch)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +112,7 @@ func (s *Store) waitBefore(p *part) {
 }
 
 // writeBlock writes blk in place of the tail segments of p, and p is gone.
-func (s *Store) writeBlock(p *part, blk *encodedBlock) error {
+func (s *Store) writeBlock(p *part, blk *encodedBlock, sketch addrSketch) error {
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	hs := p.hour
@@ -127,6 +128,7 @@ func (s *Store) writeBlock(p *part, blk *encodedBlock) error {
 	defer s.mu.Unlock()
 	if !dropped && blk.rows > 0 {
 		hs.blocks++
+		s.keepSketch(hs, number, sketch)
 		hs.bounds.add(blk.bounds)
 		hs.bytes += int64(blk.size())
 		s.dirty = true

@@ -14,6 +14,7 @@ type Bucket struct {
 	incarnation uint64
 	snaps       []*snapshot // rows not yet in blocks, in order
 	damage      []error     // of its tables, known since the store was opened
+	sketches    []addrSketch
 }
 
 // Info returns what is known of the bucket without reading it.

@@ -60,6 +60,8 @@ type hourState struct {
 	// changes when rows are removed, and an hour that is dropped and comes again
 	// has another.
 	incarnation uint64
+
+	sketches []addrSketch // by block; of others than those that this process wrote, and of what is indexed, nil or none
 }
 
 // newHour returns the state of an hour that is not in Store.hours, and puts it

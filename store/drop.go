@@ -40,6 +40,7 @@ func (s *Store) Drop(h Hour) error {
 func (s *Store) forget(hs *hourState) {
 	hs.dropped = true
 	s.columns.forget(hs.incarnation)
+	s.forgetSketches(hs, len(hs.sketches))
 	if open := hs.open; open != nil {
 		hs.open = nil
 		s.retire(open)

@@ -241,6 +241,7 @@ func (r *removal) replace() error {
 	defer s.mu.Unlock()
 	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0
 	s.columns.forget(r.hour.incarnation)
+	s.forgetSketches(r.hour, len(r.hour.sketches)) // blocks have other numbers
 	r.hour.incarnation = s.nextIncarnation()
 	if r.spare { // all that is damaged is gone
 		r.hour.damage, r.hour.hidden = nil, false

@@ -199,6 +199,7 @@ func (z *Sealing) commit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	z.hour.indexed, z.hour.indexBytes, z.hour.bytes = sealed.indexed, sealed.indexBytes, sealed.bytes
+	s.forgetSketches(z.hour, sealed.indexed)
 	return nil
 }
 
