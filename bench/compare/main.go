@@ -106,7 +106,7 @@ func run(ctx context.Context, s settings) error {
 	}
 	if s.weir == "" {
 		s.weir = filepath.Join(s.dir, "weir")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s", "-o", s.weir, "weir")
+		build := exec.CommandContext(ctx, "go", "build", "-tags", "urfave_cli_no_docs", "-trimpath", "-ldflags=-s", "-o", s.weir, "weir")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build weir: %w\n%s", err, out)
