@@ -29,9 +29,9 @@ func auditCommand() *command {
 		args:  "[verify]",
 		about: `
 Every look at records (query, tail, top, series, seen, peers, stats, explain, export) and every act (collect, import, backup,
-drops, repairs, keys of exports) leaves an entry before anything is given out or changed: who, when, with which filter and window, what for
-(--case, --reason), and afterwards how many rows were given out. Lists the newest last. Entries are kept three years unless
-the collector's configuration says otherwise, and can demand a case or a reason.`,
+drops, repairs, keys of exports) leaves an entry before anything is given out or changed: who, when, with which filter and
+window, what for (--case, --reason), and afterwards how many rows were given out. Lists the newest last. Entries are kept
+three years unless the collector's configuration says otherwise, and can demand a case or a reason.`,
 		flags: append([]cli.Flag{dataFlag(), outputFlag(), limitFlag("list the newest `N` entries, 0 for all", strconv.Itoa(defaultAuditLines)),
 			&cli.StringFlag{Name: "user", Usage: "only what `USER` did, by name, number or login"},
 			&cli.StringFlag{Name: "command", Usage: "only entries of this `COMMAND`: query, top, import, …"},
