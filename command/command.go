@@ -210,7 +210,7 @@ func prepare(defs []*command, args []string, std *Std) (runner, error) {
 			return usagef("no command given").withHint("try: weir demo")
 		}, nil
 	}
-	run, err := prepareCommand(defs, in, std)
+	run, err := prepareCommand(in, std)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func prepare(defs []*command, args []string, std *Std) (runner, error) {
 
 // prepareCommand hands the ordered command line to the flag library, whose
 // action leaves behind the runner.
-func prepareCommand(defs []*command, in *invocation, std *Std) (run runner, err error) {
+func prepareCommand(in *invocation, std *Std) (run runner, err error) {
 	app := &cli.App{
 		Metadata: map[string]any{stdKey: std},
 		Name:     "weir", HideHelp: true, HideHelpCommand: true, HideVersion: true,
@@ -227,9 +227,7 @@ func prepareCommand(defs []*command, in *invocation, std *Std) (run runner, err 
 		Writer:                    io.Discard, ErrWriter: io.Discard,
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
-	for _, def := range defs {
-		app.Commands = append(app.Commands, def.build(std, &run))
-	}
+	app.Commands = []*cli.Command{in.path[0].build(std, &run)} // the others are not asked for
 	if err := app.Run(in.argv()); err != nil {
 		return nil, err
 	}

@@ -107,7 +107,8 @@ func (f *testFile) options() collectOptions {
 		o, err = collectFlags(c, std)
 		return func(context.Context, *Std) error { return nil }, err
 	}
-	if _, err := prepareCommand([]*command{&catch}, in, std); err != nil {
+	in.path[0] = &catch
+	if _, err := prepareCommand(in, std); err != nil {
 		f.t.Fatal(err)
 	}
 	return o
