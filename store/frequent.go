@@ -4,10 +4,28 @@ import "encoding/binary"
 
 // frequentOrPlanes appends v, whose planes take about plain bytes a value.
 func (e *encoder) frequentOrPlanes(dst []byte, v []uint64, r valueRange, plain float64) []byte {
-	if r.hi-r.lo >= 256 && plain > 0.25 && e.pickFrequent(v, r, plain) {
+	if r.hi-r.lo >= 256 && plain > 0.25 && e.tryFrequent(v, r, plain) {
 		return e.frequent(dst, v)
 	}
 	return e.planes(dst, v, r)
+}
+
+// tryFrequent is pickFrequent, but for a long column of which it was no use a few
+// blocks ago: it is much like it was, and to find out takes as long as to write it.
+func (e *encoder) tryFrequent(v []uint64, r valueRange, plain float64) bool {
+	if len(v) < longStream {
+		return e.pickFrequent(v, r, plain)
+	}
+	left := &e.refused[e.field][min(e.streams, maxChoices-1)]
+	if *left > 0 {
+		*left--
+		return false
+	}
+	if e.pickFrequent(v, r, plain) {
+		return true
+	}
+	*left = trustFor
+	return false
 }
 
 // frequencyRange is how far from the smallest value frequent ones are looked

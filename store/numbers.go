@@ -89,16 +89,22 @@ func rangeOf(v []uint64) valueRange {
 	if len(v) == 0 {
 		return valueRange{}
 	}
-	// Two at a time: each comparison waits for the one before.
-	a, b := valueRange{v[0], v[0]}, valueRange{v[0], v[0]}
-	for ; len(v) >= 2; v = v[2:] {
-		a.lo, a.hi = min(a.lo, v[0]), max(a.hi, v[0])
-		b.lo, b.hi = min(b.lo, v[1]), max(b.hi, v[1])
+	// One comparison tells whether a value is outside, and few are: a value below
+	// lo is very far above it, too. Four at a time, so that the test of the loop
+	// takes less.
+	lo, width := v[0], uint64(0)
+	for ; len(v) >= 4; v = v[4:] {
+		if v[0]-lo > width || v[1]-lo > width || v[2]-lo > width || v[3]-lo > width {
+			hi := max(lo+width, v[0], v[1], v[2], v[3])
+			lo = min(lo, v[0], v[1], v[2], v[3])
+			width = hi - lo
+		}
 	}
-	if len(v) > 0 {
-		a.lo, a.hi = min(a.lo, v[0]), max(a.hi, v[0])
+	r := valueRange{lo, lo + width}
+	for _, x := range v {
+		r.lo, r.hi = min(r.lo, x), max(r.hi, x)
 	}
-	return valueRange{min(a.lo, b.lo), max(a.hi, b.hi)}
+	return r
 }
 
 // width returns the number of planes.
