@@ -188,7 +188,7 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	const huffTable = 40 // bytes, about
 	raw, n := float64(len(data)), float64(len(sample))
 	scale := raw / n
-	bits := entropy(&count, len(sample))
+	bits := e.entropy.of(&count, len(sample))
 	huff := max(bits, n/8)*scale + huffTable // a bit a symbol at least
 	if bits > 0.75*n && float64(repeats) < n/32 {
 		// As good as random: zstd would find nothing.

@@ -15,8 +15,9 @@ import (
 // An encoder turns a batch into a block. It holds scratch memory and serves one
 // goroutine at a time.
 type encoder struct {
-	zstd *zstd.Encoder
-	huff huff0.Scratch
+	zstd    *zstd.Encoder
+	huff    huff0.Scratch
+	entropy *entropyTable
 
 	order []uint32 // row of the batch at each row of the block; nil: the same
 	runs  []rowRun // the same, by rows that stay together
@@ -76,7 +77,7 @@ type encoder struct {
 }
 
 func newEncoder() *encoder {
-	e := &encoder{zstd: newZstdEncoder()}
+	e := &encoder{zstd: newZstdEncoder(), entropy: newEntropyTable()}
 	e.huff.Reuse = huff0.ReusePolicyNone // every stream carries its table
 	return e
 }

@@ -57,7 +57,7 @@ func (e *encoder) pickFrequent(v []uint64, r valueRange, plain float64) bool {
 	}
 	e.sample = takeSample(e.sample[:0], e.others)
 	others := e.estimate(e.sample, rangeOf(e.others)) * float64(len(e.others)) / float64(len(v))
-	perSymbol := entropy(&symbols, len(sample)) / float64(len(sample))
+	perSymbol := e.entropy.of(&symbols, len(sample)) / float64(len(sample))
 	return perSymbol+others+2*float64(len(e.top))/float64(len(v)) < 0.97*plain
 }
 
