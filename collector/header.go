@@ -27,6 +27,9 @@ type header struct {
 // clocked reports whether the header has a sysUptime.
 func (h *header) clocked() bool { return h.hasUptime || h.version == uint16(flow.VersionSFlow5) }
 
+// commonFields are what common sets.
+var commonFields = flow.SetOf(flow.Received, flow.Version, flow.Domain, flow.Exporter)
+
 // common sets the fields that all records of a datagram share.
 func (d *decoding) common(version uint64) {
 	h := d.head

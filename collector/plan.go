@@ -56,10 +56,11 @@ type plan struct {
 	outer   []step     // header fields of the outer of two headers
 	kept    []keepStep // elements that are kept beside the fields
 	columns flow.FieldSet
-	recLen  int  // bytes of a record of fixed layout; the shortest record otherwise
-	varying bool // there are variable-length fields
-	icmp    bool // there are elements of ICMP
-	isFlow  bool // the template describes flows, as far as weir can tell
+	whole   flow.FieldSet // columns that get a value in every record of a fixed layout
+	recLen  int           // bytes of a record of fixed layout; the shortest record otherwise
+	varying bool          // there are variable-length fields
+	icmp    bool          // there are elements of ICMP
+	isFlow  bool          // the template describes flows, as far as weir can tell
 }
 
 // flowFields are the fields of which a template must have one for its records
@@ -166,8 +167,23 @@ func (c *compiler) finish() {
 		c.plan.columns.Add(f)
 	}
 	p := c.plan
+	p.whole = p.wholeColumns()
 	found := flow.FieldSet{p.columns[0] & flowFields[0], p.columns[1] & flowFields[1]}
 	p.isFlow = found.Len() > 0 || p.special[roleFrame] != noRef || p.special[roleIPPacket] != noRef
+}
+
+// wholeColumns returns the columns that steps, and what all records have of their
+// datagram, write from the first record to the last. Times are not among them:
+// whether they can be known is not for the template to say.
+func (p *plan) wholeColumns() flow.FieldSet {
+	whole := commonFields
+	for _, s := range p.steps {
+		length := p.refs[s.ref].len
+		if !s.fill && (s.role == roleNumber && length > 0 || s.role == roleAddr && (length == 4 || length == 16)) {
+			whole.Add(s.field)
+		}
+	}
+	return whole
 }
 
 // twoHeaders reports whether the template describes an outer and an inner

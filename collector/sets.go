@@ -133,7 +133,7 @@ func (d *decoding) fixedSet(p *plan, body []byte, version uint64) error {
 	}
 	d.body, d.n, d.recLen, d.refs = body[:n*p.recLen], n, p.recLen, p.refs
 	if n > 0 {
-		d.base = d.b.Grow(n)
+		d.base = d.b.GrowFor(n, p.whole)
 		d.common(version)
 		d.run(p)
 	}

@@ -130,9 +130,19 @@ func openOnce(ctx context.Context, dir string, mode openMode, std *Std) (backend
 	return a, nil
 }
 
+// importFlush is how often an import has written what is not yet a block. Only a
+// crash needs that, and the capture is still there after it; but one that is read
+// from a pipe may never end. Twice a second, as for what comes from the network,
+// nearly every row of a capture of many hours would be written twice.
+const importFlush = 10 * time.Second
+
 // openStore opens the archive in dir, as far as this user may.
 func openStore(dir string, mode openMode) (*store.Store, error) {
-	s, err := store.Open(dir, store.Options{Existing: mode != modeCreate})
+	o := store.Options{Existing: mode != modeCreate}
+	if mode == modeCreate {
+		o.FlushEvery = importFlush
+	}
+	s, err := store.Open(dir, o)
 	if mode == modeRead && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		// What is there can be listed; records are not read without a note of it.
 		s, err = store.Open(dir, store.Options{ReadOnly: true})

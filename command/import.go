@@ -24,7 +24,8 @@ func importCommand() *command {
 FILE is a capture (pcap or pcapng, also compressed by gzip) of NetFlow, IPFIX or sFlow datagrams on their way to a
 collector; - is standard input. The receipt times are the capture's, and the files are read in the order given by one
 decoder, so that a template in one serves the next. A collector that runs on the archive does the work; Ctrl-C stops
-it and keeps what was stored so far. Importing a file twice stores its records twice.
+it and keeps what was stored so far, a crash all but the last ten seconds of it. Importing a file twice stores its
+records twice.
 
 Information elements that the archive keeps beside the fields of a flow are those of its last collector, or those under
 keep: of --config FILE, which the archive keeps from then on. A collector that runs keeps what its own configuration says.`,

@@ -77,14 +77,11 @@ func (im *importer) files(files captures) error {
 	}
 }
 
-// end makes what was imported durable. Data sets that still wait for a template
-// wait in vain.
+// end writes down what was counted. Data sets that still wait for a template wait
+// in vain. The rows are the caller's to make durable.
 func (im *importer) end() error {
 	im.decoder.Expire(math.MaxUint64)
-	if err := im.decoder.WriteLedger(); err != nil {
-		return err
-	}
-	return im.store.Flush()
+	return im.decoder.WriteLedger()
 }
 
 // datagram decodes one datagram. What is wrong with it is counted by the

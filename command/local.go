@@ -228,16 +228,27 @@ func (l *local) Import(ctx context.Context, files captures) (*importResult, erro
 		return nil, err
 	}
 	result := im.finish()
+	err = l.sealImported(ctx, result)
+	// Rows of hours that are sealed are on disk. To write them for the sake of a
+	// crash before would be to write most of a small import twice.
+	if err := errors.Join(err, l.store.Flush()); err != nil {
+		return nil, err
+	}
 	if err := l.countOld(result); err != nil {
 		return nil, err
 	}
-	if result.Stopped || ctx.Err() != nil {
-		return result, nil
+	return result, nil
+}
+
+// sealImported seals the hours that are over, unless the user is in a hurry.
+func (l *local) sealImported(ctx context.Context, r *importResult) error {
+	if r.Stopped || ctx.Err() != nil {
+		return nil
 	}
 	if err := l.someSealer().SealOver(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return nil, fmt.Errorf("the records are stored, but seal the hours: %w", err)
+		return fmt.Errorf("the records are stored, but seal the hours: %w", err)
 	}
-	return result, nil
+	return nil
 }
 
 // someSealer returns the collector's sealer, or one for this process.

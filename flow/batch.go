@@ -40,10 +40,14 @@ func (b *Batch) Columns() FieldSet { return b.cols }
 
 // Grow appends n rows with no field present and returns the index of the first.
 // Column slices that were taken before may be stale afterwards.
-func (b *Batch) Grow(n int) int {
+func (b *Batch) Grow(n int) int { return b.GrowFor(n, FieldSet{}) }
+
+// GrowFor is Grow for who writes some columns, written, in all of the new rows at
+// once: what they held of rows that were removed is not zeroed first.
+func (b *Batch) GrowFor(n int, written FieldSet) int {
 	base := b.grow(n)
 	if hi := min(b.n, b.dirty); base < hi {
-		for f := range b.cols.withoutTexts().All {
+		for f := range b.cols.withoutTexts().without(written).All {
 			b.clean(f, base, hi)
 		}
 	}

@@ -302,6 +302,9 @@ func (s FieldSet) Has(f Field) bool { return s[f>>6]>>(f&63)&1 != 0 }
 // Union returns the fields that are in either set.
 func (s FieldSet) Union(t FieldSet) FieldSet { return FieldSet{s[0] | t[0], s[1] | t[1]} }
 
+// without returns the fields of s that are not in t.
+func (s FieldSet) without(t FieldSet) FieldSet { return FieldSet{s[0] &^ t[0], s[1] &^ t[1]} }
+
 // Len returns how many fields are in the set.
 func (s FieldSet) Len() int { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
 

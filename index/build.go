@@ -53,11 +53,18 @@ func orderedFields() []flow.Field {
 // build calls add for the index entries of the first n blocks, in ascending
 // order of their keys. It holds at most about budget bytes of values at once.
 func build(ctx context.Context, src blockSource, n, budget int, add func(key, value []byte) error) error {
-	if n == 0 {
+	return buildForm(ctx, src, budget, pageWriter{emit: add, n: n})
+}
+
+// buildForm is build with pages as made by copies of a writer.
+func buildForm(ctx context.Context, src blockSource, budget int, form pageWriter) error {
+	if form.n == 0 {
 		return nil
 	}
 	for _, f := range orderedFields() {
-		w := &pageWriter{emit: add, field: f, n: n}
+		w := new(pageWriter)
+		*w = form
+		w.field = f
 		var err error
 		if f.IsAddr() {
 			err = buildRuns(ctx, src, w, budget)

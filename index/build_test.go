@@ -2,6 +2,8 @@ package index
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -160,20 +162,68 @@ func TestCheckEntries(t *testing.T) {
 	rng := newRand(t)
 	src := randDicts(rng, 30)
 	p := buildPages(t, src, runBudget)
-	if err := checkEntries(context.Background(), src, len(src), p); err != nil {
+	if err := checkForms(context.Background(), src, len(src), p); err != nil {
 		t.Errorf("check of a good index: %v", err)
 	}
 	for block, f := range map[int]flow.Field{3: flow.SrcAddr, 7: flow.DstPort} {
 		saved := src[block][f]
 		src[block][f] = slices.Delete(slices.Clone(saved), 1, 2)
-		err := checkEntries(context.Background(), src, len(src), p)
+		err := checkForms(context.Background(), src, len(src), p)
 		if err == nil || !strings.Contains(err.Error(), f.String()) {
 			t.Errorf("check after a value left %v of block %d: got %v", f, block, err)
 		}
 		src[block][f] = saved
 	}
 	p.keys, p.values = p.keys[:len(p.keys)-1], p.values[:len(p.values)-1]
-	if err := checkEntries(context.Background(), src, len(src), p); err == nil {
+	if err := checkForms(context.Background(), src, len(src), p); err == nil {
 		t.Error("check did not miss the last entry")
+	}
+}
+
+// TestOneBlockHasNoSets looks values up in the index of a single block, as it is
+// written and as it was before pages had a kind for it, and checks both.
+func TestOneBlockHasNoSets(t *testing.T) {
+	rng := newRand(t)
+	for range 20 {
+		src := randDicts(rng, 1)
+		now, before := buildPages(t, src, runBudget), &pages{}
+		if err := buildForm(context.Background(), src, runBudget, pageWriter{emit: before.add, n: 1, sets: true}); err != nil {
+			t.Fatalf("build as before: %v", err)
+		}
+		if got, most := now.bytes(), before.bytes(); got > most {
+			t.Errorf("without sets it takes %d bytes, with them %d", got, most)
+		}
+		for _, p := range []*pages{now, before} {
+			if err := checkForms(context.Background(), src, 1, p); err != nil {
+				t.Fatalf("check of a good index: %v", err)
+			}
+			for range 60 {
+				f := orderedFields()[rng.IntN(4)]
+				ranges := src.randRanges(rng, f)
+				l := lookup{it: p.ofField(f), field: f, n: 1, words: make([]uint64, 1), stats: &Stats{}}
+				if err := l.run(Normalize(ranges)); err != nil {
+					t.Fatalf("lookup of %d ranges of %v: %v", len(ranges), f, err)
+				}
+				if got, want := members(l.words), src.holders(f, ranges); !slices.Equal(got, want) {
+					t.Fatalf("blocks of %v in %v: got %v, want %v", f, ranges, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestOneBlockPagesOfOthersAreDamage: a page without sets says nothing of a bucket
+// with several blocks.
+func TestOneBlockPagesOfOthersAreDamage(t *testing.T) {
+	p := &pages{}
+	w := &pageWriter{emit: p.add, field: flow.SrcAddr, n: 1}
+	if err := errors.Join(w.add(flow.AddrFrom4(7), []uint32{0}), w.flush()); err != nil {
+		t.Fatal(err)
+	}
+	page := p.values[0]
+	page[5] = 2 // blocks
+	binary.LittleEndian.PutUint32(page, pageChecksum(p.keys[0], page[4:]))
+	if _, err := openPage(p.keys[0], page); !errors.Is(err, errPageForm) {
+		t.Errorf("open: got %v, want %v", err, errPageForm)
 	}
 }

@@ -23,7 +23,7 @@ func Check(ctx context.Context, b *store.Bucket) (err error) {
 		return fmt.Errorf("open index: %w", err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	if err := checkEntries(ctx, bucketBlocks{b}, b.Indexed(), it); err != nil {
+	if err := checkForms(ctx, bucketBlocks{b}, b.Indexed(), it); err != nil {
 		return fmt.Errorf("check index of %v: %w", b.Info().Hour, err)
 	}
 	return nil
@@ -34,9 +34,19 @@ type orderedEntries interface {
 	First() bool
 }
 
-func checkEntries(ctx context.Context, src blockSource, n int, it orderedEntries) error {
+// checkForms compares an index in the form in which it is written, and that of a
+// bucket with one block in the form in which it was written before, too.
+func checkForms(ctx context.Context, src blockSource, n int, it orderedEntries) error {
+	err := checkEntries(ctx, src, pageWriter{n: n}, it)
+	if n == 1 && errors.Is(err, errDiffers) && checkEntries(ctx, src, pageWriter{n: n, sets: true}, it) == nil {
+		return nil
+	}
+	return err
+}
+
+func checkEntries(ctx context.Context, src blockSource, form pageWriter, it orderedEntries) error {
 	more := it.First()
-	err := build(ctx, src, n, runBudget, func(key, value []byte) error {
+	form.emit = func(key, value []byte) error {
 		if !more {
 			return fmt.Errorf("%w: entry %s is missing", errDiffers, describeKey(key))
 		}
@@ -51,7 +61,8 @@ func checkEntries(ctx context.Context, src blockSource, n int, it orderedEntries
 		}
 		more = it.Next()
 		return nil
-	})
+	}
+	err := buildForm(ctx, src, runBudget, form)
 	if err = errors.Join(err, it.Err()); err != nil {
 		return err
 	}

@@ -77,16 +77,22 @@ type merger struct {
 	losers  []int32 // [0] is the winner
 }
 
-func newMerger(runs []run) *merger {
-	m := &merger{cursors: make([]cursor, len(runs)), losers: make([]int32, max(1, len(runs)))}
-	for i, r := range runs {
-		m.cursors[i] = cursor{data: r.data, block: r.block}
-		m.cursors[i].advance()
-	}
-	if len(runs) > 0 {
+func newMerger(cursors []cursor) *merger {
+	m := &merger{cursors: cursors, losers: make([]int32, max(1, len(cursors)))}
+	if len(cursors) > 0 {
 		m.losers[0] = m.play(1)
 	}
 	return m
+}
+
+// cursorsOf returns cursors at the first values of runs.
+func cursorsOf(runs []run) []cursor {
+	cursors := make([]cursor, len(runs))
+	for i, r := range runs {
+		cursors[i] = cursor{data: r.data, block: r.block}
+		cursors[i].advance()
+	}
+	return cursors
 }
 
 // play fills the subtree below node and returns its winner. Nodes from
@@ -136,12 +142,29 @@ func (m *merger) step() {
 }
 
 // mergeRuns calls add for every distinct value with the blocks that have it,
-// both ascending. blocks is reused.
+// both ascending. The runs are by ascending block. blocks is reused.
 func mergeRuns(runs []run, add func(v flow.Addr, blocks []uint32) error) error {
-	m := newMerger(runs)
+	cursors := cursorsOf(runs)
+	if len(cursors) < 2 { // nothing to be sorted
+		return mergeBefore(cursors, flow.Addr{}, add)
+	}
+	if err := mergeBefore(cursors, firstIPv4, add); err != nil {
+		return err
+	}
+	w := windowMerger{cursors: cursors}
+	if err := w.merge(add); err != nil {
+		return err
+	}
+	return mergeBefore(cursors, flow.Addr{}, add)
+}
+
+// mergeBefore does what mergeRuns does for the values less than end; the zero
+// Addr is after all of them.
+func mergeBefore(cursors []cursor, end flow.Addr, add func(v flow.Addr, blocks []uint32) error) error {
+	m := newMerger(cursors)
 	var blocks []uint32
 	v, b, ok := m.top()
-	for ok {
+	for ok && (end == flow.Addr{} || v.Less(end)) {
 		blocks = append(blocks[:0], b)
 		m.step()
 		var w flow.Addr

@@ -23,9 +23,14 @@ import (
 // In a page of kind dense the values from first to last follow one another
 // without gaps and every set is a bit set of n bits in bytes without a head;
 // one without a bit is of a value that does not occur. Ports look like this.
+//
+// In a page of kind alone, of a bucket with a single block, there are no sets: a
+// value that is there is in that block. Small hours are mostly such buckets, and
+// the sets were a quarter of their index.
 const (
 	pageSparse = 1
 	pageDense  = 2
+	pageAlone  = 3
 
 	// pageTarget is where a page is closed. A look-up reads one page: a larger
 	// one costs more to read, a smaller one more keys.

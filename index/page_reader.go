@@ -36,7 +36,7 @@ func openPage(key, page []byte) (pageReader, error) {
 		return r, errPageChecksum
 	}
 	r.kind = page[4]
-	if r.kind != pageSparse && r.kind != pageDense {
+	if r.kind != pageSparse && r.kind != pageDense && r.kind != pageAlone {
 		return r, fmt.Errorf("index page of kind %d is not known", r.kind)
 	}
 	return r, r.parseHead(page[5:])
@@ -63,6 +63,9 @@ func (r *pageReader) parseHead(b []byte) error {
 	}
 	r.n, r.terms, r.body, r.value = int(n), int(terms), b[used:], r.first
 	if r.kind == pageDense && (span != flow.Addr{Lo: terms - 1} || len(r.body) != r.terms*r.width()) {
+		return errPageForm
+	}
+	if r.kind == pageAlone && r.n != 1 {
 		return errPageForm
 	}
 	return nil
@@ -110,8 +113,14 @@ func (r *pageReader) atEnd() error {
 // set adds the current term's blocks to dst unless dst is nil and returns how
 // many bytes they take.
 func (r *pageReader) set(dst []uint64) (int, error) {
-	if r.kind == pageDense {
+	switch {
+	case r.kind == pageDense:
 		return orDense(r.body[r.at:], 0, r.n, dst)
+	case r.kind == pageAlone && dst != nil:
+		dst[0] |= 1
+		return 0, nil
+	case r.kind == pageAlone:
+		return 0, nil
 	}
 	if r.at >= len(r.body) {
 		return 0, errPageShort
@@ -162,14 +171,16 @@ func (r *pageReader) skipDense(v flow.Addr) {
 // a fifth of the time of next, which goes on from any other. The page's checksum
 // has been verified; a form that no writer makes is left to next, too.
 func (r *pageReader) skipSparse(v flow.Addr) {
-	if r.kind != pageSparse {
+	if r.kind == pageDense {
 		return
 	}
 	body, at, value, left := r.body, r.at, r.value, r.terms-1-r.term
 	for ; left > 0 && value.Less(v); left-- {
-		end := at + shortSet(body[at:], r.n)
-		if end == at {
-			break
+		end := at
+		if r.kind == pageSparse {
+			if end += shortSet(body[at:], r.n); end == at {
+				break
+			}
 		}
 		delta, used := binary.Uvarint(body[end:])
 		if used <= 0 || delta == ^uint64(0) {

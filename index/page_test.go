@@ -42,6 +42,15 @@ func (p *pages) Key() []byte   { return p.keys[p.at] }
 func (p *pages) Value() []byte { return p.values[p.at] }
 func (p *pages) Err() error    { return nil }
 
+// bytes returns how long all pages are.
+func (p *pages) bytes() int {
+	n := 0
+	for _, v := range p.values {
+		n += len(v)
+	}
+	return n
+}
+
 // ofField returns the entries that a lookup of f sees.
 func (p *pages) ofField(f flow.Field) *pages {
 	q := &pages{}
@@ -143,6 +152,11 @@ func FuzzPage(f *testing.F) {
 	}
 	_ = w.flush()
 	_ = w.addTable(slices.Repeat([]byte{1, 2, 3}, 500))
+	w = &pageWriter{emit: p.add, field: flow.SrcAddr, n: 1}
+	for v := range uint64(300) {
+		_ = w.add(flow.Addr{Lo: v * v}, []uint32{0})
+	}
+	_ = w.flush()
 	for i := range p.keys {
 		f.Add(p.keys[i], p.values[i][4:])
 	}

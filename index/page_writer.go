@@ -12,7 +12,8 @@ import (
 type pageWriter struct {
 	emit  func(key, value []byte) error
 	field flow.Field
-	n     int // blocks of the bucket
+	n     int  // blocks of the bucket
+	sets  bool // pages of a bucket with one block have sets, too, as they had before kind alone
 
 	first, last flow.Addr
 	terms       int
@@ -36,11 +37,21 @@ func (w *pageWriter) add(v flow.Addr, blocks []uint32) error {
 	}
 	w.last = v
 	w.terms++
-	w.entries = appendBlockSet(w.entries, blocks, w.n)
+	if w.kind() == pageSparse {
+		w.entries = appendBlockSet(w.entries, blocks, w.n)
+	}
 	if len(w.entries) >= pageTarget {
 		return w.flush()
 	}
 	return nil
+}
+
+// kind returns the kind of the pages that are not dense.
+func (w *pageWriter) kind() byte {
+	if w.n == 1 && !w.sets {
+		return pageAlone
+	}
+	return pageSparse
 }
 
 // flush writes the open page, if there is one.
@@ -48,7 +59,7 @@ func (w *pageWriter) flush() error {
 	if w.terms == 0 {
 		return nil
 	}
-	err := w.write(pageSparse, w.terms)
+	err := w.write(w.kind(), w.terms)
 	w.totalTerms += w.terms
 	w.terms, w.entries = 0, w.entries[:0]
 	return err
@@ -102,12 +113,17 @@ func (w *pageWriter) addTable(sets []byte) error {
 	return nil
 }
 
-// sparseLen returns about how many bytes a stretch takes in a sparse page.
+// sparseLen returns about how many bytes a stretch takes in a page that is not
+// dense.
 func (w *pageWriter) sparseLen(sets []byte) int {
 	width := (w.n + 7) / 8
 	total := 0
 	for i := 0; i < len(sets); i += width {
 		if zero(sets[i : i+width]) {
+			continue
+		}
+		if w.kind() == pageAlone {
+			total++
 			continue
 		}
 		w.members = bitMembers(w.members[:0], sets[i:i+width])

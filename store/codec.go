@@ -132,15 +132,16 @@ type choice struct {
 
 const (
 	trustFor   = 15
-	maxChoices = 32 // streams of a column whose choices are kept
+	maxChoices = 32   // streams of a column whose choices are kept
+	longStream = 4096 // bytes; shorter ones come and go
 )
 
-// remembered returns the choice for the stream at hand, which has n bytes.
-// Short streams come and go; they share no choice with long ones.
+// remembered returns the choice for the stream at hand, which has n bytes. Short
+// ones share no choice with long ones.
 func (e *encoder) remembered(n int) *choice {
 	at := min(e.streams, maxChoices-1)
 	e.streams++
-	if n < 4096 {
+	if n < longStream {
 		e.other = choice{}
 		return &e.other
 	}
@@ -187,7 +188,7 @@ func (e *encoder) chooseCodec(data []byte) byte {
 	const huffTable = 40 // bytes, about
 	raw, n := float64(len(data)), float64(len(sample))
 	scale := raw / n
-	bits := entropy(&count, len(sample))
+	bits := e.entropy.of(&count, len(sample))
 	huff := max(bits, n/8)*scale + huffTable // a bit a symbol at least
 	if bits > 0.75*n && float64(repeats) < n/32 {
 		// As good as random: zstd would find nothing.

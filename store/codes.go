@@ -78,7 +78,7 @@ func (c *addrCoder) sortFound() {
 			others = append(others, uint32(place))
 		}
 	}
-	sortByLow(keys, grow(&c.tmp, len(keys)), 16, 32)
+	flow.SortByBits(keys, grow(&c.tmp, len(keys)), 16, 32)
 	slices.SortFunc(others, func(a, b uint32) int { return c.found[a].Compare(c.found[b]) })
 	c.keys, c.others = keys, others
 

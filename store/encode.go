@@ -15,8 +15,9 @@ import (
 // An encoder turns a batch into a block. It holds scratch memory and serves one
 // goroutine at a time.
 type encoder struct {
-	zstd *zstd.Encoder
-	huff huff0.Scratch
+	zstd    *zstd.Encoder
+	huff    huff0.Scratch
+	entropy *entropyTable
 
 	order []uint32 // row of the batch at each row of the block; nil: the same
 	runs  []rowRun // the same, by rows that stay together
@@ -24,7 +25,7 @@ type encoder struct {
 	// The column at hand, in block order.
 	present []uint64    // bits by row
 	count   int         // bits set
-	values  []uint64    // of the rows that have the field
+	values  []uint64    // of the rows that have the field; the batch's own memory, perhaps
 	span    valueRange  // of values
 	addrs   []flow.Addr // of the rows that have the field
 	texts   []string    // of the rows that have the field
@@ -34,6 +35,7 @@ type encoder struct {
 	streams int                                 // streams of it so far
 	choices [flow.FieldCount][maxChoices]choice // by column and stream
 	other   choice
+	refused [flow.FieldCount][maxChoices]uint8 // by column and stream: see tryFrequent
 
 	rows         int
 	orderBuf     []uint32
@@ -48,6 +50,7 @@ type encoder struct {
 
 	// Scratch of single functions.
 	codes       []uint16
+	gathered    []uint64
 	wide        []uint64
 	words       []uint64
 	diff        []uint64
@@ -74,7 +77,7 @@ type encoder struct {
 }
 
 func newEncoder() *encoder {
-	e := &encoder{zstd: newZstdEncoder()}
+	e := &encoder{zstd: newZstdEncoder(), entropy: newEntropyTable()}
 	e.huff.Reuse = huff0.ReusePolicyNone // every stream carries its table
 	return e
 }
@@ -117,6 +120,7 @@ func (e *encoder) encode(b *flow.Batch) *encodedBlock {
 		out.fields = append(out.fields, f)
 		out.columns = append(out.columns, value)
 	}
+	e.values = nil // the batch goes its own way
 	out.head = out.header.append(nil)
 	return out
 }
@@ -232,8 +236,22 @@ func (e *encoder) gather(b *flow.Batch, f flow.Field) {
 		e.texts = gatherRows(grow(&e.texts, 0), b.Text(f), e)
 		return
 	}
-	e.values = gatherRows(grow(&e.values, 0), b.Num(f), e)
-	e.span = rangeOf(e.values)
+	e.gatherNums(b.Num(f))
+}
+
+// gatherNums brings a column of numbers into block order. One that needs no
+// reordering, or shows none, is not copied.
+func (e *encoder) gatherNums(column []uint64) {
+	if e.count < len(column) {
+		e.gathered = gatherRows(grow(&e.gathered, 0), column, e)
+		e.values, e.span = e.gathered, rangeOf(e.gathered)
+		return
+	}
+	e.values, e.span = column, rangeOf(column)
+	if e.order != nil && e.span.lo < e.span.hi {
+		e.gathered = appendRuns(grow(&e.gathered, 0), column, e.runs)
+		e.values = e.gathered
+	}
 }
 
 func (e *encoder) gatherPresent(words []uint64, rows int) {

@@ -45,11 +45,30 @@ func (b *bounds) add(o bounds) {
 
 // boundsOf returns the extent of the rows lo to hi-1 of b.
 func boundsOf(b *flow.Batch, lo, hi int) bounds {
-	out := bounds{rows: int64(hi - lo), firstReceived: ^uint64(0), minStart: ^uint64(0)}
-	received, hasReceived := timesOf(b, flow.Received)
+	if lo == hi {
+		return bounds{}
+	}
+	var at valueRange
+	if b.Columns().Has(flow.Received) {
+		at = rangeOf(b.Num(flow.Received)[lo:hi])
+	}
+	span := spanOf(b, lo, hi)
+	return bounds{rows: int64(hi - lo), firstReceived: at.lo, lastReceived: at.hi, minStart: span.lo, maxEnd: span.hi}
+}
+
+// spanOf returns the earliest start and the latest end of the rows lo to hi-1, by
+// flow.Span.
+func spanOf(b *flow.Batch, lo, hi int) valueRange {
 	start, hasStart := timesOf(b, flow.Start)
 	end, hasEnd := timesOf(b, flow.End)
+	if n := b.Len(); b.PresentCount(flow.Start) == n && b.PresentCount(flow.End) == n {
+		// A pair that is the wrong way round is swapped: which is which does not matter.
+		s, e := rangeOf(start[lo:hi]), rangeOf(end[lo:hi])
+		return valueRange{min(s.lo, e.lo), max(s.hi, e.hi)}
+	}
+	received, hasReceived := timesOf(b, flow.Received)
 	has := func(words []uint64, row int) bool { return words != nil && words[row>>6]>>(row&63)&1 != 0 }
+	out := valueRange{lo: ^uint64(0)}
 	for row := lo; row < hi; row++ {
 		var at, s, e uint64
 		if hasReceived != nil {
@@ -63,11 +82,7 @@ func boundsOf(b *flow.Batch, lo, hi int) bounds {
 			e = end[row]
 		}
 		from, to := flow.Span(at, s, e, withStart, withEnd)
-		out.firstReceived, out.lastReceived = min(out.firstReceived, at), max(out.lastReceived, at)
-		out.minStart, out.maxEnd = min(out.minStart, from), max(out.maxEnd, to)
-	}
-	if lo == hi {
-		return bounds{}
+		out.lo, out.hi = min(out.lo, from), max(out.hi, to)
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"math"
 	"math/bits"
 )
 
@@ -83,14 +82,6 @@ func (e *encoder) numbersIn(dst []byte, v []uint64, r valueRange) []byte {
 	return e.frequentOrPlanes(dst, v, r, plain)
 }
 
-// frequentOrPlanes appends v, whose planes take about plain bytes a value.
-func (e *encoder) frequentOrPlanes(dst []byte, v []uint64, r valueRange, plain float64) []byte {
-	if r.hi-r.lo >= 256 && plain > 0.25 && e.pickFrequent(v, r, plain) {
-		return e.frequent(dst, v)
-	}
-	return e.planes(dst, v, r)
-}
-
 // A valueRange is the smallest and the largest of some values.
 type valueRange struct{ lo, hi uint64 }
 
@@ -98,16 +89,22 @@ func rangeOf(v []uint64) valueRange {
 	if len(v) == 0 {
 		return valueRange{}
 	}
-	// Two at a time: each comparison waits for the one before.
-	a, b := valueRange{v[0], v[0]}, valueRange{v[0], v[0]}
-	for ; len(v) >= 2; v = v[2:] {
-		a.lo, a.hi = min(a.lo, v[0]), max(a.hi, v[0])
-		b.lo, b.hi = min(b.lo, v[1]), max(b.hi, v[1])
+	// One comparison tells whether a value is outside, and few are: a value below
+	// lo is very far above it, too. Four at a time, so that the test of the loop
+	// takes less.
+	lo, width := v[0], uint64(0)
+	for ; len(v) >= 4; v = v[4:] {
+		if v[0]-lo > width || v[1]-lo > width || v[2]-lo > width || v[3]-lo > width {
+			hi := max(lo+width, v[0], v[1], v[2], v[3])
+			lo = min(lo, v[0], v[1], v[2], v[3])
+			width = hi - lo
+		}
 	}
-	if len(v) > 0 {
-		a.lo, a.hi = min(a.lo, v[0]), max(a.hi, v[0])
+	r := valueRange{lo, lo + width}
+	for _, x := range v {
+		r.lo, r.hi = min(r.lo, x), max(r.hi, x)
 	}
-	return valueRange{min(a.lo, b.lo), max(a.hi, b.hi)}
+	return r
 }
 
 // width returns the number of planes.
@@ -125,89 +122,6 @@ func zigzag(dst, v []uint64) []uint64 {
 
 func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
 
-// An estimate looks at all of a short column and at runs spread over a long one.
-const (
-	sampleRuns  = 16
-	sampleRun   = 192 // values in each
-	sampleBytes = 4   // runs of bytes, longer: zstd looks for what comes again
-	sampleByte  = 2048
-)
-
-// eachRun calls fn with the bounds of runs of the given length spread over n
-// values; once for all when that is not much more.
-func eachRun(n, runs, length int, fn func(lo, hi int)) {
-	if n <= runs*length {
-		fn(0, n)
-		return
-	}
-	step := (n - length) / (runs - 1)
-	for i := range runs {
-		fn(i*step, i*step+length)
-	}
-}
-
-// takeSample appends to dst the values that an estimate looks at.
-func takeSample(dst, v []uint64) []uint64 {
-	eachRun(len(v), sampleRuns, sampleRun, func(lo, hi int) { dst = append(dst, v[lo:hi]...) })
-	return dst
-}
-
-// takeBytesSample does the same for bytes.
-func takeBytesSample(dst, v []byte) []byte {
-	eachRun(len(v), sampleBytes, sampleByte, func(lo, hi int) { dst = append(dst, v[lo:hi]...) })
-	return dst
-}
-
-// sampleDifferences appends to dst what takeSample would take of zigzag.
-func sampleDifferences(dst, v []uint64) []uint64 {
-	eachRun(len(v), sampleRuns, sampleRun, func(lo, hi int) {
-		for i := max(lo, 1); i < hi; i++ {
-			dst = append(dst, zigzagOf(v[i]-v[i-1]))
-		}
-	})
-	return dst
-}
-
-// estimate returns about how many bytes a value the planes of sample take, as
-// part of values of range r.
-func (e *encoder) estimate(sample []uint64, r valueRange) float64 {
-	if len(sample) == 0 {
-		return 0
-	}
-	total := 0.0
-	for k := range r.width() {
-		total += estimatePlane(sample, r.lo, 8*k)
-	}
-	return total / float64(len(sample))
-}
-
-// estimatePlane weighs one plane: by the entropy of its bytes, or by its runs.
-func estimatePlane(v []uint64, lo uint64, shift int) float64 {
-	var count [256]uint32
-	changes := 0
-	last := byte(0)
-	for _, x := range v {
-		b := byte((x - lo) >> shift)
-		count[b]++
-		if b != last {
-			changes++
-		}
-		last = b
-	}
-	return min(entropy(&count, len(v)), float64(changes)*1.6)
-}
-
-// entropy returns the bytes that an ideal byte-wise code takes.
-func entropy(count *[256]uint32, n int) float64 {
-	total, logN := 0.0, math.Log2(float64(n))
-	for _, c := range count {
-		if c > 0 {
-			total += float64(c) * (logN - math.Log2(float64(c)))
-		}
-	}
-	return total / 8
-}
-
 // planes appends v, whose range is r, as a frame of reference.
 func (e *encoder) planes(dst []byte, v []uint64, r valueRange) []byte {
 	dst = binary.AppendUvarint(append(dst, modePlanes), r.lo)
@@ -221,99 +135,6 @@ func (e *encoder) planes(dst []byte, v []uint64, r valueRange) []byte {
 		dst = e.stream(dst, plane)
 	}
 	return dst
-}
-
-// frequencyRange is how far from the smallest value frequent ones are looked
-// for.
-const frequencyRange = 1 << 16
-
-// pickFrequent finds the most frequent values of v, and reports whether to write
-// v by them is about smaller than plain bytes a value. If so, e.top, e.symbols
-// and e.others are what is to be written.
-func (e *encoder) pickFrequent(v []uint64, r valueRange, plain float64) bool {
-	size := int(min(r.hi-r.lo+1, frequencyRange))
-	count := grow(&e.counts, size)
-	clear(count)
-	for _, x := range v {
-		if x-r.lo < uint64(size) {
-			count[x-r.lo]++
-		}
-	}
-	e.listTop(count, len(v), r.lo)
-	if len(e.top) == 0 {
-		return false
-	}
-	e.splitFrequent(v, r.lo)
-	var symbols [256]uint32
-	sample := takeBytesSample(grow(&e.sampleBytes, 0), e.symbols[:len(v)])
-	e.sampleBytes = sample
-	for _, symbol := range sample {
-		symbols[symbol]++
-	}
-	e.sample = takeSample(e.sample[:0], e.others)
-	others := e.estimate(e.sample, rangeOf(e.others)) * float64(len(e.others)) / float64(len(v))
-	perSymbol := entropy(&symbols, len(sample)) / float64(len(sample))
-	return perSymbol+others+2*float64(len(e.top))/float64(len(v)) < 0.97*plain
-}
-
-// listTop puts the at most 255 most frequent values in e.top, ascending. count
-// has how often each comes, from lo on.
-func (e *encoder) listTop(count []uint32, n int, lo uint64) {
-	const most = 1<<12 - 1 // all that come as often or more are alike
-	tally := grow(&e.tally, most+1)
-	clear(tally)
-	rare := uint32(max(3, n/8192))
-	for _, c := range count {
-		if c > rare { // few do: to count the others, too, would take most of the time
-			tally[min(c, most)]++
-		}
-	}
-	// The least count that is taken, such that 255 values suffice.
-	least, taken := uint32(most), 0
-	for ; least > rare; least-- {
-		if taken += int(tally[least]); taken > 255 {
-			break
-		}
-	}
-	e.top = e.top[:0]
-	for i, c := range count {
-		if c > least && len(e.top) < 255 {
-			e.top = append(e.top, lo+uint64(i))
-		}
-	}
-}
-
-// splitFrequent fills e.symbols with the place of each value in e.top, and
-// e.others with the values that are not in it. It uses e.counts up.
-func (e *encoder) splitFrequent(v []uint64, lo uint64) {
-	place, none := e.counts, uint32(len(e.top))
-	for i := range place {
-		place[i] = none
-	}
-	for i, x := range e.top {
-		place[x-lo] = uint32(i)
-	}
-	symbols, others := grow(&e.symbols, len(v)), grow(&e.others, len(v)+1)
-	n := 0
-	for i, x := range v {
-		symbol := none
-		if x-lo < uint64(len(place)) {
-			symbol = place[x-lo]
-		}
-		symbols[i] = byte(symbol)
-		others[n] = x // stays only if it is one; a branch would be mispredicted
-		n -= int((int64(symbol^none) - 1) >> 63)
-	}
-	e.others = others[:n]
-}
-
-// frequent appends v by what pickFrequent has found.
-func (e *encoder) frequent(dst []byte, v []uint64) []byte {
-	dst = append(dst, modeFrequent, byte(len(e.top)))
-	dst = e.planes(dst, e.top, rangeOf(e.top))
-	dst = e.stream(dst, e.symbols[:len(v)])
-	dst = binary.AppendUvarint(dst, uint64(len(e.others)))
-	return e.planes(dst, e.others, rangeOf(e.others))
 }
 
 // numbers reads len(dst) values into dst and returns what follows. parents gives
