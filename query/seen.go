@@ -163,8 +163,8 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	return q, nil
 }
 
-// seenPeerBudget is how many addresses of peers are kept, each about 40 bytes,
-// where the peers of many addresses are counted.
+// seenPeerBudget is how many addresses of peers are kept, each about 10 bytes if
+// it is IPv4 and 40 if not, where the peers of many addresses are counted.
 const seenPeerBudget = 4_000_000
 
 // A seenBucket is a bucket and what is looked for in it.

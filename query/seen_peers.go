@@ -12,68 +12,33 @@ import (
 // with a HyperLogLog sketch of 4,096 registers (Flajolet and others, 2007),
 // whose standard error is 1.04/√4096.
 type addrCounter struct {
-	slots []flow.Addr // open addressing; the zero address is a free one
-	n     int         // slots in use
-	zero  bool        // the zero address was added
-	seed  uint64      // what addresses fall on the same slots is nobody's to know
-	ranks []uint8     // nil while exact
+	v4     addrSet[addr4]
+	v6     addrSet[addr6] // all that are not IPv4
+	factor uint64         // what addresses fall on the same slots is nobody's to know
+	ranks  []uint8        // nil while exact
 }
 
 const sketchBits = 12
 
 func (c *addrCounter) add(a flow.Addr, most int) {
-	switch {
-	case c.ranks != nil:
+	if c.ranks != nil {
 		c.sketch(a)
 		return
-	case a == flow.Addr{}:
-		c.zero = true
-	default:
-		if 4*c.n >= 3*len(c.slots) {
-			c.grow()
-		}
-		if c.insert(a) {
-			c.n++
-		}
+	}
+	if c.factor == 0 {
+		c.factor = rand.Uint64() | 1
+	}
+	if a.Is4() {
+		c.v4.add(addr4(a.As4()), c.factor)
+	} else {
+		c.v6.add(addr6(a), c.factor)
 	}
 	if c.len() > most {
 		c.estimate()
 	}
 }
 
-func (c *addrCounter) len() int {
-	if c.zero {
-		return c.n + 1
-	}
-	return c.n
-}
-
-// insert puts an address in its slot, and reports whether it was not there.
-func (c *addrCounter) insert(a flow.Addr) bool {
-	mask := uint64(len(c.slots) - 1)
-	at := hashWord(c.seed, a.Lo^bits.RotateLeft64(a.Hi*0x9e3779b97f4a7c15, 29)) & mask
-	for c.slots[at] != (flow.Addr{}) {
-		if c.slots[at] == a {
-			return false
-		}
-		at = (at + 1) & mask
-	}
-	c.slots[at] = a
-	return true
-}
-
-func (c *addrCounter) grow() {
-	old := c.slots
-	if old == nil {
-		c.seed = rand.Uint64()
-	}
-	c.slots = make([]flow.Addr, max(4, 2*len(old)))
-	for _, a := range old {
-		if a != (flow.Addr{}) {
-			c.insert(a)
-		}
-	}
-}
+func (c *addrCounter) len() int { return c.v4.len() + c.v6.len() }
 
 // estimate goes over to the sketch.
 func (c *addrCounter) estimate() {
@@ -81,16 +46,18 @@ func (c *addrCounter) estimate() {
 	for a := range c.all {
 		c.sketch(a)
 	}
-	c.slots, c.n, c.zero = nil, 0, false
+	c.v4, c.v6 = addrSet[addr4]{}, addrSet[addr6]{}
 }
 
 // all calls yield for every address, while they are counted exactly.
 func (c *addrCounter) all(yield func(flow.Addr) bool) {
-	if c.zero && !yield(flow.Addr{}) {
-		return
+	for a := range c.v4.all {
+		if !yield(flow.AddrFrom4(uint32(a))) {
+			return
+		}
 	}
-	for _, a := range c.slots {
-		if a != (flow.Addr{}) && !yield(a) {
+	for a := range c.v6.all {
+		if !yield(flow.Addr(a)) {
 			return
 		}
 	}
