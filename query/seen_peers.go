@@ -112,3 +112,31 @@ func (c *addrCounter) count() (n uint64, estimated bool) {
 	}
 	return uint64(math.Round(estimate)), true
 }
+
+// A codeSet finds the distinct ones among codes of a block.
+type codeSet struct {
+	bits []uint64
+	list []uint16
+}
+
+// manyCodes is from how many codes on it pays to look for those that come twice.
+const manyCodes = 64
+
+// distinct returns codes up to n, each once if they are many. The result is good
+// until the next call.
+func (s *codeSet) distinct(codes []uint16, n int) []uint16 {
+	if len(codes) < manyCodes {
+		return codes
+	}
+	s.bits = sizedWords(s.bits, n/64+1)
+	for _, code := range codes {
+		s.bits[code>>6] |= 1 << (code & 63)
+	}
+	s.list = s.list[:0]
+	for i, word := range s.bits {
+		for ; word != 0; word &= word - 1 {
+			s.list = append(s.list, uint16(i<<6+bits.TrailingZeros64(word)))
+		}
+	}
+	return s.list
+}

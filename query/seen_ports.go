@@ -71,3 +71,85 @@ func (p *seenPorts) top() []SeenPort {
 	}
 	return slices.Clip(p.sorted()[:min(len(p.keys), seenTopPorts)])
 }
+
+// A portRole is what a record tells of an address: a protocol that has ports,
+// the port, and whether the address serves it or goes to it. Zero is nothing.
+type portRole uint32 // class of the protocol << 17 | serves << 16 | port
+
+const (
+	serves   = 1 << 16
+	allRoles = 6 << 17
+)
+
+// portProtos are the protocols that have ports, by class less 1: TCP, UDP, DCCP,
+// SCTP, UDP-Lite.
+var portProtos = [...]uint8{6, 17, 33, 132, 136}
+
+// portClass returns the class of a protocol, 0 if it has no ports.
+func portClass(proto uint64) portRole {
+	switch proto {
+	case 6:
+		return 1
+	case 17:
+		return 2
+	case 33:
+		return 3
+	case 132:
+		return 4
+	case 136:
+		return 5
+	}
+	return 0
+}
+
+// hasPorts reports whether a protocol has ports.
+func hasPorts(proto uint64) bool { return portClass(proto) != 0 }
+
+// roleOf returns the role of an address with port mine in a record, as its source
+// or not, whose other port is other.
+func roleOf(proto, mine, other uint64, source bool) portRole {
+	class := portClass(proto)
+	switch {
+	case class == 0:
+		return 0
+	case mine < other || mine == other && !source:
+		return class<<17 | serves | portRole(uint16(mine))
+	}
+	return class<<17 | portRole(uint16(other))
+}
+
+// roleCounts count how often an address had each role in a block, so that each is
+// looked for once in what is known of the address.
+type roleCounts struct {
+	counts []uint32   // by role; 0 but while roles are counted
+	met    []portRole // the roles, in the order in which they were met
+}
+
+// add adds roles to a tally.
+func (c *roleCounts) add(t *seenTally, roles []portRole) {
+	if c.counts == nil {
+		c.counts = make([]uint32, allRoles)
+	}
+	c.met = c.met[:0]
+	for _, role := range roles {
+		if c.counts[role]++; c.counts[role] == 1 {
+			c.met = append(c.met, role)
+		}
+	}
+	for _, role := range c.met {
+		t.role(role, uint64(c.counts[role]))
+		c.counts[role] = 0
+	}
+}
+
+// role counts records that tell of a role.
+func (t *seenTally) role(role portRole, records uint64) {
+	if role == 0 {
+		return
+	}
+	ports := &t.client
+	if role&serves != 0 {
+		ports = &t.server
+	}
+	ports.add(portProtos[role>>17-1], uint16(role), records)
+}

@@ -11,14 +11,15 @@ type seenTally struct {
 	peers                            addrCounter
 }
 
-// see counts a record from start to end, received in the given hour.
-func (t *seenTally) see(start, end uint64, hour store.Hour, hours bool) {
+// see counts records received in the given hour, from the first start to the last
+// end of them.
+func (t *seenTally) see(first, last, records uint64, hour store.Hour, hours bool) {
 	if t.records == 0 {
-		t.first, t.last = start, end
+		t.first, t.last = first, last
 	}
-	t.records++
-	t.first, t.last = min(t.first, start), max(t.last, end)
-	t.active.see(hour, hours)
+	t.records += records
+	t.first, t.last = min(t.first, first), max(t.last, last)
+	t.active.see(hour, records, hours)
 }
 
 // merge adds what from knows, of the same hours or later ones. It may take
@@ -48,8 +49,8 @@ type activeHours struct {
 	list        []SeenHour // each of them, if asked for
 }
 
-// see counts a record of an hour that is not before the last one.
-func (a *activeHours) see(hour store.Hour, list bool) {
+// see counts records of an hour that is not before the last one.
+func (a *activeHours) see(hour store.Hour, records uint64, list bool) {
 	if a.n == 0 {
 		a.first = hour
 	}
@@ -60,7 +61,7 @@ func (a *activeHours) see(hour store.Hour, list bool) {
 		}
 	}
 	if list {
-		a.list[len(a.list)-1].Records++
+		a.list[len(a.list)-1].Records += records
 	}
 }
 
