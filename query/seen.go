@@ -97,32 +97,41 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 	return result, q.summary, nil
 }
 
-// read looks for the addresses in buckets, several days at once. Tallies of busy
-// addresses are added up over a day before they are added to all: that is done
-// ninety times, and not two thousand.
+// read looks for the addresses in buckets, several runs of days at once. Tallies
+// are added up over a run before they are added to all: to add them takes about as
+// long as to look into an hour.
 func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
 	q.summary.BucketsConsidered = len(buckets)
 	report, done, days := ProgressOf(ctx), 0, byDay(buckets)
 	q.outer = len(days)
-	return inOrder(ctx, workers(), len(days),
-		func(i int) (*seenPart, error) { return q.day(ctx, days[i]) },
-		func(i int, p *seenPart) error {
+	runs := min(len(days), seenRuns*workers())
+	return inOrder(ctx, workers(), runs,
+		func(i int) (*seenPart, error) { return q.days(ctx, days[i*len(days)/runs:(i+1)*len(days)/runs]) },
+		func(_ int, p *seenPart) error {
 			q.take(p)
-			if done += len(days[i]); report != nil {
+			if done += p.buckets; report != nil {
 				report(Progress{Buckets: done, Total: len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
 			}
 			return nil
 		})
 }
 
-// day looks for the addresses in the buckets of a day.
-func (q *seenQuery) day(ctx context.Context, buckets []*store.Bucket) (*seenPart, error) {
+// seenRuns is how many runs of days there are for each worker, if there are as
+// many days: one that is slow holds the others up, and what is added up in a run
+// takes memory.
+const seenRuns = 8
+
+// days looks for the addresses in the buckets of a run of days.
+func (q *seenQuery) days(ctx context.Context, days [][]*store.Bucket) (*seenPart, error) {
 	p := q.newPart()
-	chosen := q.choose(buckets)
-	p.summary.BucketsPruned = len(buckets) - len(chosen)
-	for i := range chosen {
-		if err := q.bucket(ctx, &chosen[i], p); err != nil {
-			return nil, err
+	for _, buckets := range days {
+		chosen := q.choose(buckets)
+		p.buckets += len(buckets)
+		p.summary.BucketsPruned += len(buckets) - len(chosen)
+		for i := range chosen {
+			if err := q.bucket(ctx, &chosen[i], p); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return p, nil
@@ -222,6 +231,7 @@ func (q *seenQuery) narrow(summary *index.Day) (hours [24][]int32, err error) {
 // A seenPart is what some buckets have.
 type seenPart struct {
 	tallies []*seenTally // by place in seenQuery.addrs, nil: none
+	buckets int          // of the run
 	summary Summary      // what it took
 }
 
@@ -268,6 +278,9 @@ func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, 
 
 // candidates returns the blocks that may have any of the addresses.
 func (q *seenQuery) candidates(b *seenBucket) ([]uint32, error) {
+	if len(b.addrs) > 0 && b.Blocks() == 1 {
+		return []uint32{0}, nil // as the summary of the day says
+	}
 	ranges := q.ranges
 	if b.addrs != nil {
 		ranges = make([]index.ValueRange, len(b.addrs))
@@ -304,7 +317,7 @@ func (p *seenPart) tally(i int) *seenTally {
 	return t
 }
 
-// take adds a day's part to what was found.
+// take adds a run's part to what was found.
 func (q *seenQuery) take(p *seenPart) {
 	q.summary.join(p.summary)
 	q.found.join(p, q.exact)
