@@ -125,6 +125,8 @@ func zigzag(dst, v []uint64) []uint64 {
 
 func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
 
+func unzigzag(z uint64) uint64 { return z>>1 ^ -(z & 1) }
+
 // An estimate looks at all of a short column and at runs spread over a long one.
 const (
 	sampleRuns  = 16
@@ -353,7 +355,7 @@ func (d *decoder) differences(dst []uint64, last uint64, src []byte, nesting int
 		return nil, err
 	}
 	for i, z := range dst {
-		last += z>>1 ^ -(z & 1)
+		last += unzigzag(z)
 		dst[i] = last
 	}
 	return src, nil
