@@ -18,12 +18,12 @@ type seenBlock struct {
 	hour    store.Hour
 	columns columns
 	cells   cells
-	spanOf  func(row int) (from, to uint64)
 	inside  bool // every row is in the window
 	timed   bool // every row has a start and an end
 	ported  bool // every row has ports and a protocol
 
 	source, destination seenEnd
+	wanted              rowSet // rows of either
 
 	peers []uint16   // codes of the rows' other ends, grouped by address
 	roles []portRole // of the rows, grouped likewise
@@ -68,6 +68,8 @@ func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 		s.part.summary.BlocksPruned++
 		return nil
 	}
+	s.source.collect()
+	s.destination.collect()
 	s.source.meet(&s.destination)
 	if err := s.load(); err != nil {
 		return err
@@ -78,13 +80,13 @@ func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 	return nil
 }
 
-// load reads what rows are looked at for.
-func (s *seenBlock) load() (err error) {
+// load reads what the rows with addresses are looked at for.
+func (s *seenBlock) load() error {
 	c := &s.columns
-	if err := s.cells.load(c, seenFields); err != nil {
-		return err
-	}
-	if s.spanOf, err = c.spans(); err != nil {
+	s.wanted = rowSet{}
+	s.source.addTo(&s.wanted)
+	s.destination.addTo(&s.wanted)
+	if err := s.cells.loadOf(c, seenFields, &s.wanted, count(&s.wanted)); err != nil {
 		return err
 	}
 	s.timed = c.full(flow.Start) && c.full(flow.End)
@@ -97,7 +99,7 @@ func (s *seenBlock) span(row int) (from, to uint64) {
 	if s.timed {
 		return flow.Span(0, s.cells.nums[flow.Start][row], s.cells.nums[flow.End][row], true, true)
 	}
-	return s.spanOf(row)
+	return s.cells.span(row)
 }
 
 // side counts the rows that have addresses at one end.
@@ -105,7 +107,6 @@ func (s *seenBlock) side(end, other *seenEnd, source bool) {
 	if len(end.hits) == 0 {
 		return
 	}
-	end.collect()
 	s.part.summary.RowsScanned += uint64(len(end.row))
 	if !s.inside {
 		end.keep(func(row, _ uint16) bool { return s.query.window.Holds(s.span(int(row))) })

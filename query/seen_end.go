@@ -74,6 +74,10 @@ func gallopAddr(values []flow.Addr, from int, a flow.Addr) int {
 
 // collect lists the rows that have one of the addresses.
 func (e *seenEnd) collect() {
+	if len(e.hits) == 0 {
+		e.row, e.hit = e.row[:0], e.hit[:0]
+		return
+	}
 	e.row, e.hit = sized(e.row, len(e.codes)), sized(e.hit, len(e.codes))
 	n := 0
 	for row, code := range e.codes { // without branches: who is asked for is anybody's guess
@@ -82,6 +86,13 @@ func (e *seenEnd) collect() {
 		n += int(uint32(-slot) >> 31)
 	}
 	e.row, e.hit = e.row[:n], e.hit[:n]
+}
+
+// addTo adds the rows that have one of the addresses to a set.
+func (e *seenEnd) addTo(set *rowSet) {
+	for _, row := range e.row {
+		set[row>>6] |= 1 << (row & 63)
+	}
 }
 
 // meet notes which addresses are at both ends.

@@ -38,16 +38,6 @@ func (p *picker) column(f flow.Field, out []uint64) error {
 	return nil
 }
 
-// packed returns the column that was read if all of it is planes or frequent
-// ones, else nil.
-func (p *picker) packed() *packedColumn {
-	if p.c.layout != layoutNumbers || p.c.body[0] != modePlanes && p.c.body[0] != modeFrequent {
-		return nil
-	}
-	p.loose.rows, p.loose.present = p.c.rows, p.c.present
-	return p.loose.packedColumn
-}
-
 // fromNumbers picks from numbers that are all of src.
 func (p *picker) fromNumbers(dst []uint64, src []byte) (err error) {
 	if len(src) > 0 && src[0] == modeByParent {

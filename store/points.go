@@ -92,21 +92,14 @@ func (s *storedBlock) point(f flow.Field) ([]uint64, error) {
 }
 
 func (s *storedBlock) readPoints(f flow.Field, out []uint64) error {
-	name := columnName{s.incarnation, s.number, f}
 	if s.cache != nil && !f.IsAddr() {
-		if kept := s.cache.get(name); kept != nil {
+		if kept := s.cache.get(columnName{s.incarnation, s.number, f}); kept != nil {
 			return kept.points(out, s.points.rows)
 		}
 	}
 	return s.with(f, func(d *decoder, c *column, _ parentSource) error {
 		p := &picker{d, c, s}
-		if err := p.column(f, out); err != nil {
-			return err
-		}
-		if packed := p.packed(); packed != nil && s.cache != nil {
-			s.cache.offer(name, packed)
-		}
-		return nil
+		return p.column(f, out)
 	})
 }
 
