@@ -93,6 +93,8 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 		return nil, q.summary, err
 	}
 	result := q.result(view.Buckets())
+	slices.Sort(q.summary.Damaged)
+	slices.Sort(q.summary.Notes)
 	q.summary.Elapsed = time.Since(began)
 	return result, q.summary, nil
 }
@@ -119,17 +121,21 @@ func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
 // seenRuns is how many runs of days there are for each worker, if there are as
 // many days: one that is slow holds the others up, and what is added up in a run
 // takes memory.
-const seenRuns = 8
+const seenRuns = 4
 
 // days looks for the addresses in the buckets of a run of days.
 func (q *seenQuery) days(ctx context.Context, days [][]*store.Bucket) (*seenPart, error) {
 	p := q.newPart()
+	var chosen []seenBucket
 	for _, buckets := range days {
-		chosen := q.choose(buckets)
+		chosen = append(chosen, q.choose(buckets)...)
 		p.buckets += len(buckets)
-		p.summary.BucketsPruned += len(buckets) - len(chosen)
-		for i := range chosen {
-			if err := q.bucket(ctx, &chosen[i], p); err != nil {
+	}
+	p.summary.BucketsPruned = p.buckets - len(chosen)
+	hours := byHour(chosen)
+	for i := range fromBothEnds(len(hours)) {
+		for k := range hours[i] {
+			if err := q.bucket(ctx, &hours[i][k], p); err != nil {
 				return nil, err
 			}
 		}
@@ -207,8 +213,7 @@ func (q *seenQuery) choose(day []*store.Bucket) []seenBucket {
 	kept := chosen[:0]
 	for _, b := range chosen {
 		if summary.Covers(b.Bucket) {
-			b.addrs = narrow[b.Hour()%24]
-			if len(b.addrs) == 0 {
+			if b.addrs = narrow[b.Hour()%24]; len(b.addrs) == 0 {
 				continue
 			}
 		}
@@ -268,8 +273,11 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 
 // someBlocks looks into every so manyth of the blocks of a bucket.
 func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, blocks []uint32, step int) error {
-	for i := 0; i < len(blocks) && ctx.Err() == nil; i += step {
-		if err := q.block(p, b, int(blocks[i])); err != nil {
+	for i := range fromBothEnds((len(blocks) + step - 1) / step) {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := q.block(p, b, int(blocks[i*step])); err != nil {
 			return err
 		}
 	}
@@ -323,7 +331,7 @@ func (q *seenQuery) take(p *seenPart) {
 	q.found.join(p, q.exact)
 }
 
-// join adds a part of the same hours or later ones.
+// join adds a part of other hours, or of the hour that was joined last.
 func (p *seenPart) join(from *seenPart, exact int) {
 	p.summary.join(from.summary)
 	for i, t := range from.tallies {

@@ -7,9 +7,9 @@ import (
 	"weir/store"
 )
 
-// seenFields are what rows with one of the addresses are looked at for, beside
-// the addresses.
-var seenFields = spanFields.Union(flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto))
+// roleFields are what rows with one of the addresses are looked at for, beside
+// addresses and times.
+var roleFields = flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto)
 
 // A seenBlock is a block in which some of the addresses occur.
 type seenBlock struct {
@@ -18,12 +18,14 @@ type seenBlock struct {
 	hour    store.Hour
 	columns columns
 	cells   cells
+	times   cells
 	inside  bool // every row is in the window
+	timely  bool // times were read, of some rows
 	timed   bool // every row has a start and an end
 	ported  bool // every row has ports and a protocol
 
 	source, destination seenEnd
-	wanted              rowSet // rows of either
+	wanted              rowSet // scratch of load
 
 	peers []uint16   // codes of the rows' other ends, grouped by address
 	roles []portRole // of the rows, grouped likewise
@@ -71,7 +73,7 @@ func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 	s.source.collect()
 	s.destination.collect()
 	s.source.meet(&s.destination)
-	if err := s.load(); err != nil {
+	if err := s.load(blk); err != nil {
 		return err
 	}
 	s.part.summary.BlocksRead++
@@ -81,25 +83,32 @@ func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 }
 
 // load reads what the rows with addresses are looked at for.
-func (s *seenBlock) load() error {
+func (s *seenBlock) load(blk *store.Block) error {
 	c := &s.columns
-	s.wanted = rowSet{}
-	s.source.addTo(&s.wanted)
-	s.destination.addTo(&s.wanted)
-	if err := s.cells.loadOf(c, seenFields, &s.wanted, count(&s.wanted)); err != nil {
-		return err
+	s.timely = s.source.date(s, blk)
+	s.timely = s.destination.date(s, blk) || s.timely
+	if s.timely {
+		s.wanted = rowSet{}
+		s.source.addTo(&s.wanted, true)
+		s.destination.addTo(&s.wanted, true)
+		if err := s.times.loadOf(c, spanFields, &s.wanted, count(&s.wanted)); err != nil {
+			return err
+		}
+		s.timed = c.full(flow.Start) && c.full(flow.End)
 	}
-	s.timed = c.full(flow.Start) && c.full(flow.End)
+	s.wanted = rowSet{}
+	s.source.addTo(&s.wanted, false)
+	s.destination.addTo(&s.wanted, false)
 	s.ported = c.full(flow.SrcPort) && c.full(flow.DstPort) && c.full(flow.Proto)
-	return nil
+	return s.cells.loadOf(c, roleFields, &s.wanted, count(&s.wanted))
 }
 
 // span returns the time that a row covers.
 func (s *seenBlock) span(row int) (from, to uint64) {
 	if s.timed {
-		return flow.Span(0, s.cells.nums[flow.Start][row], s.cells.nums[flow.End][row], true, true)
+		return flow.Span(0, s.times.nums[flow.Start][row], s.times.nums[flow.End][row], true, true)
 	}
-	return s.cells.span(row)
+	return s.times.span(row)
 }
 
 // side counts the rows that have addresses at one end.
@@ -130,10 +139,17 @@ func (s *seenBlock) look(end, other *seenEnd, source bool) {
 	s.peers, s.roles = sized(s.peers, len(end.row)), sized(s.roles, len(end.row))
 	for i, row := range end.row {
 		hit := &end.hits[end.hit[i]]
-		from, to := s.span(int(row))
-		hit.first, hit.last = min(hit.first, from), max(hit.last, to)
 		s.peers[hit.next], s.roles[hit.next] = other.codeOf(row), s.role(int(row), source)
 		hit.next++
+	}
+	if !s.timely {
+		return
+	}
+	for i, row := range end.row {
+		if hit := &end.hits[end.hit[i]]; hit.dated {
+			from, to := s.span(int(row))
+			hit.first, hit.last = min(hit.first, from), max(hit.last, to)
+		}
 	}
 }
 

@@ -29,7 +29,8 @@ type seenHit struct {
 	self        int32  // code at the other end; -1: it is not there
 	ends        uint32 // rows that have it at this end
 	begin, next uint32 // its group: next is the end of what is there
-	first, last uint64 // ms, over its group
+	dated       bool   // its rows' times matter
+	first, last uint64 // ms, over its group if that is dated
 }
 
 // find reads the end of the current block and looks for the addresses in those
@@ -88,10 +89,25 @@ func (e *seenEnd) collect() {
 	e.row, e.hit = e.row[:n], e.hit[:n]
 }
 
-// addTo adds the rows that have one of the addresses to a set.
-func (e *seenEnd) addTo(set *rowSet) {
-	for _, row := range e.row {
-		set[row>>6] |= 1 << (row & 63)
+// date notes of which addresses the times matter, and reports whether there are
+// any: if the window cuts through the block, or of those for which the block may
+// have something earlier or later than what is known of them.
+func (e *seenEnd) date(s *seenBlock, blk *store.Block) (any bool) {
+	for i := range e.hits {
+		hit := &e.hits[i]
+		hit.dated = !s.inside || !s.part.tallies[hit.addr].spans(blk.MinStart(), blk.MaxEnd())
+		any = any || hit.dated
+	}
+	return any
+}
+
+// addTo adds the rows that have one of the addresses to a set, or only those of
+// which the times matter.
+func (e *seenEnd) addTo(set *rowSet, dated bool) {
+	for i, row := range e.row {
+		if !dated || e.hits[e.hit[i]].dated {
+			set[row>>6] |= 1 << (row & 63)
+		}
 	}
 }
 

@@ -1,6 +1,11 @@
 package query
 
-import "weir/store"
+import (
+	"cmp"
+	"slices"
+
+	"weir/store"
+)
 
 // A seenTally is what is known of one address, in a block, a bucket or more.
 type seenTally struct {
@@ -9,6 +14,12 @@ type seenTally struct {
 	active                           activeHours
 	server, client                   seenPorts
 	peers                            addrCounter
+}
+
+// spans reports whether records from first to last change neither the first time
+// nor the last.
+func (t *seenTally) spans(first, last uint64) bool {
+	return t != nil && t.records > 0 && t.first <= first && t.last >= last
 }
 
 // see counts records received in the given hour, from the first start to the last
@@ -22,8 +33,8 @@ func (t *seenTally) see(first, last, records uint64, hour store.Hour, hours bool
 	t.active.see(hour, records, hours)
 }
 
-// merge adds what from knows, of the same hours or later ones. It may take
-// from's memory: from is not used again.
+// merge adds what from knows, of other hours or of the hour that was merged last.
+// It may take from's memory: from is not used again.
 func (t *seenTally) merge(from *seenTally, exact int) {
 	if from.records == 0 {
 		return
@@ -45,11 +56,11 @@ func (t *seenTally) merge(from *seenTally, exact int) {
 // activeHours are the hours in which records were received.
 type activeHours struct {
 	n           int
-	first, last store.Hour // good when n is not 0
+	first, last store.Hour // that were counted, in no order; good when n is not 0
 	list        []SeenHour // each of them, if asked for
 }
 
-// see counts records of an hour that is not before the last one.
+// see counts records of an hour. What is of one hour comes one after the other.
 func (a *activeHours) see(hour store.Hour, records uint64, list bool) {
 	if a.n == 0 {
 		a.first = hour
@@ -65,7 +76,7 @@ func (a *activeHours) see(hour store.Hour, records uint64, list bool) {
 	}
 }
 
-// merge adds hours that are not before the last one; it may be the first of them.
+// merge adds other hours, of which the first may be the last one here.
 func (a *activeHours) merge(from *activeHours) {
 	list := from.list
 	a.n += from.n
@@ -81,6 +92,7 @@ func (a *activeHours) merge(from *activeHours) {
 
 // entry returns the tally as an answer.
 func (t *seenTally) entry(addr string) SeenEntry {
+	slices.SortFunc(t.active.list, func(a, b SeenHour) int { return cmp.Compare(a.Start, b.Start) })
 	e := SeenEntry{Addr: addr, Records: t.records, First: t.first, Last: t.last, Active: t.active.n,
 		AsSource: t.asSource, AsDestination: t.asDestination, Hours: t.active.list,
 		Server: t.server.top(), Client: t.client.top(),
