@@ -18,6 +18,8 @@ type seenEnd struct {
 	hits []seenHit // the addresses that are here, ascending
 	slot []int32   // by code: the address's place in hits, and 1; 0: nobody asks for it
 
+	wanted []uint64 // scratch of collectFew: a bit a code
+
 	row []uint16 // rows with one of the addresses, ascending
 	hit []uint16 // of each, the address's place in hits
 }
@@ -75,13 +77,37 @@ func gallopAddr(values []flow.Addr, from int, a flow.Addr) int {
 
 // collect lists the rows that have one of the addresses.
 func (e *seenEnd) collect() {
-	if len(e.hits) == 0 {
-		e.row, e.hit = e.row[:0], e.hit[:0]
-		return
+	e.row, e.hit = e.row[:0], e.hit[:0]
+	switch {
+	case len(e.hits) == 0:
+	case len(e.hits) <= e.dict.Len()/fewOf:
+		e.collectFew()
+	default:
+		e.collectMany()
 	}
+}
+
+// collectFew is collect of addresses that few rows have, as it seems.
+func (e *seenEnd) collectFew() {
+	e.wanted = sizedWords(e.wanted, e.dict.Len()/64+1)
+	for i := range e.hits {
+		code := e.hits[i].code
+		e.wanted[code>>6] |= 1 << (code & 63)
+	}
+	wanted := e.wanted
+	for row, code := range e.codes {
+		if wanted[code>>6]>>(code&63)&1 != 0 {
+			e.row, e.hit = append(e.row, uint16(row)), append(e.hit, uint16(e.slot[code]-1))
+		}
+	}
+}
+
+// collectMany is collect without branches: which rows have one of many addresses
+// is anybody's guess.
+func (e *seenEnd) collectMany() {
 	e.row, e.hit = sized(e.row, len(e.codes)), sized(e.hit, len(e.codes))
 	n := 0
-	for row, code := range e.codes { // without branches: who is asked for is anybody's guess
+	for row, code := range e.codes {
 		slot := e.slot[code]
 		e.row[n], e.hit[n] = uint16(row), uint16(slot-1)
 		n += int(uint32(-slot) >> 31)
