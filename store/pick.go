@@ -312,10 +312,13 @@ func (p *packedColumn) word(run *[64]uint64, word int) []uint64 {
 	for i, symbol := range p.symbols[from : from+len(out)] {
 		out[i] = p.top[symbol]
 	}
-	next := int(p.before[word])
-	for w := p.other[word]; w != 0; w &= w - 1 {
-		out[bits.TrailingZeros64(w)] = p.others.at(next)
-		next++
+	var room [64]uint64
+	w := p.other[word]
+	others := room[:bits.OnesCount64(w)]
+	p.others.join(others, int(p.before[word]))
+	for _, v := range others {
+		out[bits.TrailingZeros64(w)] = v
+		w &= w - 1
 	}
 	return out
 }
