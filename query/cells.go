@@ -25,7 +25,12 @@ var sumFields = flow.SetOf(flow.Bytes, flow.Packets, flow.Flows, flow.SamplingIn
 
 // load reads those of the fields that the current block of cols has. Receipts
 // are read only if some row has no time of its own.
-func (c *cells) load(cols *columns, fields flow.FieldSet) (err error) {
+func (c *cells) load(cols *columns, fields flow.FieldSet) error {
+	return c.loadOf(cols, fields, nil, cols.rows)
+}
+
+// loadOf is load that is good for the n rows of a set only.
+func (c *cells) loadOf(cols *columns, fields flow.FieldSet, set *rowSet, n int) (err error) {
 	c.fields = flow.FieldSet{}
 	if fields.Has(flow.Received) && fields.Has(flow.Start) && (cols.full(flow.Start) || cols.full(flow.End)) {
 		fields.Remove(flow.Received)
@@ -35,9 +40,12 @@ func (c *cells) load(cols *columns, fields flow.FieldSet) (err error) {
 			continue
 		}
 		c.fields.Add(f)
-		if f.IsAddr() {
+		switch {
+		case f.IsAddr():
 			c.addrs[f], err = cols.addr(f)
-		} else {
+		case n <= cols.rows/fewOf:
+			c.nums[f], err = cols.numAt(f, set, n)
+		default:
 			c.nums[f], err = cols.num(f)
 		}
 		if err != nil {

@@ -107,6 +107,16 @@ func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
 	return c.nums[f], nil
 }
 
+// numAt is numOf for who looks up rows here and there, and leaves the memory for
+// columns that the next question may want to those who go over all rows.
+func (c *columns) numAt(f flow.Field, set *rowSet, n int) (_ []uint64, err error) {
+	if f.IsText() || n > c.rows/fewOf || c.have[f]&(haveNum|havePacked) != 0 {
+		return c.numOf(f, set, n)
+	}
+	c.nums[f], err = c.blk.NumOf(f, set[:], c.nums[f])
+	return c.nums[f], err
+}
+
 // fewOf is the part of a block's rows up to which they count as few.
 const fewOf = 16
 

@@ -72,7 +72,7 @@ func (v *visit) gatherField(b *flow.Batch, rows []uint16, f flow.Field) error {
 	case f.IsText():
 		return v.gatherText(b, rows, f, present)
 	}
-	values, err := v.numOf(f, &v.chosen, len(rows))
+	values, err := v.numAt(f, &v.chosen, len(rows))
 	if err != nil {
 		return err
 	}

@@ -93,36 +93,51 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 		return nil, q.summary, err
 	}
 	result := q.result(view.Buckets())
+	slices.Sort(q.summary.Damaged)
+	slices.Sort(q.summary.Notes)
 	q.summary.Elapsed = time.Since(began)
 	return result, q.summary, nil
 }
 
-// read looks for the addresses in buckets, several days at once. Tallies of busy
-// addresses are added up over a day before they are added to all: that is done
-// ninety times, and not two thousand.
+// read looks for the addresses in buckets, several runs of days at once. Tallies
+// are added up over a run before they are added to all: to add them takes about as
+// long as to look into an hour.
 func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
 	q.summary.BucketsConsidered = len(buckets)
 	report, done, days := ProgressOf(ctx), 0, byDay(buckets)
 	q.outer = len(days)
-	return inOrder(ctx, workers(), len(days),
-		func(i int) (*seenPart, error) { return q.day(ctx, days[i]) },
-		func(i int, p *seenPart) error {
+	runs := min(len(days), seenRuns*workers())
+	return inOrder(ctx, workers(), runs,
+		func(i int) (*seenPart, error) { return q.days(ctx, days[i*len(days)/runs:(i+1)*len(days)/runs]) },
+		func(_ int, p *seenPart) error {
 			q.take(p)
-			if done += len(days[i]); report != nil {
+			if done += p.buckets; report != nil {
 				report(Progress{Buckets: done, Total: len(buckets), Rows: q.summary.RowsScanned, Matched: q.summary.RowsMatched})
 			}
 			return nil
 		})
 }
 
-// day looks for the addresses in the buckets of a day.
-func (q *seenQuery) day(ctx context.Context, buckets []*store.Bucket) (*seenPart, error) {
+// seenRuns is how many runs of days there are for each worker, if there are as
+// many days: one that is slow holds the others up, and what is added up in a run
+// takes memory.
+const seenRuns = 4
+
+// days looks for the addresses in the buckets of a run of days.
+func (q *seenQuery) days(ctx context.Context, days [][]*store.Bucket) (*seenPart, error) {
 	p := q.newPart()
-	chosen := q.choose(buckets)
-	p.summary.BucketsPruned = len(buckets) - len(chosen)
-	for i := range chosen {
-		if err := q.bucket(ctx, &chosen[i], p); err != nil {
-			return nil, err
+	var chosen []seenBucket
+	for _, buckets := range days {
+		chosen = append(chosen, q.choose(buckets)...)
+		p.buckets += len(buckets)
+	}
+	p.summary.BucketsPruned = p.buckets - len(chosen)
+	hours := byHour(chosen)
+	for i := range fromBothEnds(len(hours)) {
+		for k := range hours[i] {
+			if err := q.bucket(ctx, &hours[i][k], p); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return p, nil
@@ -163,8 +178,8 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	return q, nil
 }
 
-// seenPeerBudget is how many addresses of peers are kept, each about 40 bytes,
-// where the peers of many addresses are counted.
+// seenPeerBudget is how many addresses of peers are kept, each about 10 bytes if
+// it is IPv4 and 40 if not, where the peers of many addresses are counted.
 const seenPeerBudget = 4_000_000
 
 // A seenBucket is a bucket and what is looked for in it.
@@ -198,8 +213,7 @@ func (q *seenQuery) choose(day []*store.Bucket) []seenBucket {
 	kept := chosen[:0]
 	for _, b := range chosen {
 		if summary.Covers(b.Bucket) {
-			b.addrs = narrow[b.Hour()%24]
-			if len(b.addrs) == 0 {
+			if b.addrs = narrow[b.Hour()%24]; len(b.addrs) == 0 {
 				continue
 			}
 		}
@@ -222,6 +236,7 @@ func (q *seenQuery) narrow(summary *index.Day) (hours [24][]int32, err error) {
 // A seenPart is what some buckets have.
 type seenPart struct {
 	tallies []*seenTally // by place in seenQuery.addrs, nil: none
+	buckets int          // of the run
 	summary Summary      // what it took
 }
 
@@ -258,8 +273,11 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 
 // someBlocks looks into every so manyth of the blocks of a bucket.
 func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, blocks []uint32, step int) error {
-	for i := 0; i < len(blocks) && ctx.Err() == nil; i += step {
-		if err := q.block(p, b, int(blocks[i])); err != nil {
+	for i := range fromBothEnds((len(blocks) + step - 1) / step) {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := q.block(p, b, int(blocks[i*step])); err != nil {
 			return err
 		}
 	}
@@ -268,6 +286,9 @@ func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, 
 
 // candidates returns the blocks that may have any of the addresses.
 func (q *seenQuery) candidates(b *seenBucket) ([]uint32, error) {
+	if len(b.addrs) > 0 && b.Blocks() == 1 {
+		return []uint32{0}, nil // as the summary of the day says
+	}
 	ranges := q.ranges
 	if b.addrs != nil {
 		ranges = make([]index.ValueRange, len(b.addrs))
@@ -304,13 +325,13 @@ func (p *seenPart) tally(i int) *seenTally {
 	return t
 }
 
-// take adds a day's part to what was found.
+// take adds a run's part to what was found.
 func (q *seenQuery) take(p *seenPart) {
 	q.summary.join(p.summary)
 	q.found.join(p, q.exact)
 }
 
-// join adds a part of the same hours or later ones.
+// join adds a part of other hours, or of the hour that was joined last.
 func (p *seenPart) join(from *seenPart, exact int) {
 	p.summary.join(from.summary)
 	for i, t := range from.tallies {

@@ -2,21 +2,14 @@ package query
 
 import (
 	"fmt"
-	"sort"
 
 	"weir/flow"
 	"weir/store"
 )
 
-// A seenHit is the rows of a block that have one of the addresses at one end.
-type seenHit struct {
-	addr int // place in seenQuery.addrs
-	rows []uint16
-}
-
-// seenFields are what rows with one of the addresses are looked at for, beside
-// the addresses.
-var seenFields = spanFields.Union(flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto))
+// roleFields are what rows with one of the addresses are looked at for, beside
+// addresses and times.
+var roleFields = flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto)
 
 // A seenBlock is a block in which some of the addresses occur.
 type seenBlock struct {
@@ -25,10 +18,19 @@ type seenBlock struct {
 	hour    store.Hour
 	columns columns
 	cells   cells
-	span    func(row int) (from, to uint64)
+	times   cells
 	inside  bool // every row is in the window
+	timely  bool // times were read, of some rows
+	timed   bool // every row has a start and an end
 	ported  bool // every row has ports and a protocol
-	matched uint64
+
+	source, destination seenEnd
+	wanted              rowSet // scratch of load
+
+	peers []uint16   // codes of the rows' other ends, grouped by address
+	roles []portRole // of the rows, grouped likewise
+	codes codeSet
+	ports roleCounts
 }
 
 // block looks for the addresses in a block and counts them in p: all of the
@@ -48,149 +50,141 @@ func (q *seenQuery) block(p *seenPart, b *seenBucket, number int) error {
 	}
 	defer q.scratch.Put(s)
 	s.part, s.hour = p, b.Hour()
-	s.inside, s.matched = q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll, 0
+	s.inside = q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll
 	if err := s.read(blk, b.addrs); err != nil {
 		return p.damage(err)
 	}
 	return nil
 }
 
+// read looks at the block when all that is needed of it has been read.
 func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 	s.columns.open(blk)
-	sources, sourceCodes, err := s.columns.dict(flow.SrcAddr)
-	if err != nil {
+	if err := s.source.find(&s.columns, flow.SrcAddr, s.query.addrs, addrs); err != nil {
 		return err
 	}
-	destinations, destinationCodes, err := s.columns.dict(flow.DstAddr)
-	if err != nil {
+	if err := s.destination.find(&s.columns, flow.DstAddr, s.query.addrs, addrs); err != nil {
 		return err
 	}
-	asSource, asDestination := s.query.hits(sources, addrs), s.query.hits(destinations, addrs)
-	if len(asSource)+len(asDestination) == 0 {
+	if len(s.source.hits)+len(s.destination.hits) == 0 {
 		s.part.summary.BlocksPruned++
 		return nil
 	}
-	if err := s.cells.load(&s.columns, seenFields); err != nil {
+	s.source.collect()
+	s.destination.collect()
+	s.source.meet(&s.destination)
+	if err := s.load(blk); err != nil {
 		return err
 	}
-	if s.span, err = s.columns.spans(); err != nil {
-		return err
-	}
-	s.ported = s.columns.full(flow.SrcPort) && s.columns.full(flow.DstPort) && s.columns.full(flow.Proto)
 	s.part.summary.BlocksRead++
-	s.side(asSource, seenPeers{destinations, destinationCodes}, true)
-	s.side(asDestination, seenPeers{sources, sourceCodes}, false)
-	s.part.summary.RowsMatched += s.matched
+	s.side(&s.source, &s.destination, true)
+	s.side(&s.destination, &s.source, false)
 	return nil
 }
 
-// hits returns which of the addresses in those places, nil: of all addresses, a
-// dictionary has. Both lists ascend: the search for the next address begins
-// where the last ended, in steps that double.
-func (q *seenQuery) hits(d *store.Dict, places []int32) []seenHit {
-	if d == nil {
-		return nil
-	}
-	n := len(places)
-	if places == nil {
-		n = len(q.addrs)
-	}
-	var hits []seenHit
-	values, at := d.Addrs(), 0
-	for i := range n {
-		if places != nil {
-			i = int(places[i])
+// load reads what the rows with addresses are looked at for.
+func (s *seenBlock) load(blk *store.Block) error {
+	c := &s.columns
+	s.timely = s.source.date(s, blk)
+	s.timely = s.destination.date(s, blk) || s.timely
+	if s.timely {
+		s.wanted = rowSet{}
+		s.source.addTo(&s.wanted, true)
+		s.destination.addTo(&s.wanted, true)
+		if err := s.times.loadOf(c, spanFields, &s.wanted, count(&s.wanted)); err != nil {
+			return err
 		}
-		if at = gallopAddr(values, at, q.addrs[i]); at == len(values) {
-			break
-		}
-		if values[at] == q.addrs[i] {
-			hits = append(hits, seenHit{i, d.Rows(at)})
-		}
+		s.timed = c.full(flow.Start) && c.full(flow.End)
 	}
-	return hits
+	s.wanted = rowSet{}
+	s.source.addTo(&s.wanted, false)
+	s.destination.addTo(&s.wanted, false)
+	s.ported = c.full(flow.SrcPort) && c.full(flow.DstPort) && c.full(flow.Proto)
+	return s.cells.loadOf(c, roleFields, &s.wanted, count(&s.wanted))
 }
 
-// gallopAddr returns the first place from from on whose value is not below a.
-func gallopAddr(values []flow.Addr, from int, a flow.Addr) int {
-	step := 1
-	for from+step < len(values) && values[from+step].Less(a) {
-		from, step = from+step, 2*step
+// span returns the time that a row covers.
+func (s *seenBlock) span(row int) (from, to uint64) {
+	if s.timed {
+		return flow.Span(0, s.times.nums[flow.Start][row], s.times.nums[flow.End][row], true, true)
 	}
-	end := min(from+step+1, len(values))
-	return from + sort.Search(end-from, func(k int) bool { return !values[from+k].Less(a) })
-}
-
-// seenPeers gives the address at the other end of a row.
-type seenPeers struct {
-	dict  *store.Dict // nil: the block has none
-	codes []uint16
-}
-
-func (p seenPeers) at(row uint16) (flow.Addr, bool) {
-	if p.dict == nil || int(p.codes[row]) >= p.dict.Len() {
-		return flow.Addr{}, false
-	}
-	return p.dict.Addr(int(p.codes[row])), true
+	return s.times.span(row)
 }
 
 // side counts the rows that have addresses at one end.
-func (s *seenBlock) side(hits []seenHit, peers seenPeers, source bool) {
-	for _, hit := range hits {
-		t := s.part.tally(hit.addr)
-		me := s.query.addrs[hit.addr]
-		for _, row := range hit.rows {
-			s.part.summary.RowsScanned++
-			start, end := s.span(int(row))
-			if !s.inside && !s.query.window.Holds(start, end) {
-				continue
-			}
-			peer, known := peers.at(row)
-			self := known && peer == me
-			if source {
-				t.asSource++
-			} else {
-				t.asDestination++
-			}
-			if self && !source {
-				continue // counted as source already
-			}
-			s.matched++
-			t.see(start, end, s.hour, s.query.hours)
-			if known {
-				t.peers.add(peer, s.query.exact)
-			}
-			s.role(t, int(row), source)
+func (s *seenBlock) side(end, other *seenEnd, source bool) {
+	if len(end.hits) == 0 {
+		return
+	}
+	s.part.summary.RowsScanned += uint64(len(end.row))
+	if !s.inside {
+		end.keep(func(row, _ uint16) bool { return s.query.window.Holds(s.span(int(row))) })
+	}
+	for _, hit := range end.hit {
+		end.hits[hit].ends++
+	}
+	if !source { // such a row was counted as one of the source
+		end.keep(func(row, hit uint16) bool { return int32(other.codeOf(row)) != end.hits[hit].self })
+	}
+	s.part.summary.RowsMatched += uint64(len(end.row))
+	s.look(end, other, source)
+	for i := range end.hits {
+		s.tally(&end.hits[i], other, source)
+	}
+}
+
+// look groups what the rows say by address.
+func (s *seenBlock) look(end, other *seenEnd, source bool) {
+	end.group()
+	s.peers, s.roles = sized(s.peers, len(end.row)), sized(s.roles, len(end.row))
+	for i, row := range end.row {
+		hit := &end.hits[end.hit[i]]
+		s.peers[hit.next], s.roles[hit.next] = other.codeOf(row), s.role(int(row), source)
+		hit.next++
+	}
+	if !s.timely {
+		return
+	}
+	for i, row := range end.row {
+		if hit := &end.hits[end.hit[i]]; hit.dated {
+			from, to := s.span(int(row))
+			hit.first, hit.last = min(hit.first, from), max(hit.last, to)
 		}
 	}
 }
 
-// role counts the port that tells what the address was.
-func (s *seenBlock) role(t *seenTally, row int, source bool) {
-	c := &s.cells
-	if !s.ported && (!c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row)) {
+// tally adds what the rows say of one address.
+func (s *seenBlock) tally(hit *seenHit, other *seenEnd, source bool) {
+	if hit.ends == 0 {
 		return
 	}
-	proto := c.nums[flow.Proto][row]
-	if !hasPorts(proto) {
+	t := s.part.tally(int(hit.addr))
+	if source {
+		t.asSource += uint64(hit.ends)
+	} else {
+		t.asDestination += uint64(hit.ends)
+	}
+	if hit.next == hit.begin {
 		return
+	}
+	t.see(hit.first, hit.last, uint64(hit.next-hit.begin), s.hour, s.query.hours)
+	for _, code := range s.codes.distinct(s.peers[hit.begin:hit.next], other.len()) {
+		if a, known := other.addr(code); known {
+			t.peers.add(a, s.query.exact)
+		}
+	}
+	s.ports.add(t, s.roles[hit.begin:hit.next])
+}
+
+// role returns the port that tells what the address was in a row.
+func (s *seenBlock) role(row int, source bool) portRole {
+	c := &s.cells
+	if !s.ported && (!c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row)) {
+		return 0
 	}
 	mine, other := c.nums[flow.SrcPort][row], c.nums[flow.DstPort][row]
 	if !source {
 		mine, other = other, mine
 	}
-	if mine < other || mine == other && !source {
-		t.server.add(uint8(proto), uint16(mine), 1)
-	} else {
-		t.client.add(uint8(proto), uint16(other), 1)
-	}
-}
-
-// hasPorts reports whether a protocol has ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
-func hasPorts(proto uint64) bool {
-	switch proto {
-	case 6, 17, 33, 132, 136:
-		return true
-	}
-	return false
+	return roleOf(c.nums[flow.Proto][row], mine, other, source)
 }

@@ -196,23 +196,35 @@ func TestGallopAddr(t *testing.T) {
 
 func TestAddrCounter(t *testing.T) {
 	rng := newRand(t)
-	for _, n := range []int{0, 1, 256, 257, 1000, 10_000, 200_000} {
-		var a, b addrCounter
-		for i := range n {
-			c := &a
-			if rng.IntN(2) == 0 {
-				c = &b
+	kinds := map[string]func(i int) flow.Addr{
+		"IPv4": func(i int) flow.Addr { return flow.AddrFrom4(uint32(i)) },
+		"IPv6": func(i int) flow.Addr { return flow.Addr{Hi: uint64(i % 3), Lo: uint64(i / 3)} },
+		"both": func(i int) flow.Addr {
+			if i%2 == 0 {
+				return flow.AddrFrom4(uint32(i))
 			}
-			c.add(flow.AddrFrom4(uint32(i)), 256)
-			c.add(flow.AddrFrom4(uint32(i)), 256)
-		}
-		a.merge(&b, 256)
-		got, estimated := a.count()
-		if estimated != (n > 256) {
-			t.Errorf("%d addresses: estimated is %v", n, estimated)
-		}
-		if n <= 256 && got != uint64(n) || math.Abs(float64(got)-float64(n)) > 0.08*float64(n) {
-			t.Errorf("got %d of %d addresses", got, n)
+			return flow.Addr{Hi: 0x2001_0db8 << 32, Lo: uint64(i)}
+		},
+	}
+	for kind, addr := range kinds {
+		for _, n := range []int{0, 1, 256, 257, 1000, 10_000, 200_000} {
+			var a, b addrCounter
+			for i := range n {
+				c := &a
+				if rng.IntN(2) == 0 {
+					c = &b
+				}
+				c.add(addr(i), 256)
+				c.add(addr(i), 256)
+			}
+			a.merge(&b, 256)
+			got, estimated := a.count()
+			if estimated != (n > 256) {
+				t.Errorf("%d addresses, %s: estimated is %v", n, kind, estimated)
+			}
+			if n <= 256 && got != uint64(n) || math.Abs(float64(got)-float64(n)) > 0.08*float64(n) {
+				t.Errorf("%s: got %d of %d addresses", kind, got, n)
+			}
 		}
 	}
 }

@@ -29,9 +29,16 @@ type decoder struct {
 	exceptions  []uint64
 	entries     []uint32
 	rank        []uint32
+
+	loose       *Packed  // of a column that single values are asked of
+	places      []uint32 // of those
+	entryPlaces []uint32
+	order       []uint64
 }
 
-func newDecoder() *decoder { return &decoder{zstd: newZstdDecoder(), huff: new(huff0.Scratch)} }
+func newDecoder() *decoder {
+	return &decoder{zstd: newZstdDecoder(), huff: new(huff0.Scratch), loose: new(Packed)}
+}
 
 // A rowSource gives the columns of one block, from disk or from rows in memory.
 // Fields it is asked for are among the block's columns.

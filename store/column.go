@@ -222,7 +222,7 @@ func (d *decoder) against(f flow.Field, c *column, dst []uint64, parents parentS
 	}
 	if c.present == nil {
 		for row, z := range dst {
-			dst[row] = times[row] - (z>>1 ^ -(z & 1))
+			dst[row] = times[row] - unzigzag(z)
 		}
 		return nil
 	}
@@ -230,7 +230,7 @@ func (d *decoder) against(f flow.Field, c *column, dst []uint64, parents parentS
 	for row := range dst {
 		if c.present[row>>6]>>(row&63)&1 != 0 {
 			z := dst[row]
-			dst[row] = times[row] - (z>>1 ^ -(z & 1))
+			dst[row] = times[row] - unzigzag(z)
 		}
 	}
 	return nil

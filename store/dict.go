@@ -377,16 +377,17 @@ func (dict *Dict) takeAddrs(d *decoder, src []byte) ([]byte, error) {
 	if err := sum(words); err != nil {
 		return nil, err
 	}
+	if v4 > 0 && words[v4-1]>>32 != 0 { // the largest
+		return nil, errValue
+	}
 	for i, w := range words {
-		if w>>32 != 0 {
-			return nil, errValue
-		}
 		dict.addrs[before+i] = flow.AddrFrom4(uint32(w))
 	}
-	if v4 < dict.n {
-		if src, err = dict.takeOthers(d, before, v4, src); err != nil {
-			return nil, err
-		}
+	if v4 == dict.n {
+		return src, nil // they ascend, or sum would have said so
+	}
+	if src, err = dict.takeOthers(d, before, v4, src); err != nil {
+		return nil, err
 	}
 	return src, dict.checkAddrs()
 }

@@ -201,24 +201,19 @@ func TestDamageIsFound(t *testing.T) {
 // column replaced. Errors are expected, and must be of damage; panics are not.
 func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte, fields flow.FieldSet) {
 	t.Helper()
-	blk, err := openEncoded(enc, newCodecs())
-	if err != nil {
-		t.Fatalf("read header: %v", err)
-	}
-	src := blk.src.(*storedBlock)
-	read := src.read
-	src.read = func(f flow.Field, dst []byte) ([]byte, error) {
-		if f == replaced {
-			return append(dst[:0], value...), nil
-		}
-		return read(f, dst)
-	}
+	blk, pointed := openReplaced(t, enc, replaced, value), openReplaced(t, enc, replaced, value)
 	check := func(err error) {
 		if err != nil && !IsDamage(err) {
 			t.Fatalf("error is not of damage: %v", err)
 		}
 	}
+	set := make([]uint64, BlockRows/64)
+	for row := 0; row < blk.Rows(); row += 7 {
+		set[row>>6] |= 1 << (row & 63)
+	}
 	for f := range fields.All {
+		_, err := pointed.NumOf(f, set, nil)
+		check(err)
 		switch {
 		case f.IsAddr():
 			_, err = blk.Addr(f, nil)
@@ -241,6 +236,24 @@ func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte,
 			d.Rows(d.Len() - 1)
 		}
 	}
+}
+
+// openReplaced opens an encoded block with the value of one column replaced.
+func openReplaced(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte) *Block {
+	t.Helper()
+	blk, err := openEncoded(enc, newCodecs())
+	if err != nil {
+		t.Fatalf("read header: %v", err)
+	}
+	src := blk.src.(*storedBlock)
+	read := src.read
+	src.read = func(f flow.Field, dst []byte) ([]byte, error) {
+		if f == replaced {
+			return append(dst[:0], value...), nil
+		}
+		return read(f, dst)
+	}
+	return blk
 }
 
 // usePacked calls all there is to a packed column, for its panics.

@@ -122,6 +122,8 @@ func zigzag(dst, v []uint64) []uint64 {
 
 func zigzagOf(d uint64) uint64 { return d<<1 ^ uint64(int64(d)>>63) }
 
+func unzigzag(z uint64) uint64 { return z>>1 ^ -(z & 1) }
+
 // planes appends v, whose range is r, as a frame of reference.
 func (e *encoder) planes(dst []byte, v []uint64, r valueRange) []byte {
 	dst = binary.AppendUvarint(append(dst, modePlanes), r.lo)
@@ -174,7 +176,7 @@ func (d *decoder) differences(dst []uint64, last uint64, src []byte, nesting int
 		return nil, err
 	}
 	for i, z := range dst {
-		last += z>>1 ^ -(z & 1)
+		last += unzigzag(z)
 		dst[i] = last
 	}
 	return src, nil

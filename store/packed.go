@@ -294,7 +294,7 @@ func (p *Packed) findOthers(n int) bool {
 }
 
 // at returns number i of the count.
-func (p *Packed) at(i int) uint64 {
+func (p *packedColumn) at(i int) uint64 {
 	switch word := i >> 6; {
 	case !p.frequent:
 		return p.plain.at(i)

@@ -17,6 +17,8 @@ type storedBlock struct {
 	clock clocks
 	spare clocks // memory for clock, of a block that is no longer used
 	entry [parentCount]entryList
+
+	points *points // nil until single values are asked for
 }
 
 // An entryList is the entries of a parent for columns that every row has: most
@@ -114,6 +116,10 @@ func (s *storedBlock) takeMemory(old *storedBlock) {
 		}
 	}
 	old.clock, old.spare = clocks{}, clocks{}
+	if s.points == nil && old.points != nil {
+		s.points, old.points = old.points, nil
+		s.points.have = flow.FieldSet{}
+	}
 }
 
 // isParent reports whether other columns may follow from f.

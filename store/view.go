@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -161,6 +162,10 @@ func (v *View) get(key, dst []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer v.giveBack(it)
+	// With other bounds than last time, a seek is a seek. A key that stands after
+	// the last one is else first looked for in steps, each of which reads a value
+	// that nobody asked for: a column.
+	it.SetBounds(key, append(slices.Clip(key), 0))
 	if !it.SeekPrefixGE(key) || !bytes.Equal(it.Key(), key) {
 		if err := it.Error(); err != nil {
 			return nil, err

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"weir/flow"
 )
@@ -334,5 +338,50 @@ func TestState(t *testing.T) {
 	}
 	if n := len(s.Buckets()); n != 0 {
 		t.Errorf("%d buckets", n)
+	}
+}
+
+// TestReadsOfOneBlock reads column after column of one block among others: each
+// must cost the column's own pages, not those that stand between the two.
+func TestReadsOfOneBlock(t *testing.T) {
+	var reads atomic.Int64
+	count := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt && strings.HasSuffix(op.Path, ".sst") {
+			reads.Add(1)
+		}
+		return nil
+	})
+	s := openTest(t, "data", Options{FS: errorfs.Wrap(NewMemFS(), count), FlushEvery: -1, blockRows: 8000})
+	rng := rand.New(rand.NewPCG(4, 2))
+	fields := []flow.Field{flow.Bytes, flow.Packets, flow.SrcAS, flow.DstAS, flow.InIf, flow.OutIf}
+	b := numbered(testHour, 0, 80_000)
+	for row := range b.Len() {
+		for _, f := range fields {
+			b.SetNum(f, row, rng.Uint64()>>(64-f.Bits()))
+		}
+	}
+	appendTest(t, s, b)
+	if err := sealOnce(s); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.View(testHour, testHour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	blk, err := v.Buckets()[0].Block(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range fields {
+		if i == 1 {
+			reads.Store(0) // what is read of the table at first
+		}
+		if _, err := blk.Num(f, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if most := int64(2 * (len(fields) - 1)); reads.Load() > most {
+		t.Errorf("%d reads for %d columns, want %d at most", reads.Load(), len(fields)-1, most)
 	}
 }

@@ -1,0 +1,62 @@
+package query
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"testing"
+
+	"weir/flow"
+)
+
+func TestFromBothEnds(t *testing.T) {
+	for n, want := range [][]int{{}, {0}, {0, 1}, {0, 2, 1}, {0, 3, 1, 2}, {0, 4, 1, 3, 2}} {
+		if got := slices.Collect(fromBothEnds(n)); !slices.Equal(got, want) {
+			t.Errorf("of %d: got %v, want %v", n, got, want)
+		}
+	}
+}
+
+// TestSeenOverDays asks of many days with few records each, of which most have
+// no time earlier or later than what is known already.
+func TestSeenOverDays(t *testing.T) {
+	rng := newRand(t)
+	const day = 24 * 3600_000
+	var records []*flow.Record
+	for _, r := range randomRecords(rng, 4000) {
+		start, end := r.Span()
+		if received := r.Num(flow.Received); start+4*3600_000 < received || end > received+4*3600_000 {
+			continue // clocks that are wrong by more make all times matter
+		}
+		later := rng.Uint64N(12)*day + rng.Uint64N(20)*3600_000
+		for _, f := range []flow.Field{flow.Received, flow.Start, flow.End} {
+			if r.Has(f) {
+				r.SetNum(f, r.Num(f)+later)
+			}
+		}
+		records = append(records, r)
+	}
+	s := questionStore(t, rng, records)
+	req := SeenRequest{Hours: true}
+	for _, a := range questionAddrs() {
+		req.Addrs = append(req.Addrs, a.String())
+	}
+	for range 3 {
+		got, _, err := Seen(context.Background(), s, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		matched := matching(t, records, "", req.Window)
+		for _, e := range got.Addrs {
+			me, err := flow.ParseAddr(e.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := naiveSeen(matched, me); !reflect.DeepEqual(e, want) {
+				t.Errorf("%+v: %s:\n got %+v\nwant %+v", req.Window, e.Addr, e, want)
+			}
+		}
+		req.Window.From = questionBase + rng.Uint64N(6*day)
+		req.Window.To = req.Window.From + rng.Uint64N(6*day)
+	}
+}
