@@ -137,7 +137,7 @@ func TestDamagedIndexCostsNoRecords(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	m := &recordMaker{rng: rand.New(rand.NewPCG(12, 12)), hours: 1}
 	batch := flow.NewBatch(1)
-	for range 3000 {
+	for range 9000 {
 		r := m.record(uint64(m.rng.IntN(1000)))
 		batch.AppendRecord(&r)
 	}
