@@ -187,14 +187,14 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
 	name := columnName{s.incarnation, s.number, f}
 	if s.cache != nil {
-		if p.packedColumn = s.cache.get(name); p.packedColumn != nil {
+		if p.packedColumn = s.cache.get(name, s.view); p.packedColumn != nil {
 			return true, nil
 		}
 	}
 	p.packedColumn = &p.mine
 	ok, err = s.unpack(f, p)
 	if ok && err == nil && s.cache != nil {
-		s.cache.offer(name, p.packedColumn)
+		s.cache.offer(name, s.view, p.packedColumn)
 	}
 	return ok, err
 }

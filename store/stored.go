@@ -11,6 +11,7 @@ type storedBlock struct {
 	cache       *columnCache // nil: none
 	incarnation uint64       // of the hour, and number of the block in it
 	number      int
+	view        uint64 // that it is read through
 
 	// What other columns were decoded from, kept for the next that is.
 	coded [flow.FieldCount]coded
