@@ -17,7 +17,6 @@ type Packed struct {
 	value         []byte       // of mine, as it is stored; streams may lie in it
 
 	keep []uint64 // scratch of Restrict: one bit a code
-	want []uint64 // scratch of Restrict: one bit a value
 	room room
 }
 
@@ -71,11 +70,13 @@ func (p *packedColumn) clone() *packedColumn {
 	return c
 }
 
-// A room is scratch of Restrict. It is not on the stack, since what tells which
-// values are wanted may keep what it is shown, for all that the compiler knows.
+// A room is scratch. It is not on the stack, since what tells which values are
+// wanted may keep what it is shown, for all that the compiler knows.
 type room struct {
 	test   byteTest
 	values [256]uint64
+	run    valueRun
+	ranks  [BlockRows / 64]int // of each word, how many rows before it have the field
 }
 
 // planes are a frame of reference, not put together.
@@ -291,40 +292,6 @@ func (p *Packed) findOthers(n int) bool {
 		found += bits.OnesCount64(word)
 	}
 	return bad == 0 && found == n
-}
-
-// at returns number i of the count.
-func (p *Packed) at(i int) uint64 {
-	switch word := i >> 6; {
-	case !p.frequent:
-		return p.plain.at(i)
-	case p.other[word]>>(i&63)&1 != 0:
-		return p.others.at(int(p.before[word]) + bits.OnesCount64(p.other[word]&(1<<(i&63)-1)))
-	}
-	return p.top[p.symbols[i]]
-}
-
-// Gather puts the values of the rows in set into their places in dst, 0 where
-// absent, and leaves the other places as they are. It reuses dst.
-func (p *Packed) Gather(dst []uint64, set []uint64) []uint64 {
-	dst = sized(dst, p.rows)
-	rank := 0 // of the word's first row among those that have the field
-	for i := range (p.rows + 63) / 64 {
-		present := ^uint64(0)
-		if p.present != nil {
-			present = p.present[i]
-		}
-		for w := set[i]; w != 0; w &= w - 1 {
-			bit := w & -w
-			v := uint64(0)
-			if present&bit != 0 {
-				v = p.at(rank + bits.OnesCount64(present&(bit-1)))
-			}
-			dst[i<<6+bits.TrailingZeros64(bit)] = v
-		}
-		rank += bits.OnesCount64(present)
-	}
-	return dst
 }
 
 // HasDict reports whether the column is stored as a dictionary: then only
