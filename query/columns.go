@@ -107,6 +107,25 @@ func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
 	return c.nums[f], nil
 }
 
+// sumOf adds up the values of a numeric field in the rows of a set, of which
+// there are n.
+func (c *columns) sumOf(f flow.Field, set *rowSet, n int) (uint64, error) {
+	if c.have[f]&haveNum == 0 {
+		p, err := c.packed(f)
+		if err != nil {
+			return 0, err
+		}
+		if p != nil && !p.HasDict() && (n == c.rows || n <= c.rows/fewOf) {
+			return p.Sum(set[:], n), nil
+		}
+	}
+	values, err := c.num(f)
+	if err != nil {
+		return 0, err
+	}
+	return sumRows(values, set, n), nil
+}
+
 // fewOf is the part of a block's rows up to which they count as few.
 const fewOf = 16
 
