@@ -25,6 +25,8 @@ type columns struct {
 	packs     [flow.FieldCount]*store.Packed
 	sparePack [flow.FieldCount]*store.Packed
 
+	begins []uint64 // of from
+
 	texts  *textNumbers // of the question, that numbers texts
 	wanted *rowSet      // rows of the current block whose texts need a number
 	chosen rowSet       // scratch of gather
@@ -128,6 +130,16 @@ func (c *columns) sumOf(f flow.Field, set *rowSet, n int) (uint64, error) {
 
 // fewOf is the part of a block's rows up to which they count as few.
 const fewOf = 16
+
+// from returns when each row begins, by flow.Span, nil if the block does not tell
+// it at one go.
+func (c *columns) from() ([]uint64, error) {
+	from, err := c.blk.From(c.begins)
+	if from != nil {
+		c.begins = from
+	}
+	return from, err
+}
 
 // packed returns a numeric column that is not put together to values, or nil if
 // the block does not have it so.

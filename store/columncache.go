@@ -41,7 +41,12 @@ type cachedColumn struct {
 	place  int    // in ring
 	credit int    // times that it is passed over
 	view   uint64 // that had it last
-	column *packedColumn
+	column cached
+}
+
+// A cached is what the cache keeps of a column.
+type cached interface {
+	size() int64 // bytes of memory, about
 }
 
 const (
@@ -54,7 +59,7 @@ func newColumnCache(size int64) *columnCache {
 }
 
 // get returns a column to a view, nil if it is not there.
-func (c *columnCache) get(name columnName, view uint64) *packedColumn {
+func (c *columnCache) get(name columnName, view uint64) cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.at[name]
@@ -65,15 +70,16 @@ func (c *columnCache) get(name columnName, view uint64) *packedColumn {
 	return e.column
 }
 
-// offer keeps a copy of a view's column if there is room for it, or room is made.
-func (c *columnCache) offer(name columnName, view uint64, column *packedColumn) {
+// offer keeps a copy of a view's column, of about the given size, if there is room
+// for it or room is made.
+func (c *columnCache) offer(name columnName, view uint64, size int64, copied func() cached) {
 	c.mu.Lock()
-	room := c.busy == 0 && c.room(view, column.size()) // or more than the copy takes
+	room := c.busy == 0 && c.room(view, size)
 	c.mu.Unlock()
 	if !room {
 		return
 	}
-	kept := column.clone()
+	kept := copied()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.at[name] != nil || c.busy > 0 {

@@ -123,7 +123,7 @@ func TestColumnCacheBound(t *testing.T) {
 				for block := range columns / 4 {
 					name := columnName{1, worker*columns/4 + block, flow.Bytes}
 					if p := c.get(name, uint64(round)); p == nil {
-						c.offer(name, uint64(round), column)
+						c.offer(name, uint64(round), column.size(), func() cached { return column })
 					} else if round >= 10 {
 						found[worker]++
 					}
@@ -145,7 +145,7 @@ func TestColumnCacheBound(t *testing.T) {
 		t.Errorf("%d of %d looks found a column, half of which fit", n, columns*40)
 	}
 	none := newColumnCache(-1)
-	none.offer(columnName{}, 1, column)
+	none.offer(columnName{}, 1, column.size(), func() cached { return column })
 	if len(none.ring) != 0 {
 		t.Error("a cache of no size keeps a column")
 	}
@@ -165,7 +165,7 @@ func TestColumnCacheKeepsFirst(t *testing.T) {
 			if c.get(name, view) != nil {
 				found = append(found, block)
 			} else {
-				c.offer(name, view, column)
+				c.offer(name, view, column.size(), func() cached { return column })
 			}
 		}
 		return found

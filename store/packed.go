@@ -98,15 +98,19 @@ func (p *planes) size() (n int64) {
 func (p *planes) clone() planes {
 	c := planes{n: p.n, width: p.width, base: p.base}
 	for k := range p.width {
-		if k > 0 {
-			var ok bool
-			if c.sparse[k], ok = sparsed(p.plane[k]); ok {
-				continue
-			}
+		if !c.thin(k, p.plane[k]) {
+			c.plane[k] = slices.Clone(p.plane[k])
 		}
-		c.plane[k] = slices.Clone(p.plane[k])
 	}
 	return c
+}
+
+// thin makes plane k a sparse copy, if it is high and most of its bytes are 0.
+func (p *planes) thin(k int, plane []byte) (ok bool) {
+	if k > 0 {
+		p.sparse[k], ok = sparsed(plane)
+	}
+	return ok
 }
 
 // take reads planes of n values.
@@ -188,14 +192,15 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
 	name := columnName{s.incarnation, s.number, f}
 	if s.cache != nil {
-		if p.packedColumn = s.cache.get(name, s.view); p.packedColumn != nil {
+		if kept, ok := s.cache.get(name, s.view).(*packedColumn); ok {
+			p.packedColumn = kept
 			return true, nil
 		}
 	}
 	p.packedColumn = &p.mine
 	ok, err = s.unpack(f, p)
 	if ok && err == nil && s.cache != nil {
-		s.cache.offer(name, s.view, p.packedColumn)
+		s.cache.offer(name, s.view, p.size(), func() cached { return p.clone() })
 	}
 	return ok, err
 }

@@ -179,10 +179,11 @@ func (s *storedBlock) codes(f flow.Field) (coded, error) {
 	return s.coded[f], nil
 }
 
+func (p *storedParents) times(f flow.Field) ([]uint64, error) { return p.s.times(f) }
+
 // times returns a column of times; those that others are written against lead to
 // Received by againstField, which is written against none.
-func (p *storedParents) times(f flow.Field) ([]uint64, error) {
-	s := p.s
+func (s *storedBlock) times(f flow.Field) ([]uint64, error) {
 	if int(f) >= len(s.clock) || !s.head.columns.Has(f) {
 		return nil, errMissing
 	}
