@@ -51,7 +51,7 @@ type cached interface {
 
 const (
 	newCredit  = 1
-	usedCredit = 3
+	usedCredit = 2
 )
 
 func newColumnCache(size int64) *columnCache {
@@ -90,21 +90,28 @@ func (c *columnCache) offer(name columnName, view uint64, size int64, copied fun
 	c.size += kept.size()
 }
 
+// passedOver is how many columns are passed over at a time.
+const passedOver = 64
+
 // room reports whether so many bytes of a view's column fit. If not it passes over
-// one column, which goes if it is another view's and its credit is used up. mu is
-// held.
+// columns of other views, which go if their credit is used up, up to the first
+// that stays. mu is held.
 func (c *columnCache) room(view uint64, size int64) bool {
-	if c.size+size > c.max && len(c.ring) > 0 {
+	for range min(len(c.ring), passedOver) {
+		if c.size+size <= c.max {
+			break
+		}
 		c.hand %= len(c.ring)
 		e := c.ring[c.hand]
-		if e.view != view {
-			e.credit--
-		}
-		if e.view == view || e.credit > 0 {
+		if e.view == view {
 			c.hand++
-		} else {
-			c.remove(e)
+			continue
 		}
+		if e.credit--; e.credit > 0 {
+			c.hand++
+			break
+		}
+		c.remove(e)
 	}
 	return c.size+size <= c.max
 }

@@ -48,35 +48,21 @@ func (s *storedBlock) from(dst []uint64) error {
 // fromWidth is how many planes the times of a block take: those of hours.
 const fromWidth = 3
 
-// A fromColumn is times as the cache keeps them: by how much they are before the
-// latest, in planes. Most flows are short, so that the high planes are mostly 0.
-type fromColumn struct {
-	latest uint64
-	before planes
-}
+// A fromColumn is times as the cache keeps them, turned over: their planes are of
+// how much they are before the latest. Most flows are short, so that the high
+// planes are mostly 0.
+type fromColumn struct{ planes }
 
-// newFromColumn returns a copy of times, of which there is one at least.
 func newFromColumn(times []uint64) *fromColumn {
-	r := rangeOf(times)
-	c := &fromColumn{latest: r.hi, before: planes{n: len(times), width: r.width()}}
-	for k := range c.before.width {
-		plane, latest, shift := make([]byte, len(times)), r.hi, 8*k
-		for i, t := range times {
-			plane[i] = byte((latest - t) >> (shift & 63))
-		}
-		if !c.before.thin(k, plane) {
-			c.before.plane[k] = plane
-		}
-	}
-	return c
+	return &fromColumn{planesOf(times, ^uint64(0))}
 }
 
-func (c *fromColumn) size() int64 { return c.before.size() }
+func (c *fromColumn) size() int64 { return c.planes.size() }
 
 // fill puts the times together.
 func (c *fromColumn) fill(dst []uint64) {
-	c.before.join(dst, 0)
-	for i, before := range dst {
-		dst[i] = c.latest - before
+	c.join(dst, 0)
+	for i, v := range dst {
+		dst[i] = ^v
 	}
 }

@@ -52,7 +52,8 @@ func TestFromIsSpan(t *testing.T) {
 		if name.field != fromName {
 			continue
 		}
-		for _, plane := range e.column.(*fromColumn).before.plane[:e.column.(*fromColumn).before.width] {
+		kept := e.column.(*fromColumn)
+		for _, plane := range kept.plane[:kept.width] {
 			sparse += boolInt(plane == nil)
 		}
 	}

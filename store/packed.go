@@ -24,7 +24,9 @@ type Packed struct {
 type packedColumn struct {
 	rows, count int
 	present     []uint64 // nil when every row has the field
-	dict        *Dict    // the numbers are codes of its values; nil: they are the values
+	coded       bool     // the numbers are codes of a dictionary's values
+	dict        *Dict    // that has them; nil in a copy
+	values      planes   // of a copy: the dictionary's, ascending
 
 	plain     planes // of all values, unless they are written by the frequent ones
 	frequent  bool
@@ -45,6 +47,7 @@ func (p *packedColumn) size() int64 {
 	if p.dict != nil {
 		n += int64(8 * p.dict.n)
 	}
+	n += p.values.size()
 	if !p.frequent {
 		return n + p.plain.size()
 	}
@@ -57,9 +60,8 @@ func (p *packedColumn) clone() *packedColumn {
 		rows: p.rows, count: p.count, present: slices.Clone(p.present),
 		frequent: p.frequent, top: p.top, topCount: p.topCount,
 	}
-	if p.dict != nil {
-		c.own = Dict{n: p.dict.n, nums: slices.Clone(p.dict.nums)}
-		c.dict = &c.own
+	if p.coded {
+		c.coded, c.values = true, planesOf(p.dict.Nums(), 0)
 	}
 	if !p.frequent {
 		c.plain = p.plain.clone()
@@ -103,6 +105,24 @@ func (p *planes) clone() planes {
 		}
 	}
 	return c
+}
+
+// planesOf returns the planes of values, of which all bits are turned over first where
+// flip is all ones, not 0.
+func planesOf(values []uint64, flip uint64) planes {
+	r := rangeOf(values)
+	lo, hi := r.lo^flip, r.hi^flip
+	p := planes{n: len(values), base: min(lo, hi), width: valueRange{min(lo, hi), max(lo, hi)}.width()}
+	for k := range p.width {
+		plane, shift := make([]byte, len(values)), 8*k
+		for i, v := range values {
+			plane[i] = byte((v ^ flip - p.base) >> (shift & 63))
+		}
+		if !p.thin(k, plane) {
+			p.plane[k] = plane
+		}
+	}
+	return p
 }
 
 // thin makes plane k a sparse copy, if it is high and most of its bytes are 0.
@@ -221,12 +241,12 @@ func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 	if c.count != s.head.stats[f].Present {
 		return false, errValue
 	}
-	p.rows, p.count, p.present, p.dict = c.rows, c.count, c.present, nil
+	p.rows, p.count, p.present, p.coded, p.dict = c.rows, c.count, c.present, false, nil
 	body := c.body
 	switch c.layout {
 	case layoutNumbers:
 	case layoutDict:
-		p.dict = &p.own
+		p.coded, p.dict = true, &p.own
 		if body, err = d.dictValues(p.dict, &c, f); err != nil {
 			return false, err
 		}
@@ -301,7 +321,7 @@ func (p *Packed) findOthers(n int) bool {
 
 // HasDict reports whether the column is stored as a dictionary: then only
 // Restrict may be called.
-func (p *Packed) HasDict() bool { return p.dict != nil }
+func (p *Packed) HasDict() bool { return p.coded }
 
 // Fill puts the values together, one a row, 0 where absent. It reuses dst.
 func (p *Packed) Fill(dst []uint64) []uint64 {

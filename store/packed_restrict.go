@@ -55,7 +55,7 @@ const (
 // Restrict removes from set the rows whose value is not wanted, or absent. A code
 // that the dictionary does not have, which no encoder writes, is not wanted.
 func (p *Packed) Restrict(wanted Wanted, set []uint64) {
-	if p.dict != nil {
+	if p.coded {
 		wanted = p.codesOf(wanted)
 	}
 	p.prepare(wanted)
@@ -102,12 +102,11 @@ func (p *Packed) restrictRun(wanted Wanted, set []uint64) {
 
 // codesOf returns which codes of the dictionary are of wanted values.
 func (p *Packed) codesOf(wanted Wanted) Wanted {
-	values := p.dict.Nums()
 	p.keep = sized(p.keep, BlockRows/64)
 	clear(p.keep)
-	for i := 0; i < len(values); i += 64 {
-		run := values[i:min(i+64, len(values))]
-		p.keep[i>>6] = wanted(run) & (^uint64(0) >> (64 - len(run)))
+	for code := 0; code < p.codes(); code += 64 {
+		run := p.valuesOf(code)
+		p.keep[code>>6] = wanted(run) & (^uint64(0) >> (64 - len(run)))
 	}
 	keep := p.keep
 	return func(codes []uint64) (word uint64) {
@@ -116,6 +115,25 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 		}
 		return word
 	}
+}
+
+// codes returns how many codes the dictionary has.
+func (p *Packed) codes() int {
+	if p.dict != nil {
+		return p.dict.Len()
+	}
+	return p.values.n
+}
+
+// valuesOf returns the values of a code and those after it, 64 at most.
+func (p *Packed) valuesOf(code int) []uint64 {
+	n := min(64, p.codes()-code)
+	if p.dict != nil {
+		return p.dict.Nums()[code:][:n]
+	}
+	run := p.room.values[:n]
+	p.values.join(run, code)
+	return run
 }
 
 // prepare readies the test that look makes of the lowest plane, or of symbols.

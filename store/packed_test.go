@@ -33,7 +33,7 @@ func TestPackedIsNum(t *testing.T) {
 			checkPacked(t, rng, blk, f, p)
 			frequent += boolInt(p.frequent)
 			plain += boolInt(!p.frequent)
-			dict += boolInt(p.dict != nil)
+			dict += boolInt(p.coded)
 			partial += boolInt(p.present != nil)
 			large += boolInt(!p.frequent && p.plain.width > 1)
 		}
