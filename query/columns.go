@@ -25,6 +25,8 @@ type columns struct {
 	packs     [flow.FieldCount]*store.Packed
 	sparePack [flow.FieldCount]*store.Packed
 
+	begins []uint64 // of from
+
 	texts  *textNumbers // of the question, that numbers texts
 	wanted *rowSet      // rows of the current block whose texts need a number
 	chosen rowSet       // scratch of gather
@@ -117,8 +119,37 @@ func (c *columns) numAt(f flow.Field, set *rowSet, n int) (_ []uint64, err error
 	return c.nums[f], err
 }
 
+// sumOf adds up the values of a numeric field in the rows of a set, of which
+// there are n.
+func (c *columns) sumOf(f flow.Field, set *rowSet, n int) (uint64, error) {
+	if c.have[f]&haveNum == 0 {
+		p, err := c.packed(f)
+		if err != nil {
+			return 0, err
+		}
+		if p != nil && !p.HasDict() && (n == c.rows || n <= c.rows/fewOf) {
+			return p.Sum(set[:], n), nil
+		}
+	}
+	values, err := c.num(f)
+	if err != nil {
+		return 0, err
+	}
+	return sumRows(values, set, n), nil
+}
+
 // fewOf is the part of a block's rows up to which they count as few.
 const fewOf = 16
+
+// from returns when each row begins, by flow.Span, nil if the block does not tell
+// it at one go.
+func (c *columns) from() ([]uint64, error) {
+	from, err := c.blk.From(c.begins)
+	if from != nil {
+		c.begins = from
+	}
+	return from, err
+}
 
 // packed returns a numeric column that is not put together to values, or nil if
 // the block does not have it so.

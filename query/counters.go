@@ -118,9 +118,7 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 		total.EstimatedPackets *= c.factor
 		w.sampled += total.Records
 	default:
-		if s := v.blk.Stat(flow.SamplingInterval); s.Present == 0 || s.MaxNum == 0 {
-			w.unknownSampling += total.Records
-		}
+		w.noteUnsampled(v)
 	}
 	if c.span != nil {
 		each(v.rows, func(row int) {
@@ -131,6 +129,14 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 		total.First = 0
 	}
 	w.total.join(total)
+}
+
+// noteUnsampled counts the rows of a visit to a block that has no sampling
+// interval above 1.
+func (w *topWorker) noteUnsampled(v *visit) {
+	if s := v.blk.Stat(flow.SamplingInterval); s.Present == 0 || s.MaxNum == 0 {
+		w.unknownSampling += uint64(v.matched)
+	}
 }
 
 // sumRows adds up the values of the rows of a set, n of them.

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"math"
 	"math/bits"
 
 	"weir/flow"
@@ -68,12 +67,13 @@ type evaluator struct {
 	root   node
 	window Window
 	*columns
-	free []*rowSet // sets that are not in use
-	keep []uint64  // scratch of one bit a dictionary code
+	orders map[*andNode]*andOrder
+	free   []*rowSet // sets that are not in use
+	keep   []uint64  // scratch of one bit a dictionary code
 }
 
 func newEvaluator(root node, w Window) *evaluator {
-	return &evaluator{root: cheapestFirst(root), window: w, columns: columnsPool.Get().(*columns)}
+	return &evaluator{root: cheapestFirst(root), window: w, columns: columnsPool.Get().(*columns), orders: map[*andNode]*andOrder{}}
 }
 
 // recycle gives the memory of an evaluator that is no longer used to the next.
@@ -147,32 +147,6 @@ func (e *evaluator) restrict(n node, set *rowSet) error {
 		return nil
 	}
 	return e.leaf(n, set)
-}
-
-// restrictAnd looks at the smallest columns first: they take the least to read,
-// and may leave no row for which the others must be.
-func (e *evaluator) restrictAnd(n *andNode, set *rowSet) error {
-	var done uint64 // kids that were looked at, of the first 64
-	for range min(len(n.kids), 64) {
-		next, least := -1, math.MaxInt
-		for i, kid := range n.kids[:min(len(n.kids), 64)] {
-			if done>>i&1 == 0 {
-				if size := e.size(kid); size < least {
-					next, least = i, size
-				}
-			}
-		}
-		done |= 1 << next
-		if err := e.restrict(n.kids[next], set); err != nil || empty(set) {
-			return err
-		}
-	}
-	for _, kid := range n.kids[min(len(n.kids), 64):] {
-		if err := e.restrict(kid, set); err != nil || empty(set) {
-			return err
-		}
-	}
-	return nil
 }
 
 // size returns how many bytes of columns must be decoded to look at n.

@@ -83,11 +83,29 @@ func usesIndex(n node) bool {
 		}
 		return true
 	case *numNode:
-		return len(n.ranges) == 0 || indexedField(n.field) && n.shift == 0 && n.mask == 0
+		return len(n.ranges) == 0 || indexedField(n.field) && n.shift == 0 && n.mask == 0 && !n.wide()
 	case *addrNode:
 		return len(n.ranges) == 0 || indexedField(n.field)
 	}
 	return false
+}
+
+// wideRange is from how many ports on every block is taken to have one of them:
+// to find that out in the index takes longer than to read the small block that
+// has none.
+const wideRange = 2048
+
+// wide reports whether so many values are in n's ranges that the index is not
+// worth asking.
+func (n *numNode) wide() bool {
+	values := uint64(0)
+	for _, r := range n.ranges {
+		if r.hi-r.lo >= wideRange {
+			return true
+		}
+		values += r.hi - r.lo + 1
+	}
+	return values >= wideRange
 }
 
 // lookup returns the blocks that may hold rows that match n, and false if the

@@ -16,22 +16,20 @@ func (a *seriesSums) block(v *visit) (done bool, err error) {
 		v.blk.Stat(flow.SamplingInterval).MaxNum > 1 {
 		return false, nil
 	}
-	c, err := newCounters(v, false)
-	if err != nil {
-		return false, err
-	}
 	first, last := a.axis.place(v.blk.MinStart()), a.axis.place(latestStart(v))
-	if first == last {
-		p := SeriesPoint{Flows: uint64(v.matched), Bytes: sumRows(c.bytes, v.rows, v.matched), Packets: sumRows(c.packets, v.rows, v.matched)}
-		if c.flows != nil {
-			p.Flows = 0
-			each(v.rows, func(row int) { p.Flows += c.flowsOf(row) })
+	if first == last && !v.exists(flow.Flows) {
+		p, err := countedPoint(v)
+		if err == nil {
+			a.sums[0].addAt(first, p)
 		}
-		a.sums[0].addAt(first, p)
-		return true, nil
+		return true, err
 	}
 	a.starts = resize(a.starts, v.columns.rows)
 	if err := a.axis.placeRows(a.starts, v); err != nil {
+		return false, err
+	}
+	c, err := newCounters(v, false)
+	if err != nil {
 		return false, err
 	}
 	a.codeSums.add(c, a.axis.n+2, a.starts, v.rows)
@@ -44,6 +42,16 @@ func (a *seriesSums) block(v *visit) (done bool, err error) {
 		a.sums[0].addAt(place, p)
 	}
 	return true, nil
+}
+
+// countedPoint returns what the rows of a visit come to, each as one flow.
+func countedPoint(v *visit) (p SeriesPoint, err error) {
+	p.Flows = uint64(v.matched)
+	if p.Bytes, err = v.sumOf(flow.Bytes, v.rows, v.matched); err != nil {
+		return p, err
+	}
+	p.Packets, err = v.sumOf(flow.Packets, v.rows, v.matched)
+	return p, err
 }
 
 // latestStart returns a time that no row of a block starts after.
@@ -70,7 +78,7 @@ func (a *seriesAxis) place(ms uint64) int {
 
 // placeRows fills dst with the places where the rows of a visit start.
 func (a *seriesAxis) placeRows(dst []uint16, v *visit) error {
-	span, err := v.spans()
+	from, err := v.from()
 	if err != nil {
 		return err
 	}
@@ -82,17 +90,22 @@ func (a *seriesAxis) placeRows(dst []uint16, v *visit) error {
 		}
 		dst[row] = place
 	}
-	if v.matched < v.columns.rows || !v.full(flow.Start) || !v.full(flow.End) {
-		each(v.rows, func(row int) {
-			from, _ := span(row)
-			put(row, from)
-		})
+	if from != nil && v.matched == v.columns.rows {
+		for row, ms := range from {
+			put(row, ms)
+		}
 		return nil
 	}
-	start, end := v.nums[flow.Start], v.nums[flow.End] // spans has read them
-	for row := range dst {
-		put(row, min(start[row], end[row]))
+	span := func(row int) (uint64, uint64) { return from[row], 0 }
+	if from == nil {
+		if span, err = v.spans(); err != nil {
+			return err
+		}
 	}
+	each(v.rows, func(row int) {
+		ms, _ := span(row)
+		put(row, ms)
+	})
 	return nil
 }
 

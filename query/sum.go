@@ -26,6 +26,30 @@ func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error 
 	return t.addAccs(v, w, c, func([]uint64, int) {})
 }
 
+// onlySums reports whether the rows of a visit add no more than their number and
+// what their counters come to, as exported.
+func (t *top) onlySums(v *visit) bool {
+	return len(t.layout.groupers) == 0 && t.distinct == nil && t.canWait(&counters{factor: 1}) &&
+		!v.exists(flow.Flows) && v.blk.Stat(flow.SamplingInterval).MaxNum <= 1
+}
+
+// addSums adds such rows without putting the columns together.
+func (t *top) addSums(v *visit, w *topWorker) (err error) {
+	total := Sums{Records: uint64(v.matched), Flows: uint64(v.matched)}
+	if !t.request.CountOnly {
+		if total.Bytes, err = v.sumOf(flow.Bytes, v.rows, v.matched); err != nil {
+			return err
+		}
+		if total.Packets, err = v.sumOf(flow.Packets, v.rows, v.matched); err != nil {
+			return err
+		}
+	}
+	total.EstimatedBytes, total.EstimatedPackets = total.Bytes, total.Packets
+	w.noteUnsampled(v)
+	w.total.join(total)
+	return w.pending.add(0, total.Records, total.Bytes, total.Packets)
+}
+
 // addByCode is the fast way for groups of one field whose values in this block
 // are few enough to be numbered: it sums by number, without hashing rows, and
 // adds what each number comes to. It reports whether it could be used.

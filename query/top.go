@@ -184,6 +184,9 @@ func (w *topWorker) zero() []uint64 {
 // look adds the rows of one visit.
 func (t *top) look(v *visit) (struct{}, error) {
 	w := &t.workers[v.worker]
+	if t.onlySums(v) {
+		return struct{}{}, t.addSums(v, w)
+	}
 	var c *counters
 	var err error
 	if t.request.CountOnly {

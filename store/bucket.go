@@ -51,7 +51,7 @@ func (b *Bucket) Block(i int) (*Block, error) {
 		return b.get(columnKey(b.info.Hour, f, i), dst)
 	}}
 	if b.incarnation != 0 { // 0: it is read once, to be written anew
-		src.cache, src.incarnation, src.number = b.view.store.columns, b.incarnation, i
+		src.cache, src.incarnation, src.number, src.view = b.view.store.columns, b.incarnation, i, b.view.number
 	}
 	return &Block{hour: b.info.Hour, number: i, bounds: head.bounds, columns: head.columns, src: src}, nil
 }

@@ -11,6 +11,7 @@ type byteTest struct {
 	add   uint64 // eight times what is added to a byte before it is looked at
 	most  uint64 // inRange: eight times the distance from the first to the last, in 7 bits
 	high  uint64 // inRange: all ones if that distance is over 127
+	flip  uint64 // inRange: all ones if the range is of those that are not wanted
 	bit   int    // hasBit: which
 }
 
@@ -19,6 +20,7 @@ type byteTestKind uint8
 const (
 	inTable byteTestKind = iota
 	inRange
+	upTo // inRange that begins at 0
 	hasBit
 )
 
@@ -30,7 +32,7 @@ const (
 
 // prepare finds out how the table is told. Bits may be of a byte plus base.
 func (t *byteTest) prepare(base byte) {
-	t.kind = inTable
+	t.kind, t.flip = inTable, 0
 	first, last, n := -1, -1, 0
 	for b, wanted := range t.table {
 		if wanted != 0 {
@@ -41,9 +43,7 @@ func (t *byteTest) prepare(base byte) {
 		}
 	}
 	if n > 0 && n == last-first+1 {
-		most := uint64(last - first)
-		t.kind, t.add = inRange, uint64(byte(-first))*eachByte
-		t.most, t.high = (0x7f-most&0x7f)*eachByte, -(most >> 7)
+		t.prepareRange(uint8(first), uint8(last))
 		return
 	}
 	for bit := range 8 {
@@ -52,6 +52,21 @@ func (t *byteTest) prepare(base byte) {
 			return
 		}
 	}
+}
+
+// prepareRange has the bytes from first to last wanted. The rest of a range that
+// ends at 255 begins at 0, which is told the soonest.
+func (t *byteTest) prepareRange(first, last uint8) {
+	if first > 0 && last == 255 {
+		first, last, t.flip = 0, first-1, ^uint64(0)
+	}
+	t.kind = inRange
+	if first == 0 {
+		t.kind = upTo
+	}
+	most := uint64(last - first)
+	t.add = uint64(-first) * eachByte
+	t.most, t.high = (0x7f-most&0x7f)*eachByte, -(most >> 7)
 }
 
 // isBit reports whether the table is the bit of a byte plus base.
@@ -64,11 +79,14 @@ func (t *byteTest) isBit(base byte, bit int) bool {
 	return true
 }
 
-// word returns the bits of at most 64 bytes.
+// word returns the bits of at most 64 bytes; those past the last are void.
 func (t *byteTest) word(b []byte) (word uint64) {
 	if t.kind == inTable || len(b)&7 != 0 {
 		word, _ = t.table.word(b)
 		return word
+	}
+	if t.kind == upTo {
+		return t.wordUpTo(b)
 	}
 	add7, add1 := t.add&low7, t.add&^low7
 	for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
@@ -82,5 +100,23 @@ func (t *byteTest) word(b []byte) (word uint64) {
 		}
 		word |= x & eachByte * gather8 >> 56 << (at & 63)
 	}
-	return word
+	return word ^ t.flip
+}
+
+// wordUpTo is word of a range that begins at 0 and of some times eight bytes.
+func (t *byteTest) wordUpTo(b []byte) (word uint64) {
+	if t.high == 0 {
+		for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
+			x := binary.LittleEndian.Uint64(b)
+			over := (x&low7 + t.most) | x
+			word |= over >> 7 & eachByte * gather8 >> 56 << (at & 63)
+		}
+	} else {
+		for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
+			x := binary.LittleEndian.Uint64(b)
+			over := (x&low7 + t.most) & x
+			word |= over >> 7 & eachByte * gather8 >> 56 << (at & 63)
+		}
+	}
+	return ^word ^ t.flip
 }

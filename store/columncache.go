@@ -12,9 +12,11 @@ import (
 // goroutines; columns in it are never changed.
 //
 // A question that goes over more than the cache holds would, if the least
-// recently used made room, leave nothing that the next one like it finds. So a
-// column makes room only once it has been passed over as often as it was worth:
-// a part of the columns stays, and that part is found.
+// recently used made room, leave nothing that the next one like it finds, and
+// copy every column for that. So a column makes no room for others of the view
+// that had it last, and for those of other views only once it has been passed
+// over as often as it was worth: a part of the columns stays, and that part is
+// found.
 type columnCache struct {
 	mu      sync.Mutex
 	max     int64
@@ -36,62 +38,80 @@ type columnName struct {
 
 type cachedColumn struct {
 	name   columnName
-	place  int // in ring
-	credit int // times that it is passed over
-	column *packedColumn
+	place  int    // in ring
+	credit int    // times that it is passed over
+	view   uint64 // that had it last
+	column cached
+}
+
+// A cached is what the cache keeps of a column.
+type cached interface {
+	size() int64 // bytes of memory, about
 }
 
 const (
 	newCredit  = 1
-	usedCredit = 3
+	usedCredit = 2
 )
 
 func newColumnCache(size int64) *columnCache {
 	return &columnCache{max: size, at: map[columnName]*cachedColumn{}}
 }
 
-// get returns a column, nil if it is not there.
-func (c *columnCache) get(name columnName) *packedColumn {
+// get returns a column to a view, nil if it is not there.
+func (c *columnCache) get(name columnName, view uint64) cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.at[name]
 	if e == nil {
 		return nil
 	}
-	e.credit = usedCredit
+	e.credit, e.view = usedCredit, view
 	return e.column
 }
 
-// offer keeps a copy of a column if there is room for it, or room is made.
-func (c *columnCache) offer(name columnName, column *packedColumn) {
+// offer keeps a copy of a view's column, of about the given size, if there is room
+// for it or room is made.
+func (c *columnCache) offer(name columnName, view uint64, size int64, copied func() cached) {
 	c.mu.Lock()
-	room := c.busy == 0 && c.room(column.size()) // or more than the copy takes
+	room := c.busy == 0 && c.room(view, size)
 	c.mu.Unlock()
 	if !room {
 		return
 	}
-	kept := column.clone()
+	kept := copied()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.at[name] != nil || c.busy > 0 {
 		return
 	}
-	e := &cachedColumn{name: name, place: len(c.ring), credit: newCredit, column: kept}
+	e := &cachedColumn{name: name, place: len(c.ring), credit: newCredit, view: view, column: kept}
 	c.at[name], c.ring = e, append(c.ring, e)
 	c.size += kept.size()
 }
 
-// room reports whether so many bytes fit. If not it passes over one column, which
-// goes if its credit is used up. mu is held.
-func (c *columnCache) room(size int64) bool {
-	if c.size+size > c.max && len(c.ring) > 0 {
+// passedOver is how many columns are passed over at a time.
+const passedOver = 64
+
+// room reports whether so many bytes of a view's column fit. If not it passes over
+// columns of other views, which go if their credit is used up, up to the first
+// that stays. mu is held.
+func (c *columnCache) room(view uint64, size int64) bool {
+	for range min(len(c.ring), passedOver) {
+		if c.size+size <= c.max {
+			break
+		}
 		c.hand %= len(c.ring)
 		e := c.ring[c.hand]
+		if e.view == view {
+			c.hand++
+			continue
+		}
 		if e.credit--; e.credit > 0 {
 			c.hand++
-		} else {
-			c.remove(e)
+			break
 		}
+		c.remove(e)
 	}
 	return c.size+size <= c.max
 }

@@ -122,8 +122,8 @@ func TestColumnCacheBound(t *testing.T) {
 			for round := range 50 {
 				for block := range columns / 4 {
 					name := columnName{1, worker*columns/4 + block, flow.Bytes}
-					if p := c.get(name); p == nil {
-						c.offer(name, column)
+					if p := c.get(name, uint64(round)); p == nil {
+						c.offer(name, uint64(round), column.size(), func() cached { return column })
 					} else if round >= 10 {
 						found[worker]++
 					}
@@ -145,9 +145,42 @@ func TestColumnCacheBound(t *testing.T) {
 		t.Errorf("%d of %d looks found a column, half of which fit", n, columns*40)
 	}
 	none := newColumnCache(-1)
-	none.offer(columnName{}, column)
+	none.offer(columnName{}, 1, column.size(), func() cached { return column })
 	if len(none.ring) != 0 {
 		t.Error("a cache of no size keeps a column")
+	}
+}
+
+// TestColumnCacheKeepsFirst has one view after the other go over more than fits.
+// What a view brings makes no room for what it brings later, which would be copied
+// in vain; what another view brought does.
+func TestColumnCacheKeepsFirst(t *testing.T) {
+	const columns, size = 40, 10_000
+	column := &packedColumn{plain: planes{n: size, width: 1}}
+	column.plain.plane[0] = make([]byte, size)
+	c := newColumnCache(columns / 2 * column.size())
+	read := func(view uint64, f flow.Field) (found []int) {
+		for block := range columns {
+			name := columnName{1, block, f}
+			if c.get(name, view) != nil {
+				found = append(found, block)
+			} else {
+				c.offer(name, view, column.size(), func() cached { return column })
+			}
+		}
+		return found
+	}
+	read(1, flow.Bytes)
+	for view := range uint64(3) {
+		if found := read(2+view, flow.Bytes); len(found) != columns/2 || found[len(found)-1] != columns/2-1 {
+			t.Errorf("view %d found blocks %v, not the first %d", 2+view, found, columns/2)
+		}
+	}
+	for view := range uint64(usedCredit) {
+		read(10+view, flow.Packets)
+	}
+	if found := read(20, flow.Packets); len(found) != columns/2 {
+		t.Errorf("blocks %v of %d are found of what came after", found, columns)
 	}
 }
 

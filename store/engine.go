@@ -95,6 +95,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		ReadOnly:                    s.opts.ReadOnly,
 		Cache:                       s.cache,
+		MaxOpenFiles:                openTables(),
 		MemTableSize:                s.opts.MemTableSize,
 		MemTableStopWritesThreshold: memTables,
 		// Sealing takes an hour's tables away within the hour, so that merging them

@@ -17,7 +17,6 @@ type Packed struct {
 	value         []byte       // of mine, as it is stored; streams may lie in it
 
 	keep []uint64 // scratch of Restrict: one bit a code
-	want []uint64 // scratch of Restrict: one bit a value
 	room room
 }
 
@@ -25,7 +24,9 @@ type Packed struct {
 type packedColumn struct {
 	rows, count int
 	present     []uint64 // nil when every row has the field
-	dict        *Dict    // the numbers are codes of its values; nil: they are the values
+	coded       bool     // the numbers are codes of a dictionary's values
+	dict        *Dict    // that has them; nil in a copy
+	values      planes   // of a copy: the dictionary's, ascending
 
 	plain     planes // of all values, unless they are written by the frequent ones
 	frequent  bool
@@ -46,6 +47,7 @@ func (p *packedColumn) size() int64 {
 	if p.dict != nil {
 		n += int64(8 * p.dict.n)
 	}
+	n += p.values.size()
 	if !p.frequent {
 		return n + p.plain.size()
 	}
@@ -58,9 +60,8 @@ func (p *packedColumn) clone() *packedColumn {
 		rows: p.rows, count: p.count, present: slices.Clone(p.present),
 		frequent: p.frequent, top: p.top, topCount: p.topCount,
 	}
-	if p.dict != nil {
-		c.own = Dict{n: p.dict.n, nums: slices.Clone(p.dict.nums)}
-		c.dict = &c.own
+	if p.coded {
+		c.coded, c.values = true, planesOf(p.dict.Nums(), 0)
 	}
 	if !p.frequent {
 		c.plain = p.plain.clone()
@@ -71,11 +72,13 @@ func (p *packedColumn) clone() *packedColumn {
 	return c
 }
 
-// A room is scratch of Restrict. It is not on the stack, since what tells which
-// values are wanted may keep what it is shown, for all that the compiler knows.
+// A room is scratch. It is not on the stack, since what tells which values are
+// wanted may keep what it is shown, for all that the compiler knows.
 type room struct {
 	test   byteTest
 	values [256]uint64
+	run    valueRun
+	ranks  [BlockRows / 64]int // of each word, how many rows before it have the field
 }
 
 // planes are a frame of reference, not put together.
@@ -97,15 +100,37 @@ func (p *planes) size() (n int64) {
 func (p *planes) clone() planes {
 	c := planes{n: p.n, width: p.width, base: p.base}
 	for k := range p.width {
-		if k > 0 {
-			var ok bool
-			if c.sparse[k], ok = sparsed(p.plane[k]); ok {
-				continue
-			}
+		if !c.thin(k, p.plane[k]) {
+			c.plane[k] = slices.Clone(p.plane[k])
 		}
-		c.plane[k] = slices.Clone(p.plane[k])
 	}
 	return c
+}
+
+// planesOf returns the planes of values, of which all bits are turned over first where
+// flip is all ones, not 0.
+func planesOf(values []uint64, flip uint64) planes {
+	r := rangeOf(values)
+	lo, hi := r.lo^flip, r.hi^flip
+	p := planes{n: len(values), base: min(lo, hi), width: valueRange{min(lo, hi), max(lo, hi)}.width()}
+	for k := range p.width {
+		plane, shift := make([]byte, len(values)), 8*k
+		for i, v := range values {
+			plane[i] = byte((v ^ flip - p.base) >> (shift & 63))
+		}
+		if !p.thin(k, plane) {
+			p.plane[k] = plane
+		}
+	}
+	return p
+}
+
+// thin makes plane k a sparse copy, if it is high and most of its bytes are 0.
+func (p *planes) thin(k int, plane []byte) (ok bool) {
+	if k > 0 {
+		p.sparse[k], ok = sparsed(plane)
+	}
+	return ok
 }
 
 // take reads planes of n values.
@@ -187,14 +212,15 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
 	name := columnName{s.incarnation, s.number, f}
 	if s.cache != nil {
-		if p.packedColumn = s.cache.get(name); p.packedColumn != nil {
+		if kept, ok := s.cache.get(name, s.view).(*packedColumn); ok {
+			p.packedColumn = kept
 			return true, nil
 		}
 	}
 	p.packedColumn = &p.mine
 	ok, err = s.unpack(f, p)
 	if ok && err == nil && s.cache != nil {
-		s.cache.offer(name, p.packedColumn)
+		s.cache.offer(name, s.view, p.size(), func() cached { return p.clone() })
 	}
 	return ok, err
 }
@@ -215,12 +241,12 @@ func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 	if c.count != s.head.stats[f].Present {
 		return false, errValue
 	}
-	p.rows, p.count, p.present, p.dict = c.rows, c.count, c.present, nil
+	p.rows, p.count, p.present, p.coded, p.dict = c.rows, c.count, c.present, false, nil
 	body := c.body
 	switch c.layout {
 	case layoutNumbers:
 	case layoutDict:
-		p.dict = &p.own
+		p.coded, p.dict = true, &p.own
 		if body, err = d.dictValues(p.dict, &c, f); err != nil {
 			return false, err
 		}
@@ -304,32 +330,9 @@ func (p *packedColumn) at(i int) uint64 {
 	return p.top[p.symbols[i]]
 }
 
-// Gather puts the values of the rows in set into their places in dst, 0 where
-// absent, and leaves the other places as they are. It reuses dst.
-func (p *Packed) Gather(dst []uint64, set []uint64) []uint64 {
-	dst = sized(dst, p.rows)
-	rank := 0 // of the word's first row among those that have the field
-	for i := range (p.rows + 63) / 64 {
-		present := ^uint64(0)
-		if p.present != nil {
-			present = p.present[i]
-		}
-		for w := set[i]; w != 0; w &= w - 1 {
-			bit := w & -w
-			v := uint64(0)
-			if present&bit != 0 {
-				v = p.at(rank + bits.OnesCount64(present&(bit-1)))
-			}
-			dst[i<<6+bits.TrailingZeros64(bit)] = v
-		}
-		rank += bits.OnesCount64(present)
-	}
-	return dst
-}
-
 // HasDict reports whether the column is stored as a dictionary: then only
 // Restrict may be called.
-func (p *Packed) HasDict() bool { return p.dict != nil }
+func (p *Packed) HasDict() bool { return p.coded }
 
 // Fill puts the values together, one a row, 0 where absent. It reuses dst.
 func (p *Packed) Fill(dst []uint64) []uint64 {

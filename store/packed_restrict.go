@@ -44,38 +44,69 @@ func (t *byteTable) set(values []uint64, wanted Wanted) {
 	}
 }
 
-// fewValues is how many values of a word are looked at one by one rather than
-// with all the others.
-const fewValues = 16
+// Up to how many values of a word are looked at one by one rather than with all
+// the others: of all that it has, and of those that take more than their lowest
+// byte to be told.
+const (
+	fewValues  = 8
+	someValues = 16
+)
 
 // Restrict removes from set the rows whose value is not wanted, or absent. A code
 // that the dictionary does not have, which no encoder writes, is not wanted.
 func (p *Packed) Restrict(wanted Wanted, set []uint64) {
-	if p.dict != nil {
+	if p.coded {
 		wanted = p.codesOf(wanted)
 	}
-	want := set[:(p.rows+63)/64]
-	if p.present != nil {
-		want = p.extracted(want)
+	p.prepare(wanted)
+	p.rank()
+	r := &p.room.run
+	r.n = 0
+	for i, w := range set[:(p.rows+63)/64] {
+		present, rank := ^uint64(0), i<<6 // of the word's first row among those that have the field
+		if p.present != nil {
+			present, rank = p.present[i], p.room.ranks[i]
+		}
+		w &= present
+		switch {
+		case w == 0:
+			set[i] = 0
+		case bits.OnesCount64(w) <= fewValues:
+			set[i] = 0
+			if r.add(i<<6, w); !r.fits() {
+				p.restrictRun(wanted, set)
+			}
+		case present == ^uint64(0):
+			set[i] = w & p.look(wanted, rank, w)
+		default:
+			set[i] = w & deposit(p.look(wanted, rank, extract(w, present)), present)
+		}
 	}
-	if p.frequent {
-		p.restrictFrequent(wanted, want)
-	} else {
-		p.plain.restrict(wanted, want, &p.room)
+	p.restrictRun(wanted, set)
+}
+
+// restrictRun puts the rows of the run that are wanted into set, and ends it.
+func (p *Packed) restrictRun(wanted Wanted, set []uint64) {
+	r := &p.room.run
+	values := r.fill(p)
+	for i := 0; i < len(values); i += 64 {
+		run := values[i:min(i+64, len(values))]
+		word := wanted(run)
+		for _, row := range r.rows[i:][:len(run)] {
+			set[row>>6] |= word & 1 << (row & 63)
+			word >>= 1
+		}
 	}
-	if p.present != nil {
-		p.deposited(set)
-	}
+	r.n = 0
 }
 
 // codesOf returns which codes of the dictionary are of wanted values.
 func (p *Packed) codesOf(wanted Wanted) Wanted {
-	values := p.dict.Nums()
 	p.keep = sized(p.keep, BlockRows/64)
 	clear(p.keep)
-	for i := 0; i < len(values); i += 64 {
-		run := values[i:min(i+64, len(values))]
-		p.keep[i>>6] = wanted(run) & (^uint64(0) >> (64 - len(run)))
+	for code := 0; code < p.codes(); code += 64 {
+		run := p.valuesOf(code)
+		p.keep[code>>6] = wanted(run) & (^uint64(0) >> (64 - len(run)))
 	}
 	keep := p.keep
 	return func(codes []uint64) (word uint64) {
@@ -86,90 +117,62 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 	}
 }
 
-// restrict removes from want, which has a bit for each value, what is not
-// wanted.
-func (p *planes) restrict(wanted Wanted, want []uint64, scratch *room) {
-	values, test := &scratch.values, &scratch.test
-	if p.width == 0 {
-		values[0] = p.base
-		if wanted(values[:1])&1 == 0 {
-			clear(want)
-		}
-		return
+// codes returns how many codes the dictionary has.
+func (p *Packed) codes() int {
+	if p.dict != nil {
+		return p.dict.Len()
 	}
-	for i := range values {
-		values[i] = p.base + uint64(i)
-	}
-	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
-	test.prepare(byte(p.base))
-	for i, w := range want {
-		if w == 0 {
-			continue
-		}
-		from, to := i<<6, min(i<<6+64, p.n)
-		word := test.word(p.plane[0][from:to])
-		if large := p.large(from, to); large&w != 0 {
-			word &^= large
-			word |= p.restrictLarge(wanted, from, to, large&w, scratch)
-		}
-		want[i] = w & word
-	}
+	return p.values.n
 }
 
-// large returns which of the values from to to-1, at most 64, have another
-// plane than the lowest.
-func (p *planes) large(from, to int) (word uint64) {
-	for k := 1; k < p.width; k++ {
-		if p.plane[k] == nil {
-			word |= p.sparse[k].some[from>>6]
-			continue
-		}
-		word |= notZero(p.plane[k][from:to])
+// valuesOf returns the values of a code and those after it, 64 at most.
+func (p *Packed) valuesOf(code int) []uint64 {
+	n := min(64, p.codes()-code)
+	if p.dict != nil {
+		return p.dict.Nums()[code:][:n]
+	}
+	run := p.room.values[:n]
+	p.values.join(run, code)
+	return run
+}
+
+// prepare readies the test that look makes of the lowest plane, or of symbols.
+func (p *Packed) prepare(wanted Wanted) {
+	test := &p.room.test
+	if p.frequent {
+		clear(test.table[:])
+		test.table.set(p.top[:p.topCount], wanted)
+		test.prepare(0)
+		return
+	}
+	values := &p.room.values
+	for i := range values {
+		values[i] = p.plain.base + uint64(i)
+	}
+	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
+	test.prepare(byte(p.plain.base))
+}
+
+// look returns which of at most 64 values from number from on are wanted, bit 0
+// the first of them. Of those that are not in w it may say anything.
+func (p *Packed) look(wanted Wanted, from int, w uint64) uint64 {
+	to := min(from+64, p.count)
+	if !p.frequent {
+		return p.plain.look(wanted, from, to, w, &p.room)
+	}
+	word := p.room.test.word(p.symbols[from:to])
+	if other := bitsFrom(p.other, from); other&w != 0 {
+		word |= p.lookAtOthers(wanted, from, other, w)
 	}
 	return word
 }
 
-// restrictLarge returns which of the values at the places in large, from from
-// on, are wanted.
-func (p *planes) restrictLarge(wanted Wanted, from, to int, large uint64, scratch *room) (word uint64) {
-	values := scratch.values[:64]
-	n := bits.OnesCount64(large)
-	if n > fewValues {
-		p.join(values[:to-from], from)
-		return wanted(values[:to-from]) & large
-	}
-	i := 0
-	for w := large; w != 0; w &= w - 1 {
-		values[i&63] = p.at(from + bits.TrailingZeros64(w))
-		i++
-	}
-	return deposit(wanted(values[:n]), large)
-}
-
-// restrictFrequent is restrict of values that are written by the frequent ones.
-func (p *Packed) restrictFrequent(wanted Wanted, want []uint64) {
-	test := &p.room.test
-	clear(test.table[:])
-	test.table.set(p.top[:p.topCount], wanted)
-	test.prepare(0)
-	for i, w := range want {
-		if w == 0 {
-			continue
-		}
-		word := test.word(p.symbols[i<<6 : min(i<<6+64, p.count)])
-		if p.other[i]&w != 0 {
-			word |= p.restrictOthers(wanted, i, w)
-		}
-		want[i] = w & word
-	}
-}
-
-// restrictOthers returns which of the others in word i are wanted; w says which
-// values matter.
-func (p *Packed) restrictOthers(wanted Wanted, i int, w uint64) uint64 {
+// lookAtOthers is look for those of the values that are not frequent, whose bits
+// are in other.
+func (p *Packed) lookAtOthers(wanted Wanted, from int, other, w uint64) uint64 {
 	values := p.room.values[:64]
-	other, first := p.other[i], int(p.before[i])
-	if n := bits.OnesCount64(other); bits.OnesCount64(other&w) > fewValues {
+	first := p.othersBefore(from)
+	if n := bits.OnesCount64(other); bits.OnesCount64(other&w) > someValues {
 		p.others.join(values[:n], first)
 		return deposit(wanted(values[:n]), other)
 	}
@@ -181,30 +184,61 @@ func (p *Packed) restrictOthers(wanted Wanted, i int, w uint64) uint64 {
 	return deposit(wanted(values[:n]), other&w)
 }
 
-// extracted returns the bits of set of the rows that have the field, one a
-// value.
-func (p *Packed) extracted(set []uint64) []uint64 {
-	p.want = sized(p.want, len(set)+1)
-	clear(p.want)
-	at := 0
-	for i, present := range p.present {
-		w := extract(set[i], present)
-		p.want[at>>6] |= w << (at & 63)
-		p.want[at>>6+1] |= w >> (64 - at&63)
-		at += bits.OnesCount64(present)
-	}
-	return p.want[:(p.count+63)/64]
+// othersBefore returns how many of the values before number i are not frequent.
+func (p *Packed) othersBefore(i int) int {
+	return int(p.before[i>>6]) + bits.OnesCount64(p.other[i>>6]&(1<<(i&63)-1))
 }
 
-// deposited is the way back from extracted.
-func (p *Packed) deposited(set []uint64) {
-	at := 0
-	want := p.want // one more word than there are values for
-	for i, present := range p.present {
-		w := want[at>>6]>>(at&63) | want[at>>6+1]<<(64-at&63)
-		set[i] = deposit(w, present)
-		at += bits.OnesCount64(present)
+// look is Packed.look of the values from to to-1.
+func (p *planes) look(wanted Wanted, from, to int, w uint64, scratch *room) uint64 {
+	if p.width == 0 {
+		return -scratch.test.table[0] // as all of them are
 	}
+	word := scratch.test.word(p.plane[0][from:to])
+	if large := p.large(from, to) & w; large != 0 {
+		word = word&^large | p.lookAtLarge(wanted, from, to, large, scratch)
+	}
+	return word
+}
+
+// large returns which of the values from to to-1, at most 64, have another
+// plane than the lowest.
+func (p *planes) large(from, to int) (word uint64) {
+	for k := 1; k < p.width; k++ {
+		if p.plane[k] == nil {
+			word |= bitsFrom(p.sparse[k].some, from)
+			continue
+		}
+		word |= notZero(p.plane[k][from:to])
+	}
+	return word
+}
+
+// lookAtLarge returns which of the values at the places in large, from from on,
+// are wanted.
+func (p *planes) lookAtLarge(wanted Wanted, from, to int, large uint64, scratch *room) (word uint64) {
+	values := scratch.values[:64]
+	n := bits.OnesCount64(large)
+	if n > someValues {
+		p.join(values[:to-from], from)
+		return wanted(values[:to-from]) & large
+	}
+	i := 0
+	for w := large; w != 0; w &= w - 1 {
+		values[i&63] = p.at(from + bits.TrailingZeros64(w))
+		i++
+	}
+	return deposit(wanted(values[:n]), large)
+}
+
+// bitsFrom returns 64 bits of words from bit i on, 0 past the end.
+func bitsFrom(words []uint64, i int) uint64 {
+	at, shift := i>>6, i&63
+	word := words[at] >> shift
+	if shift > 0 && at+1 < len(words) {
+		word |= words[at+1] << (64 - shift)
+	}
+	return word
 }
 
 // deposit moves the low bits of w to the places in mask, in order.

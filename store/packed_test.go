@@ -33,7 +33,7 @@ func TestPackedIsNum(t *testing.T) {
 			checkPacked(t, rng, blk, f, p)
 			frequent += boolInt(p.frequent)
 			plain += boolInt(!p.frequent)
-			dict += boolInt(p.dict != nil)
+			dict += boolInt(p.coded)
 			partial += boolInt(p.present != nil)
 			large += boolInt(!p.frequent && p.plain.width > 1)
 		}
@@ -122,13 +122,18 @@ func checkPacked(t *testing.T, rng *rand.Rand, blk *Block, f flow.Field, p *Pack
 		if p.HasDict() {
 			continue
 		}
-		gathered := p.Gather(nil, set)
+		gathered, sum, n := p.Gather(nil, set), uint64(0), 0
 		for i, w := range set {
 			for ; w != 0; w &= w - 1 {
-				if row := i<<6 + bits.TrailingZeros64(w); gathered[row] != values[row] {
+				row := i<<6 + bits.TrailingZeros64(w)
+				if gathered[row] != values[row] {
 					t.Fatalf("%s: row %d is gathered as %d, want %d", what, row, gathered[row], values[row])
 				}
+				sum, n = sum+values[row], n+1
 			}
+		}
+		if got := p.Sum(set, n); got != sum {
+			t.Fatalf("%s: one in %d adds up to %d, want %d", what, share, got, sum)
 		}
 	}
 	if p.HasDict() {

@@ -93,7 +93,7 @@ func (s *storedBlock) point(f flow.Field) ([]uint64, error) {
 
 func (s *storedBlock) readPoints(f flow.Field, out []uint64) error {
 	if s.cache != nil && !f.IsAddr() {
-		if kept := s.cache.get(columnName{s.incarnation, s.number, f}); kept != nil {
+		if kept, ok := s.cache.get(columnName{s.incarnation, s.number, f}, s.view).(*packedColumn); ok {
 			return kept.points(out, s.points.rows)
 		}
 	}
@@ -103,7 +103,8 @@ func (s *storedBlock) readPoints(f flow.Field, out []uint64) error {
 	})
 }
 
-// points puts the values of rows, which ascend, into out.
+// points puts the values of rows, which ascend, of a column that the cache keeps
+// into out.
 func (p *packedColumn) points(out []uint64, rows []uint16) error {
 	c := column{rows: p.rows, count: p.count, present: p.present}
 	places := c.places(nil, rows)
@@ -111,12 +112,12 @@ func (p *packedColumn) points(out []uint64, rows []uint16) error {
 	for i, place := range places {
 		values[i] = p.at(int(place))
 	}
-	if p.dict != nil {
+	if p.coded {
 		for i, code := range values {
-			if code >= uint64(p.dict.n) {
+			if code >= uint64(p.values.n) {
 				return errValue
 			}
-			values[i] = p.dict.nums[code]
+			values[i] = p.values.at(int(code))
 		}
 	}
 	c.spreadPoints(out, rows)

@@ -63,6 +63,16 @@ func (s *sparsePlane) at(i int) byte {
 	return s.bytes[int(s.before[i>>6])+bits.OnesCount64(word&(bit-1))]
 }
 
+// addAt adds the bytes at the given places, times 2^shift.
+func (s *sparsePlane) addAt(dst []uint64, at []uint16, shift int) {
+	for j, i := range at {
+		word, bit := s.some[i>>6], uint64(1)<<(i&63)
+		if word&bit != 0 { // few are
+			dst[j] += uint64(s.bytes[int(s.before[i>>6])+bits.OnesCount64(word&(bit-1))]) << (shift & 63)
+		}
+	}
+}
+
 // addTo adds the bytes from byte from on, times 2^shift.
 func (s *sparsePlane) addTo(dst []uint64, from, shift int) {
 	for i := from >> 6; i<<6 < from+len(dst); i++ {

@@ -80,6 +80,7 @@ type Store struct {
 
 	incarnations uint64 // of hours so far
 	sketched     int    // bytes of the sketches of all hours
+	viewed       uint64 // views so far
 	views        map[*View]struct{}
 	spare        []*part // written parts whose memory can be used again
 	dirty        bool    // something was written without a sync

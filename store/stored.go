@@ -11,6 +11,7 @@ type storedBlock struct {
 	cache       *columnCache // nil: none
 	incarnation uint64       // of the hour, and number of the block in it
 	number      int
+	view        uint64 // that it is read through
 
 	// What other columns were decoded from, kept for the next that is.
 	coded [flow.FieldCount]coded
@@ -184,10 +185,11 @@ func (s *storedBlock) codes(f flow.Field) (coded, error) {
 	return s.coded[f], nil
 }
 
+func (p *storedParents) times(f flow.Field) ([]uint64, error) { return p.s.times(f) }
+
 // times returns a column of times; those that others are written against lead to
 // Received by againstField, which is written against none.
-func (p *storedParents) times(f flow.Field) ([]uint64, error) {
-	s := p.s
+func (s *storedBlock) times(f flow.Field) ([]uint64, error) {
 	if int(f) >= len(s.clock) || !s.head.columns.Has(f) {
 		return nil, errMissing
 	}

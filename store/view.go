@@ -16,6 +16,7 @@ import (
 // Buckets, may be called by several goroutines.
 type View struct {
 	store   *Store  // nil: it is one of a Union
+	number  uint64  // among those of the store
 	views   []*View // of a Union: those that it joins
 	buckets []*Bucket
 	snaps   []*snapshot
@@ -53,7 +54,8 @@ func (s *Store) View(from, to Hour) (*View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("view buckets: %w", err)
 	}
-	v := &View{store: s, root: root, index: map[*IndexIter]struct{}{}}
+	s.viewed++
+	v := &View{store: s, number: s.viewed, root: root, index: map[*IndexIter]struct{}{}}
 	hours := s.hours.between(from, to)
 	room := make([]Bucket, len(hours)) // as one: there are thousands
 	v.buckets = make([]*Bucket, 0, len(hours))
