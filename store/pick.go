@@ -298,7 +298,7 @@ func (p *planes) split(values []uint64) {
 // open makes p one of n numbers that are to be taken.
 func (p *Packed) open(n int) {
 	p.packedColumn = &p.mine
-	p.rows, p.count, p.present, p.dict = n, n, nil, nil
+	p.rows, p.count, p.present, p.coded, p.dict = n, n, nil, false, nil
 }
 
 // word puts together the at most 64 numbers of a word.
