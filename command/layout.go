@@ -14,8 +14,11 @@ import (
 // differences.
 type layout struct {
 	parts []layoutPart
+	names []string   // of the tokens they are of, but of kept elements
 	plain bool       // numbers in full and protocols by number, as nfdump -N
 	kept  *flow.Kept // whose columns are tokens too
+
+	tokens map[string][]layoutPart
 }
 
 // A layoutPart is a run of text, or a column. A token is one column or, where
@@ -71,7 +74,7 @@ func parseLayout(format string, plain bool, kept *flow.Kept) (*layout, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, usagef("-o %s names no token", layoutPrefix).withHint("for example %q", layoutPrefix+layoutFormats["line"])
 	}
-	l := &layout{plain: plain, kept: kept}
+	l := &layout{plain: plain, kept: kept, tokens: layoutTokens()}
 	return l, l.add(text)
 }
 
@@ -128,8 +131,8 @@ func (l *layout) addToken(name string) error {
 	if format, ok := layoutFormats[name]; ok {
 		return l.add(format)
 	}
-	if parts, ok := layoutTokens()[name]; ok {
-		l.parts = append(l.parts, parts...)
+	if parts, ok := l.tokens[name]; ok {
+		l.parts, l.names = append(l.parts, parts...), append(l.names, name)
 		return nil
 	}
 	if reason, ok := layoutRefused[name]; ok {

@@ -103,13 +103,20 @@ func withFieldHint(err error, name string, known []string) error {
 // neededFields returns the fields that an answer in these columns is made of, by
 // name; nil for all of them.
 func neededFields(format string, columns []column) []string {
-	if columns == nil {
-		if format != formatTable {
+	var set flow.FieldSet
+	switch {
+	case columns != nil:
+	case format == formatTable:
+		columns = defaultColumns
+	case isLayout(format):
+		fields, known := layoutFields(format)
+		if !known {
 			return nil
 		}
-		columns = defaultColumns
+		set = fields
+	default:
+		return nil
 	}
-	var set flow.FieldSet
 	for _, c := range columns {
 		if f, ok := query.ParseLabelField(c.name); ok {
 			set.Add(f.Field)
