@@ -16,7 +16,7 @@ type addrRuns struct {
 
 // An addrRun is the sums of several blocks. Those of a block ascend by address,
 // so that those of a shard stand together.
-type addrRun[K addrKey] struct {
+type addrRun[K addrKey[K]] struct {
 	sums   []addrSum[K]
 	blocks [][addrShards + 1]int32 // where the sums of each shard begin in sums, by block
 }
@@ -34,27 +34,19 @@ func (t *top) addAddrs(w *topWorker, d *store.Dict, g *grouper) error {
 		}
 	}
 	lo, hi := d.FindAddr(flow.AddrFrom4(0), flow.AddrFrom4(^uint32(0)))
-	large := func(a flow.Addr, s *acc) error {
-		t.addrs.mixed.Store(true)
-		w.key = [1]uint64{}
-		t.layout.putAddr(w.key[:], 0, a)
-		return w.pending.wait(w.key[0], s.records, s.bytes, s.packets)
-	}
 	of4 := func(a flow.Addr) addr4 { return addr4(a.As4()) }
 	of6 := func(a flow.Addr) addr6 { return addr6(a) }
-	if err := addRun(&w.addrs.v4, &t.addrs.v4, accs[lo:hi], addrs[lo:hi], g, of4, large); err != nil {
+	if err := addRun(&w.addrs.v4, &t.addrs.v4, accs[lo:hi], addrs[lo:hi], g, of4); err != nil {
 		return err
 	}
-	if err := addRun(&w.addrs.v6, &t.addrs.v6, accs[:lo], addrs[:lo], g, of6, large); err != nil {
+	if err := addRun(&w.addrs.v6, &t.addrs.v6, accs[:lo], addrs[:lo], g, of6); err != nil {
 		return err
 	}
-	return addRun(&w.addrs.v6, &t.addrs.v6, accs[hi:], addrs[hi:], g, of6, large)
+	return addRun(&w.addrs.v6, &t.addrs.v6, accs[hi:], addrs[hi:], g, of6)
 }
 
-// addRun adds the sums of addresses that ascend, which large takes if they are too
-// large.
-func addRun[K addrKey](r *addrRun[K], t *addrTable[K], accs []acc, addrs []flow.Addr, g *grouper,
-	key func(flow.Addr) K, large func(flow.Addr, *acc) error) error {
+// addRun adds the sums of addresses that ascend.
+func addRun[K addrKey[K]](r *addrRun[K], t *addrTable[K], accs []acc, addrs []flow.Addr, g *grouper, key func(flow.Addr) K) error {
 	if len(accs) == 0 {
 		return nil
 	}
@@ -83,10 +75,9 @@ func addRun[K addrKey](r *addrRun[K], t *addrTable[K], accs []acc, addrs []flow.
 			begins[shard] = int32(len(r.sums))
 			next = &t.first[min(shard+1, addrShards-1)]
 		}
-		sum, fits := newAddrSum(key(addr), *s)
-		if fits {
-			r.sums = append(r.sums, sum)
-		} else if err := large(addr, s); err != nil {
+		if packed, fits := s.pack(); fits {
+			r.sums = append(r.sums, newAddrSum(key(addr), packed))
+		} else if err := t.addWhole(&t.shards[shard], key(addr), *s); err != nil {
 			return err
 		}
 	}
@@ -150,24 +141,26 @@ func (r *ranker) rankAddrs(i int) {
 	rankAddrs(r, &r.addrs.v6.shards[i], func(a addr6) flow.Addr { return flow.Addr(a) })
 }
 
-// rankAddrs offers the addresses of a shard. Those among the best get a shard of
-// their own, which is what an answer is made of.
-func rankAddrs[K addrKey](r *ranker, s *addrShard[K], addr func(K) flow.Addr) {
+// rankAddrs offers the addresses of a shard.
+func rankAddrs[K addrKey[K]](r *ranker, s *addrShard[K], addr func(K) flow.Addr) {
 	r.groups += s.n
-	var one *shard
-	for i := range s.n {
-		if one == nil {
-			one = &shard{n: 1, chunks: [][]uint64{make([]uint64, plainWidth)}}
+	for i := range s.rows {
+		row := &s.rows[i]
+		if row.free() {
+			continue
 		}
-		row, group := s.row(i), one.chunks[0]
 		sums := s.acc(row)
-		group[1+atRecords], group[1+atBytes], group[1+atPackets] = sums.records, sums.bytes, sums.packets
-		value := r.rank(one, 0)
-		if r.passesOver(value) {
-			continue // nearly all
+		if value := r.rankOf(&sums); !r.passesOver(value) { // few
+			r.offerAddr(addr(row.addr), &sums, value)
 		}
-		r.layout.putAddr(group[:1], 0, addr(row.addr))
-		r.offer(&ranked{value, one, 0, r.top})
-		one = nil
 	}
+}
+
+// offerAddr offers an address, in a shard of its own, which is what an answer is
+// made of.
+func (r *ranker) offerAddr(addr flow.Addr, sums *acc, value uint64) {
+	group := make([]uint64, plainWidth)
+	r.layout.putAddr(group[:1], 0, addr)
+	group[1+atRecords], group[1+atBytes], group[1+atPackets] = sums.records, sums.bytes, sums.packets
+	r.offer(&ranked{value, &shard{n: 1, chunks: [][]uint64{group}}, 0, r.top})
 }

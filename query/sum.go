@@ -17,6 +17,22 @@ type (
 	}
 )
 
+func (a *acc) add(b acc) {
+	a.records += b.records
+	a.bytes += b.bytes
+	a.packets += b.packets
+}
+
+// sums returns a as the sums of records that each stand for one flow and are not
+// sampled.
+func (a *acc) sums() Sums {
+	return Sums{
+		Records: a.records, Flows: a.records,
+		Bytes: a.bytes, Packets: a.packets,
+		EstimatedBytes: a.bytes, EstimatedPackets: a.packets,
+	}
+}
+
 // addWhole adds rows to the one group that there is.
 func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error {
 	w.codes = resize(w.codes, v.columns.rows)
