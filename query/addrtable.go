@@ -1,11 +1,8 @@
 package query
 
 import (
-	"math/bits"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"weir/flow"
 )
@@ -19,228 +16,99 @@ type addrTables struct {
 	mixed atomic.Bool // addresses are in the groupTable, too
 }
 
-// An addrKey is an address as an addrTable keeps it.
-type addrKey[K any] interface {
-	comparable
-
-	// hashes fills dst with the hashes of sums, whatever address it is called
-	// for. They have their good bits on top: the factor is odd, and nobody's to
-	// know.
-	hashes(dst *[prefetchRows]uint64, sums []addrSum[K], factor uint64)
-}
-
-// addr4 is the 32 bits of an IPv4 address, addr6 any other address.
-type (
-	addr4 uint32
-	addr6 flow.Addr
-)
-
-func (addr4) hashes(dst *[prefetchRows]uint64, sums []addrSum[addr4], factor uint64) {
-	for i := range sums {
-		dst[i] = (uint64(sums[i].addr) + 1) * factor
-	}
-}
-
-func (addr6) hashes(dst *[prefetchRows]uint64, sums []addrSum[addr6], factor uint64) {
-	for i := range sums {
-		a := &sums[i].addr
-		hi, lo := bits.Mul64(a.Hi^factor, factor)
-		dst[i] = (hi ^ lo ^ a.Lo) * factor
-	}
-}
-
 // An addrTable is sums by address, in shards by the order of addresses: the
 // dictionary of a block ascends, so that what a block adds to one shard stands
 // together, and nothing has to be sorted by shard.
-type addrTable[K addrKey[K]] struct {
-	table  *groupTable // whose bound of memory holds for both
-	factor uint64      // of hashes
-	begun  sync.Once   // guards first until it has been set
-	first  [addrShards]flow.Addr
-	shards [addrShards]addrShard[K]
-}
-
-const addrShards = 256
-
-// An addrShard is an open-addressing hash table of addresses with their sums in
-// it: to find one is to wait for memory once.
-type addrShard[K addrKey[K]] struct {
-	mu    sync.Mutex
-	n     int          // addresses
-	rows  []addrSum[K] // in the order of hashes, but for those that were in the way
-	large []acc        // sums that a packedSums does not hold
-
-	touched uint64 // keeps what prefetch reads from being optimised away
+type addrTable[K sumKey[K]] struct {
+	begun  sync.Once // guards first until it has been set
+	first  [shardCount]flow.Addr
+	shards [shardCount]sumShard[K]
 }
 
 func newAddrTables(t *groupTable) *addrTables {
 	a := new(addrTables)
-	a.v4.table, a.v4.factor = t, rand.Uint64()|1
-	a.v6.table, a.v6.factor = t, rand.Uint64()|1
+	for i := range shardCount {
+		a.v4.shards[i].table, a.v6.shards[i].table = t, t
+	}
 	return a
 }
 
-// acc returns the sums of a row.
-func (s *addrShard[K]) acc(row *addrSum[K]) acc {
-	sums := row.sums()
-	if sums&inLarge != 0 {
-		return s.large[sums&^inLarge]
+// divide chooses the bounds of shards so that the addresses of a block are in
+// equal parts: a block is like the next.
+func (t *addrTable[K]) divide(addrs []flow.Addr, g *grouper) {
+	for i := 1; i < shardCount; i++ {
+		t.first[i] = g.cut(addrs[i*len(addrs)/shardCount])
 	}
-	return sums.acc()
 }
 
-// add adds sums to a shard.
-func (t *addrTable[K]) add(s *addrShard[K], sums []addrSum[K]) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var hashes [prefetchRows]uint64
-	for len(sums) > 0 {
-		some := sums[:min(prefetchRows, len(sums))]
-		sums = sums[len(some):]
-		if err := t.roomFor(s, len(some)); err != nil {
+// drain adds the sums of a run, beginning at a shard of the caller's choice so
+// that workers meet less often.
+func (t *addrTable[K]) drain(r *addrRun[K], begin int) error {
+	for i := range shardCount {
+		shard := (begin + i) % shardCount
+		if err := t.drainShard(r, shard); err != nil {
 			return err
 		}
-		some[0].addr.hashes(&hashes, some, t.factor)
-		s.prefetch(hashes[:len(some)])
-		for i := range some {
-			s.addOne(&some[i], hashes[i])
-		}
 	}
+	r.sums, r.blocks = r.sums[:0], r.blocks[:0]
 	return nil
 }
 
-// prefetch reads the memory that addOne is going to need, as that of a groupTable
-// does.
-func (s *addrShard[K]) prefetch(hashes []uint64) {
-	touched := uint32(0)
-	for _, hash := range hashes {
-		touched += s.rows[s.slot(hash)].low
-	}
-	s.touched = uint64(touched)
-}
-
-// addOne adds sums to a shard that has room for them.
-func (s *addrShard[K]) addOne(sum *addrSum[K], hash uint64) {
-	row := s.find(sum.addr, hash)
-	if row.free() {
-		*row = *sum
-		s.n++
-		return
-	}
-	both := row.sums() + sum.sums()
-	if both&tooLarge == 0 {
-		*row = newAddrSum(row.addr, both)
-		return
-	}
-	s.addLarge(row, sum.sums().acc())
-}
-
-// addLarge adds sums to a row that has none, or with which they are too large.
-func (s *addrShard[K]) addLarge(row *addrSum[K], sums acc) {
-	had := row.sums()
-	if had&inLarge != 0 {
-		s.large[had&^inLarge].add(sums)
-		return
-	}
-	sums.add(had.acc())
-	*row = newAddrSum(row.addr, inLarge|packedSums(len(s.large)))
-	s.large = append(s.large, sums)
-}
-
-// addWhole adds sums that are too large for an addrSum.
-func (t *addrTable[K]) addWhole(s *addrShard[K], addr K, sums acc) error {
+func (t *addrTable[K]) drainShard(r *addrRun[K], shard int) error {
+	s := &t.shards[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := t.roomFor(s, 1); err != nil {
-		return err
-	}
-	if err := t.account(s, int64(unsafe.Sizeof(acc{}))); err != nil {
-		return err
-	}
-	var hashes [prefetchRows]uint64
-	addr.hashes(&hashes, []addrSum[K]{{addr: addr}}, t.factor)
-	row := s.find(addr, hashes[0])
-	if row.free() {
-		row.addr = addr
-		s.n++
-	}
-	s.addLarge(row, sums)
-	return nil
-}
-
-// find returns the row of an address, or the free one where it is to be put.
-func (s *addrShard[K]) find(addr K, hash uint64) *addrSum[K] {
-	for at := s.slot(hash); ; {
-		if row := &s.rows[at]; row.addr == addr || row.free() {
-			return row
-		}
-		if at++; at == uint64(len(s.rows)) {
-			at = 0
-		}
-	}
-}
-
-// slot returns the row that the search for a hash begins at.
-func (s *addrShard[K]) slot(hash uint64) uint64 {
-	at, _ := bits.Mul64(hash, uint64(len(s.rows)))
-	return at
-}
-
-// roomFor makes room for n addresses more: a fifth of the rows stays free.
-func (t *addrTable[K]) roomFor(s *addrShard[K], n int) error {
-	for (s.n+n)*5 > len(s.rows)*4 {
-		if err := t.grow(s); err != nil {
+	for k := range r.blocks {
+		from, to := r.blocks[k][shard], r.blocks[k][shard+1]
+		if err := s.add(r.sums[from:to]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// grow gives a shard a third as many rows more. Their order stays, so that the
-// memory is gone through once from beginning to end.
-func (t *addrTable[K]) grow(s *addrShard[K]) error {
-	old := s.rows
-	rows := max(64, len(old)*2)
-	if err := t.account(s, int64(rows-len(old))*int64(unsafe.Sizeof(addrSum[K]{}))); err != nil {
+// settle adds all that a worker keeps to the tables.
+func (t *addrTables) settle(r *addrRuns, begin int) error {
+	if err := t.v4.drain(&r.v4, begin); err != nil {
 		return err
 	}
-	s.rows = make([]addrSum[K], rows)
-	var hashes [prefetchRows]uint64
-	for ; len(old) > 0; old = old[min(prefetchRows, len(old)):] {
-		some := old[:min(prefetchRows, len(old))]
-		some[0].addr.hashes(&hashes, some, t.factor)
-		for i := range some {
-			if !some[i].free() {
-				*s.find(some[i].addr, hashes[i]) = some[i]
-			}
+	return t.v6.drain(&r.v6, begin)
+}
+
+// move empties the tables into what waits for a groupTable.
+func (t *addrTables) move(p *pending, l *layout) error {
+	for i := range shardCount {
+		if err := moveSums(&t.v4.shards[i], p, l.key4); err != nil {
+			return err
+		}
+		if err := moveSums(&t.v6.shards[i], p, l.key6); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (t *addrTable[K]) account(s *addrShard[K], n int64) error {
-	if !t.table.take(n) {
-		return &TooManyGroupsError{Groups: s.n * addrShards, Bytes: t.table.max}
+func moveSums[K sumKey[K]](s *sumShard[K], p *pending, key func(K) uint64) error {
+	for i := range s.rows {
+		row := &s.rows[i]
+		if row.free() {
+			continue
+		}
+		sums := s.acc(row)
+		if err := p.add(key(row.key), &sums); err != nil {
+			return err
+		}
 	}
+	s.drop()
 	return nil
 }
 
-// moveTo empties the table into what waits for a groupTable.
-func (t *addrTable[K]) moveTo(p *pending, key func(K) uint64) error {
-	for i := range t.shards {
-		s := &t.shards[i]
-		for k := range s.rows {
-			row := &s.rows[k]
-			if row.free() {
-				continue
-			}
-			sums := s.acc(row)
-			if err := p.wait(key(row.addr), sums.records, sums.bytes, sums.packets); err != nil {
-				return err
-			}
-		}
-		t.table.bytes.Add(-int64(len(s.rows)) * int64(unsafe.Sizeof(addrSum[K]{})))
-		s.n, s.rows, s.large = 0, nil, nil
-	}
-	return nil
+// key4 and key6 return the packed key of an address that is all there is in it.
+func (l *layout) key4(a addr4) uint64 { return l.keyOf(flow.AddrFrom4(uint32(a))) }
+func (l *layout) key6(a addr6) uint64 { return l.keyOf(flow.Addr(a)) }
+
+func (l *layout) keyOf(a flow.Addr) uint64 {
+	var key [1]uint64
+	l.putAddr(key[:], 0, a)
+	return key[0]
 }

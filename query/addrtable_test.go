@@ -45,7 +45,7 @@ func TestAddrTables(t *testing.T) {
 	}
 	wg.Wait()
 	got, large := map[flow.Addr]acc{}, 0
-	for i := range addrShards {
+	for i := range shardCount {
 		s4, s6 := &top.addrs.v4.shards[i], &top.addrs.v6.shards[i]
 		eachSum(t, s4, func(a addr4, s acc) { addTo(got, flow.AddrFrom4(uint32(a)), s) })
 		eachSum(t, s6, func(a addr6, s acc) { addTo(got, flow.Addr(a), s) })
@@ -63,11 +63,11 @@ func TestAddrTables(t *testing.T) {
 }
 
 // eachSum calls fn for the addresses of a shard, which must be as many as it says.
-func eachSum[K addrKey[K]](t *testing.T, s *addrShard[K], fn func(K, acc)) {
+func eachSum[K sumKey[K]](t *testing.T, s *sumShard[K], fn func(K, acc)) {
 	n := 0
 	for i := range s.rows {
 		if row := &s.rows[i]; !row.free() {
-			fn(row.addr, s.acc(row))
+			fn(row.key, s.acc(row))
 			n++
 		}
 	}

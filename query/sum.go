@@ -82,7 +82,7 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 			}
 			w.key = [1]uint64{}
 			put(w.key[:], code)
-			if err := w.pending.add(w.key[0], a.records, a.bytes, a.packets); err != nil {
+			if err := w.pending.add(w.key[0], a); err != nil {
 				return err
 			}
 		}
@@ -269,6 +269,9 @@ func (p *partial) estimate(factor uint64) {
 
 // addByRow adds rows one by one.
 func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
+	if t.addrs != nil && v.exists(t.layout.groupers[0].field) {
+		t.addrs.mixed.Store(true)
+	}
 	w.rows = w.rows[:0]
 	each(set, func(row int) { w.rows = append(w.rows, uint16(row)) })
 	rows := w.rows
@@ -280,12 +283,7 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 		}
 	}
 	if t.canWait(c) {
-		for i, row := range rows {
-			if err := w.pending.add(p.keys[i], 1, c.bytes[row], c.packets[row]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return w.pending.addRecords(p.keys, rows, c)
 	}
 	p.sizeSums(len(rows))
 	for i, row := range rows {

@@ -51,9 +51,6 @@ const largeTable = 32 << 20
 // not do it by itself, and the groups of the next question come on top.
 func (t *top) release() {
 	taken := t.table.bytes.Load()
-	for i := range t.workers {
-		taken += t.workers[i].pending.runs.ever
-	}
 	large := taken > largeTable
 	if t.table.giveBack != nil {
 		t.table.giveBack()

@@ -1,22 +1,23 @@
 package query
 
-// An addrSum is an address with its sums, in 12 bytes if it is IPv4: an archive
-// has millions of addresses, and most of them little traffic. The sums are a
-// packedSums in two halves, which need not stand at a multiple of eight.
-type addrSum[K any] struct {
-	addr      K
+// A keySum is a key with its sums: 12 bytes for an IPv4 address and 16 for a
+// word, since an archive has millions of groups, and most of them little traffic.
+// The sums are a packedSums in two halves, which need not stand at a multiple of
+// eight.
+type keySum[K any] struct {
+	key       K
 	low, high uint32
 }
 
-func newAddrSum[K any](addr K, s packedSums) addrSum[K] {
-	return addrSum[K]{addr, uint32(s), uint32(s >> 32)}
+func newKeySum[K any](key K, s packedSums) keySum[K] {
+	return keySum[K]{key, uint32(s), uint32(s >> 32)}
 }
 
 // sums returns the sums; 0 in a row that is free.
-func (s *addrSum[K]) sums() packedSums { return packedSums(s.low) | packedSums(s.high)<<32 }
+func (s *keySum[K]) sums() packedSums { return packedSums(s.low) | packedSums(s.high)<<32 }
 
-// free reports whether a row has no address.
-func (s *addrSum[K]) free() bool { return s.low|s.high == 0 }
+// free reports whether a row has no key: every key has records.
+func (s *keySum[K]) free() bool { return s.low|s.high == 0 }
 
 // packedSums are records, packets and bytes in one word, so that one addition
 // adds all three:
@@ -25,9 +26,8 @@ func (s *addrSum[K]) free() bool { return s.low|s.high == 0 }
 //	| 0 | bytes (28) | 0 | packets (19) | 0 | records (14) |
 //	+---+------------+---+--------------+---+--------------+
 //
-// The bits that are 0 are 1 in a sum that is too large to be added to again. The
-// first of them also marks a number that is a place in addrShard.large, which is
-// then in the other bits.
+// A bit that is 0 here is 1 in a sum that is too large to be added to again. The
+// first of them also marks what is not a sum but a place in sumShard.large.
 type packedSums uint64
 
 const (
