@@ -115,7 +115,7 @@ func BenchmarkGroups(b *testing.B) {
 				table := newGroupTable(l, false, 0, DefaultTopBytes)
 				p := table.newPending(l)
 				for i := range uint64(records) {
-					if err := p.add(mix(i)%groups<<2|3, 1, i, 1); err != nil {
+					if err := p.add(mix(i)%groups<<2|3, &acc{1, i, 1}); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -3,33 +3,32 @@ package query
 import "unsafe"
 
 // A pending is groups of one worker that wait to be added to a table, by shard.
-// To add one group to a large table is to wait for memory several times; to add
-// many that belong to one shard is to wait for all of them at once, and for a
-// part of memory that stays in the cache meanwhile. What does not fit moves to
-// runs.
+// To add one group to a large table is to wait for memory; to add many that
+// belong to one shard is to wait for all of them at once, and for a part of memory
+// that stays in the cache meanwhile.
 //
 // It serves tables whose keys are one word and which keep nothing rare (see
-// plain). An entry is laid out as a row of a shard is: key, records, bytes and
-// packets.
+// plain).
 //
 // Where keys are small numbers, as those of ports and protocols are, their sums
 // are kept in a list by key and added in the end: nothing is hashed nor looked
 // for.
 type pending struct {
 	table *groupTable
-	most  int      // entries of a shard that may wait
-	rows  []uint64 // of shard i from i*most*plainWidth on
-	n     [shardCount]int
-	small []acc // by key; nil: keys may be large
+	small []packedSums // by key, 0: none; nil: keys may be large
 	runs  runs
-	slots *[2 * mostPending]uint16 // for fold: place+1 by hash, 0: free
+
+	// What is too large for runs.
+	most int            // entries of a shard that may wait
+	rows []keySum[word] // of shard i from i*most on
+	n    [shardCount]int
 }
 
 const (
-	plainWidth = 1 + rowSums
+	leastPending = 8 // entries of a shard, of few groups
+	mostPending  = 64
 
-	leastPending = 8    // entries of a shard, of few groups
-	mostPending  = 1024 // of many: 8 MiB in all
+	wordBytes = int64(unsafe.Sizeof(keySum[word]{}))
 )
 
 // smallBits is the width of the keys that are small: a port and whether it is
@@ -38,10 +37,10 @@ const smallBits = 17
 
 // newPending returns a pending for the keys of a layout.
 func (t *groupTable) newPending(l *layout) pending {
-	p := pending{table: t, runs: runs{most: min(mostRuns, t.max/4) / int64(workers())}}
-	const bytes = int64(unsafe.Sizeof(acc{})) << smallBits
+	p := pending{table: t, runs: newRuns(min(mostRunBytes, t.max/4) / int64(workers()))}
+	const bytes = int64(unsafe.Sizeof(packedSums(0))) << smallBits
 	if used := l.bits(); t.plain() && used <= smallBits && bytes <= t.max/16 {
-		p.small = make([]acc, 1<<used)
+		p.small = make([]packedSums, 1<<used)
 	}
 	return p
 }
@@ -50,69 +49,151 @@ func (t *groupTable) newPending(l *layout) pending {
 func (t *groupTable) plain() bool { return t.words == 1 && !t.times && t.pairs == 0 }
 
 // add puts a group among those that wait.
-func (p *pending) add(key, records, bytes, packets uint64) error {
-	if key < uint64(len(p.small)) {
-		a := &p.small[key]
-		a.records += records
-		a.bytes += bytes
-		a.packets += packets
-		return nil
+func (p *pending) add(key uint64, a *acc) error {
+	sums, fits := a.pack()
+	if !fits {
+		return p.table.compact[p.table.shardOf(key)].addWhole(word(key), *a)
 	}
-	return p.wait(key, records, bytes, packets)
+	if key < uint64(len(p.small)) {
+		if both := p.small[key] + sums; both&tooLarge == 0 {
+			p.small[key] = both
+			return nil
+		}
+	}
+	return p.wait(key, sums)
 }
 
-// wait is add for keys that are not small.
-func (p *pending) wait(key, records, bytes, packets uint64) error {
-	s := hashWord(p.table.seed, key) >> (64 - shardBits)
-	if p.n[s] == p.most {
-		if err := p.full(int(s)); err != nil {
+// addRecords adds one record for each key, whose row has its bytes and packets.
+func (p *pending) addRecords(keys []uint64, rows []uint16, c *counters) error {
+	small := len(p.small) > 0
+	for i, row := range rows {
+		a := acc{1, c.bytes[row], c.packets[row]}
+		sums, fits := a.pack()
+		var err error
+		if fits && !small {
+			err = p.wait(keys[i], sums)
+		} else {
+			err = p.add(keys[i], &a)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	at := (int(s)*p.most + p.n[s]) * plainWidth
-	row := p.rows[at : at+plainWidth : at+plainWidth]
-	row[0], row[1+atRecords], row[1+atBytes], row[1+atPackets] = key, records, bytes, packets
+	return nil
+}
+
+// wait is add for keys that are not small and sums that fit.
+func (p *pending) wait(key uint64, sums packedSums) error {
+	s := p.table.shardOf(key)
+	if sums&^inRun != 0 || p.runs.most == 0 {
+		return p.waitLarge(int(s), key, sums)
+	}
+	tail := p.runs.tail[s]
+	if len(tail) == cap(tail) {
+		if err := p.nextRun(int(s)); err != nil {
+			return err
+		}
+		tail = p.runs.tail[s]
+	}
+	p.runs.tail[s] = append(tail, newRunEntry(key, sums))
+	return nil
+}
+
+// nextRun makes room in the runs of a shard: it adds the one that is full if the
+// shard is small, or begins another.
+func (p *pending) nextRun(i int) error {
+	s, r := &p.table.compact[i], &p.runs
+	if tail := r.tail[i]; tail != nil {
+		if done, err := addIfSmall(s, tail); done || err != nil {
+			r.tail[i] = tail[:0]
+			return err
+		}
+	}
+	if r.used == r.most {
+		if err := p.drainRuns(); err != nil {
+			return err
+		}
+	}
+	if r.needsSegment() {
+		if err := s.account(segmentRuns * runBytes); err != nil {
+			return err
+		}
+	}
+	r.begin(i)
+	return nil
+}
+
+// drainRuns adds the runs to the table, where other workers may be busy.
+func (p *pending) drainRuns() error {
+	for i := range shardCount {
+		s := &p.table.compact[i]
+		s.mu.Lock()
+		err := p.runs.drainTo(s, i)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	p.runs.used = 0
+	return nil
+}
+
+// waitLarge is wait for what does not wait in runs.
+func (p *pending) waitLarge(s int, key uint64, sums packedSums) error {
+	if p.n[s] == p.most {
+		if err := p.full(s); err != nil {
+			return err
+		}
+	}
+	p.rows[s*p.most+p.n[s]] = newKeySum(word(key), sums)
 	p.n[s]++
 	return nil
 }
 
-// full makes room for another entry of a shard: in more memory if that is there
-// to be had, by adding the shard's entries up if not. If that does not help,
-// they move to the runs.
+// full makes room for another entry of a shard.
 func (p *pending) full(s int) error {
-	if p.most == mostPending {
-		p.fold(s)
-		if p.n[s] <= mostPending/2 {
-			return nil
-		}
-		return p.spill(s)
+	more := int64(mostPending-p.most) * shardCount * wordBytes
+	switch {
+	case p.most == 0:
+		return p.resize(leastPending)
+	case p.most == mostPending || p.table.bytes.Load()+more > p.table.max/4:
+		return p.flush(s)
 	}
-	most := leastPending // then 128, 1024: each leaves the memory before it behind
-	if p.most > 0 {
-		most = min(16*p.most, mostPending)
-	}
-	more := int64(most-p.most) * shardCount * plainWidth * 8
-	if p.most > 0 && p.table.bytes.Load()+more > p.table.max/4 {
-		return p.drainAll(s)
-	}
-	if err := p.table.account(&p.table.shards[s], more); err != nil {
+	return p.resize(mostPending)
+}
+
+// resize makes room for so many entries of every shard.
+func (p *pending) resize(most int) error {
+	if err := p.table.account(&p.table.shards[0], int64(most-p.most)*shardCount*wordBytes); err != nil {
 		return err
 	}
-	rows := make([]uint64, shardCount*most*plainWidth)
+	rows := make([]keySum[word], shardCount*most)
 	for i := range shardCount {
-		copy(rows[i*most*plainWidth:], p.waiting(i))
+		copy(rows[i*most:], p.waiting(i))
 	}
 	p.most, p.rows = most, rows
 	return nil
 }
 
+// waiting returns the entries of a shard that are in no run.
+func (p *pending) waiting(i int) []keySum[word] { return p.rows[i*p.most:][:p.n[i]] }
+
+// flush adds them to the shard.
+func (p *pending) flush(i int) error {
+	rows, s := p.waiting(i), &p.table.compact[i]
+	p.n[i] = 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.add(rows)
+}
+
 // settle puts the groups of small keys where the others wait.
 func (p *pending) settle() error {
-	for key, a := range p.small {
-		if a.records == 0 {
+	for key, sums := range p.small {
+		if sums == 0 {
 			continue
 		}
-		if err := p.wait(uint64(key), a.records, a.bytes, a.packets); err != nil {
+		if err := p.wait(uint64(key), sums); err != nil {
 			return err
 		}
 	}
@@ -120,102 +201,16 @@ func (p *pending) settle() error {
 	return nil
 }
 
-// waiting returns the entries of a shard.
-func (p *pending) waiting(i int) []uint64 {
-	at := i * p.most * plainWidth
-	return p.rows[at : at+p.n[i]*plainWidth]
-}
-
-// drainAll adds all that waits to the table, runs apart, beginning at a shard of
-// the caller's choice so that workers meet less often.
-func (p *pending) drainAll(begin int) error {
-	for i := range shardCount {
-		if err := p.drain((begin + i) % shardCount); err != nil {
+// collect adds to a shard what waits for it in any pending. The workers must
+// have ended.
+func (t *groupTable) collect(i int, from []*pending) error {
+	for _, p := range from {
+		if err := p.runs.drainTo(&t.compact[i], i); err != nil {
+			return err
+		}
+		if err := p.flush(i); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// drain adds what waits for a shard to it.
-func (p *pending) drain(i int) error {
-	rows := p.waiting(i)
-	p.n[i] = 0
-	return p.table.addRows(i, rows)
-}
-
-// addRows adds any number of entries to a shard.
-func (t *groupTable) addRows(i int, rows []uint64) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	s := &t.shards[i]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(rows) > 0 {
-		n := min(prefetchRows*plainWidth, len(rows))
-		if err := t.addPlain(s, rows[:n]); err != nil {
-			return err
-		}
-		rows = rows[n:]
-	}
-	return nil
-}
-
-// addPlain adds at most prefetchRows entries to a shard.
-func (t *groupTable) addPlain(s *shard, rows []uint64) error {
-	for (s.n+prefetchRows)*4 > len(s.slots)*3 {
-		if err := t.grow(s); err != nil {
-			return err
-		}
-	}
-	var hashes [prefetchRows]uint64
-	for i := range len(rows) / plainWidth {
-		hashes[i] = hashWord(t.seed, rows[i*plainWidth])
-	}
-	t.prefetch(s, hashes[:len(rows)/plainWidth])
-	for i := 0; len(rows) > 0; i, rows = i+1, rows[plainWidth:] {
-		g, row, err := t.findPlain(s, rows[0], hashes[i])
-		if err != nil {
-			return err
-		}
-		for k := 1; k < plainWidth; k++ {
-			row[k] += rows[k]
-		}
-		if s.flows != nil {
-			s.flows[g] += rows[1+atRecords]
-		}
-		if s.estimated != nil {
-			e := s.estimatesOf(g)
-			e[atEstimates] += rows[1+atBytes]
-			e[atEstimates+1] += rows[1+atPackets]
-		}
-	}
-	return nil
-}
-
-// findPlain is find for keys of one word, in a shard that has room for another.
-func (t *groupTable) findPlain(s *shard, key, hash uint64) (int, []uint64, error) {
-	tag, mask := tagOf(hash), uint64(len(s.slots)-1)
-	at := hash & mask
-	for ; ; at = (at + 1) & mask {
-		v := s.slots[at]
-		if v == 0 {
-			break
-		}
-		if v&^groupMask != tag {
-			continue
-		}
-		g := int(v&groupMask) - 1
-		place := (g & (chunkRows - 1)) * plainWidth
-		if row := s.chunks[g>>chunkBits][place : place+plainWidth : place+plainWidth]; row[0] == key {
-			return g, row, nil
-		}
-	}
-	g, err := t.newGroup(s, []uint64{key})
-	if err != nil {
-		return 0, nil, err
-	}
-	s.slots[at] = tag | uint32(g+1)
-	return g, t.row(s, g), nil
 }

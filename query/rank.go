@@ -102,9 +102,8 @@ type ranker struct {
 	best    rankHeap
 	groups  int // in all shards so far
 
-	// Memory of a shard that is done, for the next.
-	slots  []uint32
-	chunks [][]uint64
+	kept  *shard         // groups of compact shards that are, or were, among the best
+	spare []keySum[word] // memory of a compact shard that is done, for the next
 }
 
 func (r *ranker) shards(ctx context.Context, first, end int) error {
@@ -112,17 +111,93 @@ func (r *ranker) shards(ctx context.Context, first, end int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s := &r.table.shards[i]
-		r.lend(s)
-		if err := r.table.collect(i, r.waiting); err != nil {
-			return err
+		if r.addrs != nil {
+			if err := r.rankAddrs(i); err != nil {
+				return err
+			}
 		}
+		if r.table.compact != nil {
+			if err := r.rankCompact(i); err != nil {
+				return err
+			}
+		}
+		s := &r.table.shards[i]
 		r.groups += s.n
 		r.rankShard(s)
-		r.retire(s)
-		if r.addrs != nil {
-			r.rankAddrs(i)
+	}
+	return nil
+}
+
+// rankAddrs ranks the addresses of one shard of both tables.
+func (r *ranker) rankAddrs(i int) error {
+	if err := rankSums(r, &r.addrs.v4.shards[i], r.layout.key4); err != nil {
+		return err
+	}
+	return rankSums(r, &r.addrs.v6.shards[i], r.layout.key6)
+}
+
+// rankCompact completes a compact shard and ranks it. If there are groups in
+// shards, it is moved to the one that may have the same groups.
+func (r *ranker) rankCompact(i int) error {
+	s := &r.table.compact[i]
+	if r.spare != nil && len(s.rows) < len(r.spare) {
+		clear(r.spare)
+		s.moveTo(r.spare)
+		r.spare = nil
+	}
+	if err := r.table.collect(i, r.waiting); err != nil {
+		return err
+	}
+	if r.table.mixed.Load() {
+		return r.table.pour(&r.table.shards[i], s)
+	}
+	if err := rankSums(r, s, func(key word) uint64 { return uint64(key) }); err != nil {
+		return err
+	}
+	if len(r.spare) < len(s.rows) {
+		r.spare = s.rows
+	}
+	s.rows, s.large = nil, nil
+	return nil
+}
+
+// rankSums puts those groups of a shard that may be in the answer among the best.
+func rankSums[K sumKey[K]](r *ranker, s *sumShard[K], key func(K) uint64) error {
+	r.groups += s.n
+	if r.request.Limit == 0 {
+		r.best = slices.Grow(r.best, s.n)
+	}
+	for i := range s.rows {
+		row := &s.rows[i]
+		if row.free() {
+			continue
 		}
+		sums := s.acc(row)
+		value := r.rankOf(&sums)
+		if r.passesOver(value) {
+			continue // nearly all
+		}
+		if err := r.keep(key(row.key), &sums, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep offers a group that is in no shard, in one of the ranker's own, of which
+// answers are made.
+func (r *ranker) keep(key uint64, sums *acc, value uint64) error {
+	if r.kept == nil {
+		r.kept = new(shard)
+	}
+	g, err := r.table.newGroup(r.kept, []uint64{key})
+	if err != nil {
+		return err
+	}
+	row := r.table.sums(r.kept, g)
+	row[atRecords], row[atBytes], row[atPackets] = sums.records, sums.bytes, sums.packets
+	if !r.offer(&ranked{value, r.kept, g, r.top}) {
+		r.kept.n-- // many may have the value of the last among the best
 	}
 	return nil
 }
@@ -151,8 +226,9 @@ func (r *ranker) passesOver(value uint64) bool {
 	return limit > 0 && len(r.best) == limit && (value < r.best[0].value) != r.ascending && value != r.best[0].value
 }
 
-// offer puts a group among the best if it belongs there.
-func (r *ranker) offer(e *ranked) {
+// offer puts a group among the best if it belongs there, and reports whether it
+// does.
+func (r *ranker) offer(e *ranked) bool {
 	switch limit := r.request.Limit; {
 	case limit == 0:
 		r.best = append(r.best, *e)
@@ -161,36 +237,8 @@ func (r *ranker) offer(e *ranked) {
 	case e.before(&r.best[0]):
 		r.best[0] = *e
 		heap.Fix(&r.best, 0)
+	default:
+		return false
 	}
-}
-
-// lend gives an empty shard the memory of one that is done.
-func (r *ranker) lend(s *shard) {
-	if s.n > 0 || s.slots != nil || r.slots == nil {
-		return
-	}
-	clear(r.slots)
-	s.slots, s.chunks, s.spare = r.slots, r.chunks[:1:1], r.chunks[1:]
-	r.slots, r.chunks = nil, nil
-}
-
-// retire takes the memory of a shard that is done, but for the groups that are
-// among the best. A shard that has anything rare keeps its memory.
-func (r *ranker) retire(s *shard) {
-	if limit := r.request.Limit; limit == 0 || limit > chunkRows ||
-		!r.table.plain() || s.flows != nil || s.estimated != nil || s.slots == nil {
-		return
-	}
-	kept := &shard{chunks: make([][]uint64, 1)}
-	for i := range r.best {
-		if e := &r.best[i]; e.shard == s {
-			kept.chunks[0] = append(kept.chunks[0], r.table.row(s, e.group)...)
-			e.shard, e.group = kept, kept.n
-			kept.n++
-		}
-	}
-	if r.slots == nil || len(r.slots) < len(s.slots) {
-		r.slots, r.chunks = s.slots, append(s.chunks, s.spare...)
-	}
-	s.n, s.slots, s.chunks, s.spare = 0, nil, nil, nil
+	return true
 }

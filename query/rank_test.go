@@ -33,7 +33,7 @@ func TestRankTakesTurns(t *testing.T) {
 			g := &want[rng.IntN(1+rng.IntN(len(want)))] // the first more often
 			bytes, packets := rng.Uint64N(1000), rng.Uint64N(3)
 			g.records, g.bytes, g.packets = g.records+1, g.bytes+bytes, g.packets+packets
-			if err := top.workers[rng.IntN(len(top.workers))].pending.add(g.key, 1, bytes, packets); err != nil {
+			if err := top.workers[rng.IntN(len(top.workers))].pending.add(g.key, &acc{1, bytes, packets}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -68,5 +68,28 @@ func TestRankTakesTurns(t *testing.T) {
 				t.Fatalf("%+v: row %d is %v %+v, want %+v", c, i, row.Key, g, w)
 			}
 		}
+	}
+}
+
+// TestRankKeepsFew ranks groups that are all alike, of which any may be in the
+// answer: those that are not take no memory.
+func TestRankKeepsFew(t *testing.T) {
+	const groups, limit = 100_000, 5
+	top, err := newTop(nil, TopRequest{Fields: []string{"src_addr", "src_port"}, By: "records:asc", Limit: limit}, ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &top.workers[0].pending
+	for i := range uint64(groups) {
+		if err := p.add(i<<2|3, &acc{1, i, 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := ranker{top: top, waiting: []*pending{p}}
+	if err := r.shards(context.Background(), 0, shardCount); err != nil {
+		t.Fatal(err)
+	}
+	if r.groups != groups || len(r.best) != limit || r.kept.n > 50*limit {
+		t.Errorf("%d groups, %d best, %d kept, want %d, %d and few", r.groups, len(r.best), r.kept.n, groups, limit)
 	}
 }

@@ -1,141 +1,125 @@
 package query
 
-// runs are groups of one worker that wait outside its pending, by shard: what
-// was there twice has been added up. They are kept until the end, or until they
-// take too much memory, so that all that belongs to one shard is added to it at
-// once: the shard is then in the cache, and no other worker wants it.
+// runs are groups of one worker that wait to be added to a table, runEntries of a
+// shard at a time. They are kept until the end, or until they take too much
+// memory, so that all that belongs to one shard is added to it at once: the shard
+// is then in the cache, and no other worker wants it.
 //
-// An entry is 32-bit words: those of the key, records, bytes and packets. What
-// does not fit goes to the table at once.
+// They lie in segments and are found by place, not by pointers: tens of thousands
+// of these would have to be followed whenever garbage is collected.
 type runs struct {
-	of    [shardCount][][]uint32
-	bytes int64 // that they take
-	most  int64 // that they may take
-	ever  int64 // that they have taken, with those that are gone
+	segments [][]runEntry           // segmentRuns runs each
+	used     int                    // runs in use: the first places
+	most     int                    // that may be in use; 0: runs are not used
+	full     [shardCount][]uint32   // places
+	last     [shardCount]uint32     // place of tail
+	tail     [shardCount][]runEntry // the run that is not full; nil: none
 }
+
+// A runEntry is the two halves of a key, and sums if they are small:
+//
+//	+------------+--------------+-------------+
+//	| bytes (18) | packets (11) | records (3) |
+//	+------------+--------------+-------------+
+type runEntry [3]uint32
 
 const (
-	runWidth = 5
-	runBytes = runWidth * 4
+	runEntries  = 128
+	runBytes    = runEntries * 12
+	segmentRuns = 256 // one for each shard
 
-	mostRuns = 160 << 20 // that may be taken by all workers
+	mostRunBytes = 120 << 20 // of all workers
+
+	runRecordBits, runPacketBits, runByteBits = 3, 11, 18
+
+	// inRun are the bits of packedSums that a runEntry has.
+	inRun packedSums = 1<<runRecordBits - 1 | (1<<runPacketBits-1)<<atPackedPackets | (1<<runByteBits-1)<<atPackedBytes
 )
 
-// spill moves what waits for a shard to the runs.
-func (p *pending) spill(i int) error {
-	rows := p.waiting(i)
-	size := int64(len(rows) / plainWidth * runBytes)
-	if p.runs.bytes+size > p.runs.most {
-		if err := p.drainRuns(); err != nil {
-			return err
-		}
-		if size > p.runs.most {
-			return p.drain(i)
-		}
+// newRuns returns runs that may take so much memory.
+func newRuns(bytes int64) runs {
+	most := int(bytes / runBytes)
+	if most < 2*shardCount {
+		most = 0
 	}
-	if err := p.table.account(&p.table.shards[i], size); err != nil {
-		return err
-	}
-	p.n[i] = 0
-	p.runs.bytes += size
-	p.runs.ever += size
-	run := make([]uint32, 0, len(rows)/plainWidth*runWidth)
-	for ; len(rows) > 0; rows = rows[plainWidth:] {
-		key, records, bytes, packets := rows[0], rows[1+atRecords], rows[1+atBytes], rows[1+atPackets]
-		if (records|bytes|packets)>>32 != 0 {
-			if err := p.table.addRows(i, rows[:plainWidth]); err != nil {
-				return err
-			}
-			continue
-		}
-		run = append(run, uint32(key), uint32(key>>32), uint32(records), uint32(bytes), uint32(packets))
-	}
-	p.runs.of[i] = append(p.runs.of[i], run)
-	return nil
+	return runs{most: most}
 }
 
-// drainRuns adds the runs to the table, where other workers may be busy.
-func (p *pending) drainRuns() error {
-	for i := range shardCount {
-		s := &p.table.shards[i]
-		s.mu.Lock()
-		err := p.addRuns(s, i)
-		s.mu.Unlock()
-		if err != nil {
+// newRunEntry returns an entry of sums that have no bits but those of inRun.
+func newRunEntry(key uint64, s packedSums) runEntry {
+	bytes, packets, records := s>>atPackedBytes, s>>atPackedPackets&(1<<runPacketBits-1), s&(1<<runRecordBits-1)
+	return runEntry{uint32(key), uint32(key >> 32), uint32(bytes<<(runPacketBits+runRecordBits) | packets<<runRecordBits | records)}
+}
+
+// sums returns the sums of an entry.
+func (e *runEntry) sums() packedSums {
+	v := packedSums(e[2])
+	bytes, packets, records := v>>(runPacketBits+runRecordBits), v>>runRecordBits&(1<<runPacketBits-1), v&(1<<runRecordBits-1)
+	return bytes<<atPackedBytes | packets<<atPackedPackets | records
+}
+
+// needsSegment reports whether there is no room for another run.
+func (r *runs) needsSegment() bool { return r.used == len(r.segments)*segmentRuns }
+
+// begin begins a run of a shard, whose last one, if it has one, is full.
+func (r *runs) begin(shard int) {
+	if r.needsSegment() {
+		r.segments = append(r.segments, make([]runEntry, segmentRuns*runEntries))
+	}
+	if r.tail[shard] != nil {
+		r.full[shard] = append(r.full[shard], r.last[shard])
+	}
+	r.last[shard] = uint32(r.used)
+	r.used++
+	r.tail[shard] = r.at(r.last[shard])[:0]
+}
+
+// at returns the run at a place.
+func (r *runs) at(place uint32) []runEntry {
+	run := r.segments[place/segmentRuns][place%segmentRuns*runEntries:]
+	return run[:runEntries:runEntries]
+}
+
+// drainTo adds the runs of shard i to s, which is it.
+func (r *runs) drainTo(s *sumShard[word], i int) error {
+	for _, place := range r.full[i] {
+		if err := addEntries(s, r.at(place)); err != nil {
 			return err
 		}
 	}
-	p.table.bytes.Add(-p.runs.bytes)
-	p.runs.bytes = 0
-	return nil
+	tail := r.tail[i]
+	r.full[i], r.tail[i] = r.full[i][:0], nil
+	return addEntries(s, tail)
 }
 
-// addRuns adds the runs of a shard to it and lets them go.
-func (p *pending) addRuns(s *shard, i int) error {
-	var rows [prefetchRows * plainWidth]uint64
-	for _, run := range p.runs.of[i] {
-		for len(run) > 0 {
-			n := min(prefetchRows, len(run)/runWidth)
-			for k := range n {
-				e, row := (*[runWidth]uint32)(run[k*runWidth:]), (*[plainWidth]uint64)(rows[k*plainWidth:])
-				row[0] = uint64(e[0]) | uint64(e[1])<<32
-				row[1+atRecords], row[1+atBytes], row[1+atPackets] = uint64(e[2]), uint64(e[3]), uint64(e[4])
-			}
-			if err := p.table.addPlain(s, rows[:n*plainWidth]); err != nil {
-				return err
-			}
-			run = run[n*runWidth:]
-		}
+// smallSums is up to how many rows a shard is small: those of all shards stay in
+// the cache, and nothing is gained by waiting.
+const smallSums = 1024
+
+// addIfSmall adds a run to a shard if that is small, and reports whether it is.
+// Others may be at the shard.
+func addIfSmall(s *sumShard[word], run []runEntry) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.rows) > smallSums {
+		return false, nil
 	}
-	p.runs.of[i] = nil
-	return nil
+	return true, addEntries(s, run)
 }
 
-// collect adds to a shard what waits for it in any pending. The workers must
-// have ended.
-func (t *groupTable) collect(i int, from []*pending) error {
-	s := &t.shards[i]
-	for _, p := range from {
-		released := int64(0)
-		for _, run := range p.runs.of[i] {
-			released += int64(len(run)) * 4
+// addEntries adds a run, or a part of one, to a shard.
+func addEntries(s *sumShard[word], run []runEntry) error {
+	var sums [prefetchRows]keySum[word]
+	for len(run) > 0 {
+		some := run[:min(prefetchRows, len(run))]
+		run = run[len(some):]
+		for i := range some {
+			e := &some[i]
+			sums[i] = newKeySum(word(uint64(e[0])|uint64(e[1])<<32), e.sums())
 		}
-		if err := p.addRuns(s, i); err != nil {
-			return err
-		}
-		t.bytes.Add(-released)
-		if err := p.drain(i); err != nil {
+		if err := s.add(sums[:len(some)]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// fold adds up what waits for a shard more than once.
-func (p *pending) fold(i int) {
-	const mask = 2*mostPending - 1
-	if p.slots == nil {
-		p.slots = new([2 * mostPending]uint16)
-	}
-	slots := p.slots
-	clear(slots[:])
-	rows, n := p.waiting(i), 0
-next:
-	for from := 0; from < len(rows); from += plainWidth {
-		row := (*[plainWidth]uint64)(rows[from:])
-		at := hashWord(p.table.seed, row[0]) & mask
-		for ; slots[at&mask] != 0; at++ {
-			to := (*[plainWidth]uint64)(rows[(int(slots[at&mask])-1)*plainWidth:])
-			if to[0] == row[0] {
-				to[1] += row[1]
-				to[2] += row[2]
-				to[3] += row[3]
-				continue next
-			}
-		}
-		*(*[plainWidth]uint64)(rows[n*plainWidth:]) = *row
-		n++
-		slots[at&mask] = uint16(n)
-	}
-	p.n[i] = n
 }

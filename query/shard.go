@@ -22,8 +22,6 @@ type shard struct {
 	distinct  []uint64 // different values, by group
 	seen      pairSet
 
-	spare [][]uint64 // chunks that are taken before any is made
-
 	touched uint64 // keeps what prefetch reads from being optimised away
 }
 
@@ -86,6 +84,35 @@ func (t *groupTable) addShard(s *shard, p *partial, groups []uint32) error {
 			}
 		}
 	}
+	return nil
+}
+
+// pour moves the groups of a compact shard to the shard, where no other worker is.
+func (t *groupTable) pour(s *shard, from *sumShard[word]) error {
+	for i := range from.rows {
+		row := &from.rows[i]
+		if row.free() {
+			continue
+		}
+		key, a := [1]uint64{uint64(row.key)}, from.acc(row)
+		g, err := t.find(s, key[:], t.hash(key[:]))
+		if err != nil {
+			return err
+		}
+		sums := t.sums(s, g)
+		sums[atRecords] += a.records
+		sums[atBytes] += a.bytes
+		sums[atPackets] += a.packets
+		if s.flows != nil {
+			s.flows[g] += a.records
+		}
+		if s.estimated != nil {
+			e := s.estimatesOf(g)
+			e[atEstimates] += a.bytes
+			e[atEstimates+1] += a.packets
+		}
+	}
+	from.drop()
 	return nil
 }
 
@@ -233,10 +260,6 @@ func (t *groupTable) roomFor(s *shard, g int) error {
 	case chunk > 0 && chunk == len(s.chunks):
 		if g >= groupMask {
 			return &TooManyGroupsError{Groups: s.n * shardCount, Bytes: t.max}
-		}
-		if len(s.spare) > 0 {
-			s.chunks, s.spare = append(s.chunks, s.spare[0]), s.spare[1:]
-			return nil
 		}
 		if err := t.account(s, int64(chunkRows*width)*8); err != nil {
 			return err

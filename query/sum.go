@@ -17,6 +17,22 @@ type (
 	}
 )
 
+func (a *acc) add(b acc) {
+	a.records += b.records
+	a.bytes += b.bytes
+	a.packets += b.packets
+}
+
+// sums returns a as the sums of records that each stand for one flow and are not
+// sampled.
+func (a *acc) sums() Sums {
+	return Sums{
+		Records: a.records, Flows: a.records,
+		Bytes: a.bytes, Packets: a.packets,
+		EstimatedBytes: a.bytes, EstimatedPackets: a.packets,
+	}
+}
+
 // addWhole adds rows to the one group that there is.
 func (t *top) addWhole(v *visit, w *topWorker, c *counters, rows *rowSet) error {
 	w.codes = resize(w.codes, v.columns.rows)
@@ -90,7 +106,7 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 			}
 			w.key = [1]uint64{}
 			put(w.key[:], code)
-			if err := w.pending.add(w.key[0], a.records, a.bytes, a.packets); err != nil {
+			if err := w.pending.add(w.key[0], a); err != nil {
 				return err
 			}
 		}
@@ -277,6 +293,9 @@ func (p *partial) estimate(factor uint64) {
 
 // addByRow adds rows one by one.
 func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
+	if t.addrs != nil && v.exists(t.layout.groupers[0].field) {
+		t.addrs.mixed.Store(true)
+	}
 	w.rows = w.rows[:0]
 	each(set, func(row int) { w.rows = append(w.rows, uint16(row)) })
 	rows := w.rows
@@ -288,12 +307,7 @@ func (t *top) addByRow(v *visit, w *topWorker, c *counters, set *rowSet) error {
 		}
 	}
 	if t.canWait(c) {
-		for i, row := range rows {
-			if err := w.pending.add(p.keys[i], 1, c.bytes[row], c.packets[row]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return w.pending.addRecords(p.keys, rows, c)
 	}
 	p.sizeSums(len(rows))
 	for i, row := range rows {

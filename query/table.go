@@ -18,9 +18,11 @@ type groupTable struct {
 	pairs   int  // words of a distinct value, 0: not counted
 	seed    uint64
 	shards  [shardCount]shard
-	bytes   atomic.Int64 // allocated by all shards
-	numbers *addrNumbers // that keys refer to
-	max     int64        // of both
+	compact []sumShard[word] // groups that have nothing rare, by shard as in shards; nil: there can be none
+	mixed   atomic.Bool      // groups are in shards, too
+	bytes   atomic.Int64     // allocated by all shards
+	numbers *addrNumbers     // that keys refer to
+	max     int64            // of both
 
 	lend     func() (giveBack func()) // called once if groups are many; may be nil
 	lent     sync.Once
@@ -41,7 +43,10 @@ const (
 )
 
 // manyGroups is the memory from which on groups need that of the cache of columns.
-const manyGroups = 48 << 20
+const manyGroups = 40 << 20
+
+// many reports whether groups take so much.
+func (t *groupTable) many() bool { return t.bytes.Load() > manyGroups }
 
 // take counts n bytes more, and reports whether groups may take them.
 func (t *groupTable) take(n int64) bool {
@@ -69,8 +74,18 @@ func (e *TooManyGroupsError) Error() string {
 }
 
 func newGroupTable(l *layout, times bool, pairs int, limit int64) *groupTable {
-	return &groupTable{words: l.words, numbers: l.numbers, times: times, pairs: pairs, seed: rand.Uint64(), max: limit}
+	t := &groupTable{words: l.words, numbers: l.numbers, times: times, pairs: pairs, seed: rand.Uint64(), max: limit}
+	if t.plain() {
+		t.compact = make([]sumShard[word], shardCount)
+		for i := range t.compact {
+			t.compact[i].table = t
+		}
+	}
+	return t
 }
+
+// shardOf returns the shard of a key of one word.
+func (t *groupTable) shardOf(key uint64) uint64 { return hashWord(t.seed, key) >> (64 - shardBits) }
 
 // hash returns the hash of a key.
 func (t *groupTable) hash(key []uint64) uint64 {
@@ -149,6 +164,7 @@ func resize[T any](s []T, n int) []T {
 // add adds a partial, beginning at a shard of the caller's choice so that
 // workers meet less often.
 func (t *groupTable) add(p *partial, begin int) error {
+	t.mixed.Store(true)
 	if t.words == 1 {
 		for i, key := range p.keys[:p.n] {
 			p.hashes[i] = hashWord(t.seed, key)

@@ -51,9 +51,6 @@ const largeTable = 32 << 20
 // not do it by itself, and the groups of the next question come on top.
 func (t *top) release() {
 	taken := t.table.bytes.Load()
-	for i := range t.workers {
-		taken += t.workers[i].pending.runs.ever
-	}
 	large := taken > largeTable
 	if t.table.giveBack != nil {
 		t.table.giveBack()
@@ -306,11 +303,7 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 // groupSums returns the sums of a group.
 func (t *top) groupSums(s *shard, g int) Sums {
 	base := t.table.sums(s, g)
-	sums := Sums{
-		Records: base[atRecords], Flows: base[atRecords],
-		Bytes: base[atBytes], Packets: base[atPackets],
-		EstimatedBytes: base[atBytes], EstimatedPackets: base[atPackets],
-	}
+	sums := (&acc{records: base[atRecords], bytes: base[atBytes], packets: base[atPackets]}).sums()
 	if s.flows != nil {
 		sums.Flows = s.flows[g]
 	}
@@ -334,6 +327,15 @@ func (t *top) rank(s *shard, g int) uint64 {
 		return t.table.sums(s, g)[atBytes]
 	}
 	sums := t.groupSums(s, g)
+	return sums.by(t.by, t.request.Raw)
+}
+
+// rankOf returns what a group is ranked by that has nothing rare.
+func (t *top) rankOf(a *acc) uint64 {
+	if t.by == "bytes" {
+		return a.bytes
+	}
+	sums := a.sums()
 	return sums.by(t.by, t.request.Raw)
 }
 
