@@ -1,5 +1,21 @@
 package query
 
+import "math/bits"
+
+// An addrKey is an address as an addrSet keeps it. Its hash has its good bits on
+// top: the factor is odd, and nobody's to know.
+type addrKey interface {
+	comparable
+	hash(factor uint64) uint64
+}
+
+func (a addr4) hash(factor uint64) uint64 { return (uint64(a) + 1) * factor }
+
+func (a addr6) hash(factor uint64) uint64 {
+	hi, lo := bits.Mul64(a.Hi^factor, factor)
+	return (hi ^ lo ^ a.Lo) * factor
+}
+
 // An addrSet is a set of addresses of one kind, by open addressing: an IPv4
 // address takes 4 bytes a slot.
 type addrSet[K addrKey] struct {

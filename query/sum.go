@@ -63,7 +63,7 @@ func (t *top) addSums(v *visit, w *topWorker) (err error) {
 	total.EstimatedBytes, total.EstimatedPackets = total.Bytes, total.Packets
 	w.noteUnsampled(v)
 	w.total.join(total)
-	return w.pending.add(0, total.Records, total.Bytes, total.Packets)
+	return w.pending.add(0, &acc{total.Records, total.Bytes, total.Packets})
 }
 
 // addByCode is the fast way for groups of one field whose values in this block

@@ -28,16 +28,14 @@ type (
 func (addr4) hashes(dst *[prefetchRows]uint64, t *groupTable, sums []keySum[addr4]) {
 	factor := t.seed | 1
 	for i := range sums {
-		dst[i] = (uint64(sums[i].key) + 1) * factor
+		dst[i] = sums[i].key.hash(factor)
 	}
 }
 
 func (addr6) hashes(dst *[prefetchRows]uint64, t *groupTable, sums []keySum[addr6]) {
 	factor := t.seed | 1
 	for i := range sums {
-		a := &sums[i].key
-		hi, lo := bits.Mul64(a.Hi^factor, factor)
-		dst[i] = (hi ^ lo ^ a.Lo) * factor
+		dst[i] = sums[i].key.hash(factor)
 	}
 }
 
