@@ -2,8 +2,6 @@ package query
 
 import (
 	"context"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,25 +41,14 @@ func TopWith(ctx context.Context, s Archive, req TopRequest, o ParseOptions) (*T
 	return result, t.summary, err
 }
 
-// largeTable is what memory groups take if they are many.
-const largeTable = 32 << 20
-
-// release lets the groups go. Where they were many it has the memory collected:
-// until something else needs that much, which may be never, the collector would
-// not do it by itself, and the groups of the next question come on top.
+// release lets the groups go.
 func (t *top) release() {
 	taken := t.table.bytes.Load()
-	large := taken > largeTable
 	if t.table.giveBack != nil {
 		t.table.giveBack()
 	}
 	t.table, t.addrs, t.workers = nil, nil, nil
-	switch {
-	case taken > manyGroups:
-		debug.FreeOSMemory() // and given back: it is more than the next question is likely to need
-	case large:
-		runtime.GC()
-	}
+	groupMemory.leave(taken)
 }
 
 // rankings are what groups can be ranked by.
@@ -104,6 +91,7 @@ func newTop(s Archive, req TopRequest, o ParseOptions) (*top, error) {
 		return nil, err
 	}
 	sc.sums(req.Dedup)
+	groupMemory.settled()
 	groupers, err := parseGroupers(req.Fields, req.Labels, o)
 	if err != nil {
 		return nil, err
