@@ -54,7 +54,7 @@ func writeDay(ctx context.Context, marks dayMarks, sources []encodeFunc, add fun
 	if err := add([]byte{byte(dayField)}, marks.encode()); err != nil {
 		return fmt.Errorf("summarise day: %w", err)
 	}
-	w := &pageWriter{emit: add, field: dayField, n: hoursPerDay}
+	w := &pageWriter{emit: add, field: dayField, n: hoursPerDay, target: dayPageTarget}
 	err := mergeSources(ctx, len(sources), runBudget, w.add, func(i int, lo, hi flow.Addr) (run, error) {
 		return sources[i](i, lo, hi)
 	})

@@ -35,6 +35,9 @@ const (
 	// pageTarget is where a page is closed. A look-up reads one page: a larger
 	// one costs more to read, a smaller one more keys.
 	pageTarget = 6 << 10
+	// dayPageTarget is that of a day summary, of which a question about weeks reads
+	// one page a day and nothing else.
+	dayPageTarget = 2 << 10
 
 	// maxBlocks is the most blocks a bucket can have, the ordinals' upper half.
 	maxBlocks = 1 << 16

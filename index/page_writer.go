@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -10,10 +11,11 @@ import (
 
 // A pageWriter cuts an ascending run of terms of one field into pages.
 type pageWriter struct {
-	emit  func(key, value []byte) error
-	field flow.Field
-	n     int  // blocks of the bucket
-	sets  bool // pages of a bucket with one block have sets, too, as they had before kind alone
+	emit   func(key, value []byte) error
+	field  flow.Field
+	n      int  // blocks of the bucket
+	sets   bool // pages of a bucket with one block have sets, too, as they had before kind alone
+	target int  // where a page is closed; 0: at pageTarget
 
 	first, last flow.Addr
 	terms       int
@@ -40,7 +42,7 @@ func (w *pageWriter) add(v flow.Addr, blocks []uint32) error {
 	if w.kind() == pageSparse {
 		w.entries = appendBlockSet(w.entries, blocks, w.n)
 	}
-	if len(w.entries) >= pageTarget {
+	if len(w.entries) >= cmp.Or(w.target, pageTarget) {
 		return w.flush()
 	}
 	return nil

@@ -15,11 +15,15 @@ type plannedDay struct {
 	took  time.Duration
 }
 
+// plannedAhead is how many days each planner may be ahead: enough that it rarely
+// waits to hand one over.
+const plannedAhead = 8
+
 // plan plans the buckets of a view, which are in the scan's order, and calls fn
 // for each plan in that order until it returns false, with the time that planning
 // took since the one before. Over weeks, most of the
 // time of a question about a rare address is spent here, in a look at the
-// summary of each day, so days are planned side by side, few ahead of fn.
+// summary of each day, so days are planned side by side, some ahead of fn.
 func (s *scan) plan(ctx context.Context, view *store.View, buckets []*store.Bucket, fn func(*bucketPlan, time.Duration) bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	runs := byDay(buckets)
@@ -28,7 +32,7 @@ func (s *scan) plan(ctx context.Context, view *store.View, buckets []*store.Buck
 	defer wg.Wait() // before the view closes
 	defer cancel()
 	for i := range planners {
-		planners[i] = make(chan plannedDay, 1)
+		planners[i] = make(chan plannedDay, plannedAhead)
 		days := index.NewDays(view.Buckets())
 		wg.Go(func() {
 			for r := i; r < len(runs); r += len(planners) {
