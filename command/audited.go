@@ -154,8 +154,8 @@ func (l *looking) emitting(emit func(*flow.Record) error, given *uint64) func(*f
 }
 
 // end notes what came of the question. Nobody waits for the disk to take that: it
-// follows the entry of the question there, and is lost only if the machine itself
-// stops within moments.
+// follows the entry of the question there, and is lost only if the process is
+// killed, or the machine stops, within moments.
 func (l *looking) end(rows uint64, err error) error {
 	if noteErr := l.noted(); noteErr != nil {
 		return noteErr
