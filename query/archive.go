@@ -13,7 +13,8 @@ type Archive interface {
 
 	// Lend gives memory to a question that needs much, until the question calls
 	// what is returned.
-	Lend() (giveBack func())
+	// Its garbage may be collected sooner meanwhile: lean.
+	Lend(lean bool) (giveBack func())
 }
 
 // A LedgerArchive is an Archive whose ledgers say what answers of it are worth.

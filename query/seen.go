@@ -74,6 +74,10 @@ type SeenHour struct {
 	Records uint64 `json:"records"`
 }
 
+// manySeen is how many addresses a list has that takes the memory of the cache of
+// columns, of which it leaves nothing anyway: 10,000 busy ones take 100 MB.
+const manySeen = 1000
+
 // Seen answers what is known of addresses. Each hour is asked through its index
 // for all of them in one ordered pass; of the blocks that have any, the
 // dictionaries say which rows, and only those rows are looked at.
@@ -88,6 +92,9 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 		return nil, Summary{}, fmt.Errorf("open view: %w", err)
 	}
 	defer view.Close()
+	if len(req.Addrs) >= manySeen {
+		defer s.Lend(false)()
+	}
 	q.summary.Damaged = hiddenDamage(view, q.window)
 	if err := q.read(ctx, view.Buckets()); err != nil {
 		return nil, q.summary, err

@@ -24,7 +24,7 @@ type groupTable struct {
 	numbers *addrNumbers     // that keys refer to
 	max     int64            // of both
 
-	lend     func() (giveBack func()) // called once if groups are many; may be nil
+	lend     func(lean bool) (giveBack func()) // called once if groups are many; may be nil
 	lent     sync.Once
 	giveBack func()
 }
@@ -53,7 +53,7 @@ func (t *groupTable) take(n int64) bool {
 	bytes := t.bytes.Add(n)
 	if bytes > manyGroups && t.lend != nil {
 		t.lent.Do(func() {
-			t.giveBack = t.lend()
+			t.giveBack = t.lend(true)
 			runtime.GC() // now: by itself it would come when the groups have taken as much again
 		})
 	}

@@ -22,7 +22,8 @@ type columnCache struct {
 	max     int64
 	size    int64 // of all
 	busy    int   // questions that need the memory themselves
-	percent int   // garbage that there may be when there are none
+	lean    int   // of them, those for which garbage is collected sooner
+	percent int   // garbage that there may be when there are none of those
 	at      map[columnName]*cachedColumn
 	ring    []*cachedColumn
 	hand    int // the next in ring to be passed over
@@ -143,24 +144,39 @@ func (c *columnCache) forget(incarnation uint64) {
 const leanPercent = 15
 
 // Lend gives the memory of the cache of columns to a question that needs much
-// itself, until the question calls what is returned. Meanwhile the process
-// collects its garbage sooner.
-func (s *Store) Lend() (giveBack func()) {
+// itself, until the question calls what is returned. If it is lean, the process
+// collects its garbage sooner meanwhile.
+func (s *Store) Lend(lean bool) (giveBack func()) {
 	c := s.columns
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy++; c.busy == 1 {
+	c.busy++
+	if !lean {
+		c.empty()
+		return sync.OnceFunc(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.busy--
+		})
+	}
+	if c.lean++; c.lean == 1 {
 		if c.percent = debug.SetGCPercent(leanPercent); c.percent >= 0 && c.percent < leanPercent {
 			debug.SetGCPercent(c.percent)
 		}
 	}
-	c.size, c.ring = 0, nil
-	clear(c.at)
+	c.empty()
 	return sync.OnceFunc(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.busy--; c.busy == 0 {
+		c.busy--
+		if c.lean--; c.lean == 0 {
 			debug.SetGCPercent(c.percent)
 		}
 	})
+}
+
+// empty takes all columns out. mu is held.
+func (c *columnCache) empty() {
+	c.size, c.ring = 0, nil
+	clear(c.at)
 }

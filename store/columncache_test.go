@@ -62,7 +62,7 @@ func TestColumnCacheFollows(t *testing.T) {
 	}
 	add()
 	check("dropped and made anew")
-	giveBack := s.Lend()
+	giveBack := s.Lend(true)
 	if len(s.columns.ring) != 0 || s.columns.size != 0 {
 		t.Errorf("%d columns are left of a cache that is lent", len(s.columns.ring))
 	}

@@ -19,10 +19,10 @@ type Member struct {
 }
 
 // Lend is Lend of each store.
-func (u Union) Lend() (giveBack func()) {
+func (u Union) Lend(lean bool) (giveBack func()) {
 	var back []func()
 	for _, m := range u {
-		back = append(back, m.Store.Lend())
+		back = append(back, m.Store.Lend(lean))
 	}
 	return func() {
 		for _, f := range slices.Backward(back) { // each brings back what it met
