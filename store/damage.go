@@ -62,6 +62,9 @@ var (
 // damaged wraps err in a DamageError if it is about bytes; other errors, such
 // as ErrClosed, pass.
 func damaged(h Hour, what string, err error) error {
+	if full := outOfFiles(err); full != nil {
+		return full
+	}
 	if errors.Is(err, ErrClosed) || IsDamage(err) {
 		return err
 	}

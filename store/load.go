@@ -36,6 +36,9 @@ func removeLeftovers(fsys FS, dir string) error {
 func (s *Store) load() error {
 	start, end := []byte{prefixBucket}, []byte{prefixBucket + 1}
 	err := s.loadRange(start, end)
+	if full := outOfFiles(err); full != nil {
+		return full
+	}
 	if err == nil || !pebble.IsCorruptionError(err) && !isReadError(err) {
 		return err
 	}
@@ -53,7 +56,11 @@ func (s *Store) load() error {
 		if err := s.loadRange(start, next); err != nil {
 			return err
 		}
-		if err := s.loadRange(next, after); err != nil {
+		err := s.loadRange(next, after)
+		if full := outOfFiles(err); full != nil {
+			return full
+		}
+		if err != nil {
 			s.hideHour(h, err)
 		}
 		start = after
