@@ -292,28 +292,34 @@ func seenArchive(b testing.TB, hours, perHour int) *store.Store {
 	for h := range hours {
 		batch := flow.NewBatch(perHour)
 		base := batch.Grow(perHour)
-		for f, value := range map[flow.Field]func() uint64{
-			flow.Received: func() uint64 { return questionBase + uint64(h)*3600_000 + next(3600_000) },
-			flow.Bytes:    func() uint64 { return next(100000) }, flow.Packets: func() uint64 { return next(100) },
-			flow.SrcPort: func() uint64 { return 1024 + next(60000) }, flow.DstPort: func() uint64 { return 443 },
-			flow.Proto: func() uint64 { return 6 },
+		for _, c := range []struct { // in this order, so that the archive is the same each time
+			field flow.Field
+			value func() uint64
+		}{
+			{flow.Received, func() uint64 { return questionBase + uint64(h)*3600_000 + next(3600_000) }},
+			{flow.Bytes, func() uint64 { return next(100000) }}, {flow.Packets, func() uint64 { return next(100) }},
+			{flow.SrcPort, func() uint64 { return 1024 + next(60000) }}, {flow.DstPort, func() uint64 { return 443 }},
+			{flow.Proto, func() uint64 { return 6 }},
 		} {
-			column := batch.Num(f)
+			column := batch.Num(c.field)
 			for i := range column {
-				column[i] = value()
+				column[i] = c.value()
 			}
-			batch.Mark(f, base, perHour)
+			batch.Mark(c.field, base, perHour)
 		}
 		copy(batch.Num(flow.End), batch.Num(flow.Received))
 		batch.Mark(flow.End, base, perHour)
 		copy(batch.Num(flow.Start), batch.Num(flow.Received))
 		batch.Mark(flow.Start, base, perHour)
-		for f, spread := range map[flow.Field]uint64{flow.SrcAddr: 5000, flow.DstAddr: 200_000} {
-			column := batch.Addr(f)
+		for _, c := range []struct {
+			field  flow.Field
+			spread uint64
+		}{{flow.SrcAddr, 5000}, {flow.DstAddr, 200_000}} {
+			column := batch.Addr(c.field)
 			for i := range column {
-				column[i] = flow.AddrFrom4(0x0a000000 + uint32(min(next(spread), next(spread))))
+				column[i] = flow.AddrFrom4(0x0a000000 + uint32(min(next(c.spread), next(c.spread))))
 			}
-			batch.Mark(f, base, perHour)
+			batch.Mark(c.field, base, perHour)
 		}
 		if err := s.Append(batch); err != nil {
 			b.Fatal(err)
