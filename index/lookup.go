@@ -2,7 +2,6 @@ package index
 
 import (
 	"fmt"
-	"slices"
 
 	"weir/flow"
 	"weir/store"
@@ -64,14 +63,22 @@ func BlocksStats(b *store.Bucket, f flow.Field, ranges []ValueRange, st *Stats) 
 // addUnindexed adds the blocks that the index does not cover, but for those that
 // are known to have none of the addresses.
 func addUnindexed(set *Set, b *store.Bucket, ranges []ValueRange) {
-	single := !slices.ContainsFunc(ranges, func(r ValueRange) bool { return r.Lo != r.Hi })
 	for i := b.Indexed(); i < b.Blocks(); i++ {
-		lacked := func(r ValueRange) bool { return b.LacksAddr(i, r.Lo) }
-		if single && !slices.ContainsFunc(ranges, func(r ValueRange) bool { return !lacked(r) }) {
-			continue
+		if mayHave(b, i, ranges) {
+			set.Add(uint32(i))
 		}
-		set.Add(uint32(i))
 	}
+}
+
+// mayHave reports whether block i may have an address of the ranges. Only of single
+// addresses is it known that a block lacks them.
+func mayHave(b *store.Bucket, i int, ranges []ValueRange) bool {
+	for _, r := range ranges {
+		if r.Lo != r.Hi || !b.LacksAddr(i, r.Lo) {
+			return true
+		}
+	}
+	return false
 }
 
 // bucketWords returns the blocks below n as a bit set.
