@@ -60,6 +60,9 @@ func (e *evaluator) restrictAnd(n *andNode, set *rowSet) error {
 	ordered := min(len(n.kids), maxOrdered)
 	order := e.orderOf(n)
 	before := count(set)
+	if before == 0 {
+		return nil // the window left none
+	}
 	for todo := ^uint64(0) >> (64 - ordered); todo != 0; {
 		next := e.first(n, order, todo)
 		todo &^= 1 << next

@@ -29,3 +29,16 @@ func TestAndOrder(t *testing.T) {
 		t.Errorf("after blocks of which half the rows were left: %.2f of the rows, %.2f of the blocks", y.rows, y.some)
 	}
 }
+
+// TestAndOrderOfNoRows looks at a block of which the window leaves no row: nothing
+// is learnt from it, and what is known stays a number.
+func TestAndOrderOfNoRows(t *testing.T) {
+	e := &evaluator{orders: map[*andNode]*andOrder{}}
+	n := &andNode{kids: []node{constNode(true), constNode(true)}}
+	if err := e.restrictAnd(n, new(rowSet)); err != nil {
+		t.Fatal(err)
+	}
+	if y := e.orderOf(n).parts[0]; y != (partYield{}) {
+		t.Errorf("learnt %+v", y)
+	}
+}
