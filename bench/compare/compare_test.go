@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -175,5 +176,23 @@ func TestGrowsAt(t *testing.T) {
 		if got := growsAt(hours, 4320); got != want {
 			t.Errorf("after %d of 4320 hours: %v, want %v", hours, got, want)
 		}
+	}
+}
+
+// TestAgain checks that what is short is repeated until a median says something,
+// that what is long is not, and that a failure ends it.
+func TestAgain(t *testing.T) {
+	runs := 0
+	u, err := again(func() (usage, error) { runs++; return usage{wall: time.Duration(runs)}, nil })
+	if err != nil || runs < 2 || runs > mostRuns || u.wall != time.Duration(runs/2+1) {
+		t.Errorf("short work ran %d times, its median is %d, error %v", runs, u.wall, err)
+	}
+	runs = 0
+	if _, err := again(func() (usage, error) { runs++; time.Sleep(shortWork); return usage{}, nil }); err != nil || runs != 1 {
+		t.Errorf("long work ran %d times, error %v", runs, err)
+	}
+	runs = 0
+	if _, err := again(func() (usage, error) { runs++; return usage{}, io.EOF }); err != io.EOF || runs != 1 {
+		t.Errorf("work that fails ran %d times, error %v", runs, err)
 	}
 }

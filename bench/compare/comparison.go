@@ -158,7 +158,8 @@ func (c *comparison) askAll(ctx context.Context) error {
 type warmed interface{ keepsWhatItRead() }
 
 // ask asks all sides the same, one after the other, as often as told, and
-// compares the answers. Those that stay are asked once before, so that all
+// compares the answers; in each of these rounds what is short is asked again and
+// again, of every side. Those that stay are asked once before, so that all
 // rounds find them as an analyst does who is at work; nfdump, which is started
 // for every question, has its files in the page cache from the start.
 func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, error) {
@@ -178,7 +179,7 @@ func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, 
 	for range rounds {
 		var ours answer
 		read := func(r io.Reader) (err error) { ours, err = q.readWeir(r); return err }
-		u, err := c.archive.ask(ctx, read, q.weir...)
+		u, err := again(func() (usage, error) { return c.archive.ask(ctx, read, q.weir...) })
 		if err != nil {
 			return nil, fmt.Errorf("weir: %w", err)
 		}
@@ -187,7 +188,9 @@ func (c *comparison) ask(ctx context.Context, q *question, rounds int) (*asked, 
 		}
 		all.weir = append(all.weir, u)
 		for _, p := range c.peers {
-			u, theirs, can, err := p.ask(ctx, q)
+			var theirs answer
+			can := true
+			u, err := again(func() (u usage, err error) { u, theirs, can, err = p.ask(ctx, q); return u, err })
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.name(), err)
 			}

@@ -189,3 +189,23 @@ func medians(runs []usage) usage {
 	}
 	return usage{median(walls), median(cpus), median(peaks)}
 }
+
+// What takes a few milliseconds is repeated for so long, and at most so often:
+// once says as much of how long the processors had slept as of the program.
+const (
+	shortWork = 250 * time.Millisecond
+	mostRuns  = 15
+)
+
+// again runs work, repeats it if it is short, and returns the medians.
+func again(run func() (usage, error)) (usage, error) {
+	var runs []usage
+	for began := time.Now(); len(runs) == 0 || len(runs) < mostRuns && time.Since(began) < shortWork; {
+		u, err := run()
+		if err != nil {
+			return usage{}, err
+		}
+		runs = append(runs, u)
+	}
+	return medians(runs), nil
+}
