@@ -19,7 +19,8 @@ func (v *visit) byReceived(rows []uint16) error {
 	if s := v.blk.Stat(flow.Received); s.MinNum == s.MaxNum {
 		return nil
 	}
-	received, err := v.num(flow.Received)
+	v.choose(rows)
+	received, err := v.numAt(flow.Received, &v.chosen, len(rows))
 	if err != nil {
 		return err
 	}
@@ -35,6 +36,14 @@ func (v *visit) byReceived(rows []uint16) error {
 	return nil
 }
 
+// choose makes rows those that single values are asked of.
+func (v *visit) choose(rows []uint16) {
+	v.chosen = rowSet{}
+	for _, row := range rows {
+		v.chosen[row>>6] |= 1 << (row & 63)
+	}
+}
+
 // gather returns the given fields of the given rows, in their order.
 // Only these fields are read, and of few rows only their values put together.
 func (v *visit) gather(rows []uint16, fields flow.FieldSet) (*flow.Batch, error) {
@@ -43,10 +52,7 @@ func (v *visit) gather(rows []uint16, fields flow.FieldSet) (*flow.Batch, error)
 		return b, nil // no column has to be read
 	}
 	b.Grow(len(rows))
-	v.chosen = rowSet{}
-	for _, row := range rows {
-		v.chosen[row>>6] |= 1 << (row & 63)
-	}
+	v.choose(rows)
 	for f := range fields.All {
 		if !v.exists(f) {
 			continue
