@@ -34,6 +34,8 @@ type decoder struct {
 	places      []uint32 // of those
 	entryPlaces []uint32
 	order       []uint64
+
+	unpacking unpacking
 }
 
 func newDecoder() *decoder {

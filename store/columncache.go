@@ -35,6 +35,7 @@ type columnName struct {
 	incarnation uint64
 	block       int
 	field       flow.Field
+	unpacked    bool // as it is stored, with raw streams
 }
 
 type cachedColumn struct {
@@ -69,6 +70,17 @@ func (c *columnCache) get(name columnName, view uint64) cached {
 	}
 	e.credit, e.view = usedCredit, view
 	return e.column
+}
+
+// mayTake reports whether a view's column of so many bytes may find room: if not,
+// there is no use in making one.
+func (c *columnCache) mayTake(view uint64, size int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy > 0 {
+		return false
+	}
+	return c.size+size <= c.max || len(c.ring) > 0 && c.ring[c.hand%len(c.ring)].view != view
 }
 
 // offer keeps a copy of a view's column, of about the given size, if there is room

@@ -22,7 +22,7 @@ func (b *Block) From(dst []uint64) ([]uint64, error) {
 }
 
 func (s *storedBlock) from(dst []uint64) error {
-	name := columnName{s.incarnation, s.number, fromName}
+	name := columnName{s.incarnation, s.number, fromName, false}
 	if s.cache != nil {
 		if kept, ok := s.cache.get(name, s.view).(*fromColumn); ok {
 			kept.fill(dst)

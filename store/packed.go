@@ -210,7 +210,7 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 }
 
 func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
-	name := columnName{s.incarnation, s.number, f}
+	name := columnName{s.incarnation, s.number, f, false}
 	if s.cache != nil {
 		if kept, ok := s.cache.get(name, s.view).(*packedColumn); ok {
 			p.packedColumn = kept

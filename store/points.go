@@ -93,11 +93,11 @@ func (s *storedBlock) point(f flow.Field) ([]uint64, error) {
 
 func (s *storedBlock) readPoints(f flow.Field, out []uint64) error {
 	if s.cache != nil && !f.IsAddr() {
-		if kept, ok := s.cache.get(columnName{s.incarnation, s.number, f}, s.view).(*packedColumn); ok {
+		if kept, ok := s.cache.get(columnName{s.incarnation, s.number, f, false}, s.view).(*packedColumn); ok {
 			return kept.points(out, s.points.rows)
 		}
 	}
-	return s.with(f, func(d *decoder, c *column, _ parentSource) error {
+	return s.keeping(f, func(d *decoder, c *column, _ parentSource) error {
 		p := &picker{d, c, s}
 		return p.column(f, out)
 	})

@@ -36,21 +36,57 @@ func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f],
 
 // with reads a column and calls fn with it, a decoder, and its parents.
 func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
+	return s.decode(f, nil, fn)
+}
+
+// keeping is with for a column that is worth keeping as it is when its streams
+// are unpacked: of which few values are asked for, or codes.
+func (s *storedBlock) keeping(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
+	return s.decode(f, s.cache, fn)
+}
+
+// decode is with; into, if it is not nil, is to keep what is unpacked.
+func (s *storedBlock) decode(f flow.Field, into *columnCache, fn func(*decoder, *column, parentSource) error) error {
 	d := s.codecs.decoder()
 	defer s.codecs.putDecoder(d)
-	value, err := s.read(f, d.value)
-	if err != nil {
-		return err
-	}
-	d.value = value[:0]
-	c, err := d.column(value, int(s.head.rows))
+	name := columnName{s.incarnation, s.number, f, true}
+	c, err := s.column(name, d, into)
 	if err != nil {
 		return err
 	}
 	if c.count != s.head.stats[f].Present {
 		return errValue
 	}
-	return fn(d, &c, &storedParents{s, d, &c})
+	d.unpacking.body(&c)
+	if err := fn(d, &c, &storedParents{s, d, &c}); err != nil {
+		return err
+	}
+	if n := d.unpacking.end(); n > 0 {
+		into.offer(name, s.view, int64(n), func() cached { return d.unpacking.column() })
+	}
+	return nil
+}
+
+// column reads a column, or has it from the cache.
+func (s *storedBlock) column(name columnName, d *decoder, into *columnCache) (column, error) {
+	if s.cache != nil {
+		if kept, ok := s.cache.get(name, s.view).(*unpackedColumn); ok {
+			return d.apart(kept.value, int(s.head.rows))
+		}
+	}
+	value, err := s.read(name.field, d.value)
+	if err != nil {
+		return column{}, err
+	}
+	d.value = value[:0]
+	src, err := checked(value)
+	if err != nil {
+		return column{}, err
+	}
+	if into != nil && into.mayTake(s.view, int64(len(src))) {
+		d.unpacking.begin(src)
+	}
+	return d.apart(src, int(s.head.rows))
 }
 
 func (s *storedBlock) num(f flow.Field, dst []uint64) error {
@@ -79,7 +115,11 @@ func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err err
 }
 
 func (s *storedBlock) dict(f flow.Field, old *Dict, codes bool) (dict *Dict, err error) {
-	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
+	read := s.with
+	if codes && f.IsAddr() {
+		read = s.keeping
+	}
+	err = read(f, func(d *decoder, c *column, parents parentSource) error {
 		if c.layout != layoutDict {
 			return nil
 		}
@@ -174,7 +214,7 @@ func (s *storedBlock) codes(f flow.Field) (coded, error) {
 		if !s.head.columns.Has(f) {
 			return coded{}, errMissing
 		}
-		err := s.with(f, func(d *decoder, c *column, _ parentSource) (err error) {
+		err := s.keeping(f, func(d *decoder, c *column, _ parentSource) (err error) {
 			s.coded[f], err = d.codesOnly(c)
 			return err
 		})
