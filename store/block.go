@@ -30,12 +30,8 @@ type decoder struct {
 	entries     []uint32
 	rank        []uint32
 
-	loose       *Packed  // of a column that single values are asked of
-	places      []uint32 // of those
-	entryPlaces []uint32
-	order       []uint64
-
-	unpacking unpacking
+	loose  *Packed // memory for the numbers of picked
+	picked pointColumn
 }
 
 func newDecoder() *decoder {

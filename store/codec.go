@@ -47,11 +47,7 @@ func newCodecs() *codecs {
 func (c *codecs) encoder() *encoder     { return c.encoders.Get().(*encoder) }
 func (c *codecs) putEncoder(e *encoder) { c.encoders.Put(e) }
 func (c *codecs) decoder() *decoder     { return c.decoders.Get().(*decoder) }
-
-func (c *codecs) putDecoder(d *decoder) {
-	d.unpacking.on = false
-	c.decoders.Put(d)
-}
+func (c *codecs) putDecoder(d *decoder) { c.decoders.Put(d) }
 
 // newZstdEncoder returns an encoder for single small frames. The options are
 // constants, so that an error is a mistake in this file.
@@ -219,8 +215,7 @@ func (d *decoder) stream(src []byte, n int, plane *[]byte) (data, rest []byte, e
 	if len(src) == 0 {
 		return nil, nil, errShort
 	}
-	stored, codec := src, src[0]
-	src = src[1:]
+	codec, src := src[0], src[1:]
 	switch codec {
 	case codecConst:
 		if len(src) == 0 {
@@ -243,9 +238,6 @@ func (d *decoder) stream(src []byte, n int, plane *[]byte) (data, rest []byte, e
 		}
 		if data, err = d.unpack(codec, packed, grow(plane, n)); err != nil {
 			return nil, nil, err
-		}
-		if d.unpacking.on {
-			d.unpacking.stream(stored, rest, data)
 		}
 		return data, rest, nil
 	}

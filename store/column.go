@@ -65,11 +65,6 @@ func (d *decoder) column(value []byte, rows int) (c column, err error) {
 	if err != nil {
 		return c, err
 	}
-	return d.apart(src, rows)
-}
-
-// apart takes what stands behind the checksum apart.
-func (d *decoder) apart(src []byte, rows int) (c column, err error) {
 	if len(src) < 2 {
 		return c, errShort
 	}

@@ -7,9 +7,10 @@ import (
 	"weir/flow"
 )
 
-// A columnCache keeps numeric columns as they are when their streams are decoded,
-// for the next question about the same blocks. It is safe for use by several
-// goroutines; columns in it are never changed.
+// A columnCache keeps columns as they are when their streams are decoded, for the
+// next question about the same blocks: numbers, and the addresses that flows are
+// looked for by. It is safe for use by several goroutines; columns in it are
+// never changed.
 //
 // A question that goes over more than the cache holds would, if the least
 // recently used made room, leave nothing that the next one like it finds, and
@@ -35,7 +36,6 @@ type columnName struct {
 	incarnation uint64
 	block       int
 	field       flow.Field
-	unpacked    bool // as it is stored, with raw streams
 }
 
 type cachedColumn struct {
@@ -70,17 +70,6 @@ func (c *columnCache) get(name columnName, view uint64) cached {
 	}
 	e.credit, e.view = usedCredit, view
 	return e.column
-}
-
-// mayTake reports whether a view's column of so many bytes may find room: if not,
-// there is no use in making one.
-func (c *columnCache) mayTake(view uint64, size int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.busy > 0 {
-		return false
-	}
-	return c.size+size <= c.max || len(c.ring) > 0 && c.ring[c.hand%len(c.ring)].view != view
 }
 
 // offer keeps a copy of a view's column, of about the given size, if there is room

@@ -121,7 +121,7 @@ func TestColumnCacheBound(t *testing.T) {
 		wg.Go(func() {
 			for round := range 50 {
 				for block := range columns / 4 {
-					name := columnName{1, worker*columns/4 + block, flow.Bytes, false}
+					name := columnName{1, worker*columns/4 + block, flow.Bytes}
 					if p := c.get(name, uint64(round)); p == nil {
 						c.offer(name, uint64(round), column.size(), func() cached { return column })
 					} else if round >= 10 {
@@ -161,7 +161,7 @@ func TestColumnCacheKeepsFirst(t *testing.T) {
 	c := newColumnCache(columns / 2 * column.size())
 	read := func(view uint64, f flow.Field) (found []int) {
 		for block := range columns {
-			name := columnName{1, block, f, false}
+			name := columnName{1, block, f}
 			if c.get(name, view) != nil {
 				found = append(found, block)
 			} else {

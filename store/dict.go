@@ -198,8 +198,7 @@ func (d *decoder) dictValues(dict *Dict, c *column, f flow.Field) (rest []byte, 
 	if c.layout != layoutDict {
 		return nil, errCodec
 	}
-	dict.nums, dict.addrs, dict.texts, dict.codes = dict.nums[:0], dict.addrs[:0], dict.texts[:0], dict.codes[:0]
-	dict.grouped, dict.postings = false, false
+	dict.reset()
 	values, rest, err := takeBytes(c.body)
 	if err != nil {
 		return nil, err
@@ -211,6 +210,12 @@ func (d *decoder) dictValues(dict *Dict, c *column, f flow.Field) (rest []byte, 
 		return nil, errTrailing
 	}
 	return rest, nil
+}
+
+// reset empties a dictionary; the memory stays.
+func (d *Dict) reset() {
+	d.nums, d.addrs, d.texts, d.codes = d.nums[:0], d.addrs[:0], d.texts[:0], d.codes[:0]
+	d.grouped, d.postings = false, false
 }
 
 // codesOnly decodes the codes of a dictionary column, without its values.

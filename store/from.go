@@ -22,12 +22,9 @@ func (b *Block) From(dst []uint64) ([]uint64, error) {
 }
 
 func (s *storedBlock) from(dst []uint64) error {
-	name := columnName{s.incarnation, s.number, fromName, false}
-	if s.cache != nil {
-		if kept, ok := s.cache.get(name, s.view).(*fromColumn); ok {
-			kept.fill(dst)
-			return nil
-		}
+	if kept, ok := s.kept(fromName).(*fromColumn); ok {
+		kept.fill(dst)
+		return nil
 	}
 	if err := s.num(flow.Start, dst); err != nil {
 		return err
@@ -39,9 +36,7 @@ func (s *storedBlock) from(dst []uint64) error {
 	for row, e := range end {
 		dst[row] = min(dst[row], e)
 	}
-	if s.cache != nil {
-		s.cache.offer(name, s.view, int64(fromWidth*len(dst)), func() cached { return newFromColumn(dst) })
-	}
+	s.keep(fromName, int64(fromWidth*len(dst)), func() cached { return newFromColumn(dst) })
 	return nil
 }
 

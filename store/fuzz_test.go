@@ -211,8 +211,19 @@ func readAll(t *testing.T, enc *encodedBlock, replaced flow.Field, value []byte,
 	for row := 0; row < blk.Rows(); row += 7 {
 		set[row>>6] |= 1 << (row & 63)
 	}
+	cache := newColumnCache(64 << 20)
+	pointed, again := throughCache(pointed, cache), throughCache(pointed, cache)
 	for f := range fields.All {
 		_, err := pointed.NumOf(f, set, nil)
+		check(err)
+		_, kept := again.NumOf(f, set, nil)
+		check(kept)
+		if (err == nil) != (kept == nil) {
+			t.Fatalf("%v: read %v, and again %v", f, err, kept)
+		}
+		_, err = pointed.Dict(f)
+		check(err)
+		_, err = again.Dict(f)
 		check(err)
 		switch {
 		case f.IsAddr():

@@ -210,17 +210,13 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 }
 
 func (s *storedBlock) packed(f flow.Field, p *Packed) (ok bool, err error) {
-	name := columnName{s.incarnation, s.number, f, false}
-	if s.cache != nil {
-		if kept, ok := s.cache.get(name, s.view).(*packedColumn); ok {
-			p.packedColumn = kept
-			return true, nil
-		}
+	if kept, ok := s.kept(f).(*packedColumn); ok {
+		p.packedColumn = kept
+		return true, nil
 	}
-	p.packedColumn = &p.mine
 	ok, err = s.unpack(f, p)
-	if ok && err == nil && s.cache != nil {
-		s.cache.offer(name, s.view, p.size(), func() cached { return p.clone() })
+	if ok && err == nil {
+		s.keep(f, p.size(), func() cached { return p.clone() })
 	}
 	return ok, err
 }
@@ -241,17 +237,12 @@ func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 	if c.count != s.head.stats[f].Present {
 		return false, errValue
 	}
-	p.rows, p.count, p.present, p.coded, p.dict = c.rows, c.count, c.present, false, nil
-	body := c.body
-	switch c.layout {
-	case layoutNumbers:
-	case layoutDict:
-		p.coded, p.dict = true, &p.own
-		if body, err = d.dictValues(p.dict, &c, f); err != nil {
-			return false, err
-		}
-	default:
+	if c.layout == layoutAgainst {
 		return false, nil
+	}
+	body, err := p.open(d, &c, f)
+	if err != nil {
+		return false, err
 	}
 	if ok, body, err = p.take(d, body); !ok || err != nil {
 		return false, err
@@ -260,6 +251,21 @@ func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 		return false, errTrailing
 	}
 	return true, nil
+}
+
+// open makes p one of column c, reads its dictionary if it has one, and returns
+// what is to be taken: the numbers' bytes.
+func (p *Packed) open(d *decoder, c *column, f flow.Field) (numbers []byte, err error) {
+	p.packedColumn = &p.mine
+	p.rows, p.count, p.present, p.coded, p.dict = c.rows, c.count, c.present, false, nil
+	switch c.layout {
+	case layoutNumbers, layoutAgainst:
+		return c.body, nil
+	case layoutDict:
+		p.coded, p.dict = true, &p.own
+		return d.dictValues(p.dict, c, f)
+	}
+	return nil, errCodec
 }
 
 // take reads numbers, and reports whether they are written as planes or by the

@@ -118,7 +118,7 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 }
 
 // codes returns how many codes the dictionary has.
-func (p *Packed) codes() int {
+func (p *packedColumn) codes() int {
 	if p.dict != nil {
 		return p.dict.Len()
 	}

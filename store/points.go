@@ -13,12 +13,14 @@ type points struct {
 	set    []uint64 // one bit a row
 	rows   []uint16 // the same, ascending
 	have   flow.FieldSet
-	values [flow.FieldCount][]uint64 // by row in rows: values, codes of addresses; 0 where absent
+	values [flow.FieldCount][]uint64 // by row in rows, 0 where absent
+
+	places, entries []uint32 // scratch
 }
 
 // NumOf puts the values of a numeric field of the rows in set into their places
 // in dst, 0 where absent; the other places are undefined. It reuses dst. Of few
-// rows it takes a fraction of what Num does.
+// rows it takes a fraction of what Num does, and less when it is asked again.
 func (b *Block) NumOf(f flow.Field, set, dst []uint64) ([]uint64, error) {
 	s, stored := b.src.(*storedBlock)
 	if !stored || !b.columns.Has(f) || f.IsAddr() || f.IsText() {
@@ -62,7 +64,7 @@ func (s *storedBlock) pointAt(set []uint64) {
 	}
 }
 
-// point returns the values of a field at the points; of addresses their codes.
+// point returns the values of a numeric field at the points.
 func (s *storedBlock) point(f flow.Field) ([]uint64, error) {
 	p := s.points
 	if p.have.Has(f) {
@@ -72,56 +74,124 @@ func (s *storedBlock) point(f flow.Field) ([]uint64, error) {
 		return nil, errMissing
 	}
 	out := sized(p.values[f], len(p.rows))
-	switch {
-	case int(f) < len(s.clock) && s.clock[f] != nil:
+	if int(f) < len(s.clock) && s.clock[f] != nil {
 		for i, row := range p.rows {
 			out[i] = s.clock[f][row]
 		}
-	case s.coded[f].codes != nil:
-		for i, row := range p.rows {
-			out[i] = uint64(s.coded[f].codes[row])
-		}
-	default:
-		if err := s.readPoints(f, out); err != nil {
-			return nil, err
-		}
+	} else if err := s.readPoints(f, out); err != nil {
+		return nil, err
 	}
 	p.values[f] = out
 	p.have.Add(f)
 	return out, nil
 }
 
+// readPoints fills out with one value for each point, and keeps the column for
+// those that are asked of it the next time.
 func (s *storedBlock) readPoints(f flow.Field, out []uint64) error {
-	if s.cache != nil && !f.IsAddr() {
-		if kept, ok := s.cache.get(columnName{s.incarnation, s.number, f, false}, s.view).(*packedColumn); ok {
-			return kept.points(out, s.points.rows)
-		}
+	if kept := s.keptPoints(f); kept != nil {
+		return s.pick(kept, out)
 	}
-	return s.keeping(f, func(d *decoder, c *column, _ parentSource) error {
-		p := &picker{d, c, s}
-		return p.column(f, out)
+	return s.with(f, func(d *decoder, c *column, _ parentSource) error {
+		p := &d.picked
+		if err := p.take(d, c, f); err != nil {
+			return err
+		}
+		if err := s.pick(p, out); err != nil {
+			return err
+		}
+		s.keep(f, p.size(), p.kept)
+		return nil
 	})
 }
 
-// points puts the values of rows, which ascend, of a column that the cache keeps
-// into out.
-func (p *packedColumn) points(out []uint64, rows []uint16) error {
-	c := column{rows: p.rows, count: p.count, present: p.present}
-	places := c.places(nil, rows)
-	values := out[:len(places)]
-	for i, place := range places {
-		values[i] = p.at(int(place))
+// keptPoints returns a column that the cache has, nil if it does not.
+func (s *storedBlock) keptPoints(f flow.Field) *pointColumn {
+	switch kept := s.kept(f).(type) {
+	case *packedColumn:
+		return &pointColumn{column: column{rows: kept.rows, count: kept.count, present: kept.present}, numbers: kept}
+	case *pointColumn:
+		return kept
 	}
-	if p.coded {
-		for i, code := range values {
-			if code >= uint64(p.values.n) {
-				return errValue
-			}
-			values[i] = p.values.at(int(code))
+	return nil
+}
+
+// pick fills out with the values of the column at the points.
+func (s *storedBlock) pick(p *pointColumn, out []uint64) error {
+	at := s.points
+	at.places = p.column.places(at.places[:0], at.rows)
+	values := out[:len(at.places)]
+	if err := s.pickNumbers(p, values); err != nil {
+		return err
+	}
+	if err := p.numbers.decode(values); err != nil {
+		return err
+	}
+	p.spreadPoints(out, at.rows)
+	if p.against == 0 {
+		return nil
+	}
+	times, err := s.point(p.against)
+	if err != nil {
+		return err
+	}
+	for i, row := range at.rows {
+		if p.present == nil || p.present[row>>6]>>(row&63)&1 != 0 {
+			out[i] = times[i] - unzigzag(out[i])
 		}
 	}
-	c.spreadPoints(out, rows)
 	return nil
+}
+
+// pickNumbers is pick of the numbers of those points that have the field.
+func (s *storedBlock) pickNumbers(p *pointColumn, dst []uint64) error {
+	places := s.points.places
+	if p.parent == 0 {
+		p.at(dst, places)
+		return nil
+	}
+	entries, err := s.entriesAt(p)
+	if err != nil {
+		return err
+	}
+	p.at(dst, entries)
+	p.except(dst, places)
+	return nil
+}
+
+// entriesAt returns the entries of p's parent that the points which have the
+// field belong to.
+func (s *storedBlock) entriesAt(p *pointColumn) ([]uint32, error) {
+	at, parent := s.points, parentFields[p.parent]
+	out, n := sized(at.entries, len(at.places)), p.numbers.count
+	at.entries = out
+	if parent[0] == 0 && p.present == nil && s.head.stats[parent[1]].Present == p.rows {
+		// Each value of the dictionary is of some row: entries are codes.
+		codes, err := s.codes(parent[1])
+		if err != nil {
+			return nil, err
+		}
+		if codes.n != n+1 {
+			return nil, errValue
+		}
+		for i, row := range at.rows {
+			out[i] = uint32(codes.codes[row])
+		}
+		return out, nil
+	}
+	d := s.codecs.decoder()
+	defer s.codecs.putDecoder(d)
+	all, have, err := (&storedParents{s, d, &p.column}).parent(p.parent)
+	if err != nil {
+		return nil, err
+	}
+	if have != n || len(all) != p.count {
+		return nil, errValue
+	}
+	for i, place := range at.places {
+		out[i] = all[place]
+	}
+	return out, nil
 }
 
 // places appends to dst the places among the column's values of those rows that

@@ -108,10 +108,11 @@ func TestPointsOfOddColumns(t *testing.T) {
 	} {
 		places := []uint32{6, 0, 3, 3, 7}
 		got := make([]uint64, len(places))
-		rest, err := d.pick(got, places, len(want), src)
-		if err != nil || len(rest) != 0 {
-			t.Fatalf("%s: %d bytes are left, error %v", what, len(rest), err)
+		c := column{layout: layoutNumbers, rows: len(want), count: len(want), body: src}
+		if err := d.picked.take(d, &c, flow.Bytes); err != nil {
+			t.Fatalf("%s: %v", what, err)
 		}
+		d.picked.at(got, places)
 		for i, place := range places {
 			if got[i] != want[place] {
 				t.Errorf("%s: number %d is %d, want %d", what, place, got[i], want[place])

@@ -32,61 +32,40 @@ type entryList struct {
 // clocks are columns of times, by field.
 type clocks [flow.End + 1][]uint64
 
+// kept returns what the cache has of a column, nil if nothing.
+func (s *storedBlock) kept(f flow.Field) cached {
+	if s.cache == nil {
+		return nil
+	}
+	return s.cache.get(columnName{s.incarnation, s.number, f}, s.view)
+}
+
+// keep offers a copy of a column, of about the given size, to the cache.
+func (s *storedBlock) keep(f flow.Field, size int64, copied func() cached) {
+	if s.cache != nil {
+		s.cache.offer(columnName{s.incarnation, s.number, f}, s.view, size, copied)
+	}
+}
+
 func (s *storedBlock) stat(f flow.Field) (Stat, error) { return s.head.stats[f], nil }
 
 // with reads a column and calls fn with it, a decoder, and its parents.
 func (s *storedBlock) with(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
-	return s.decode(f, nil, fn)
-}
-
-// keeping is with for a column that is worth keeping as it is when its streams
-// are unpacked: of which few values are asked for, or codes.
-func (s *storedBlock) keeping(f flow.Field, fn func(*decoder, *column, parentSource) error) error {
-	return s.decode(f, s.cache, fn)
-}
-
-// decode is with; into, if it is not nil, is to keep what is unpacked.
-func (s *storedBlock) decode(f flow.Field, into *columnCache, fn func(*decoder, *column, parentSource) error) error {
 	d := s.codecs.decoder()
 	defer s.codecs.putDecoder(d)
-	name := columnName{s.incarnation, s.number, f, true}
-	c, err := s.column(name, d, into)
+	value, err := s.read(f, d.value)
+	if err != nil {
+		return err
+	}
+	d.value = value[:0]
+	c, err := d.column(value, int(s.head.rows))
 	if err != nil {
 		return err
 	}
 	if c.count != s.head.stats[f].Present {
 		return errValue
 	}
-	d.unpacking.body(&c)
-	if err := fn(d, &c, &storedParents{s, d, &c}); err != nil {
-		return err
-	}
-	if n := d.unpacking.end(); n > 0 {
-		into.offer(name, s.view, int64(n), func() cached { return d.unpacking.column() })
-	}
-	return nil
-}
-
-// column reads a column, or has it from the cache.
-func (s *storedBlock) column(name columnName, d *decoder, into *columnCache) (column, error) {
-	if s.cache != nil {
-		if kept, ok := s.cache.get(name, s.view).(*unpackedColumn); ok {
-			return d.apart(kept.value, int(s.head.rows))
-		}
-	}
-	value, err := s.read(name.field, d.value)
-	if err != nil {
-		return column{}, err
-	}
-	d.value = value[:0]
-	src, err := checked(value)
-	if err != nil {
-		return column{}, err
-	}
-	if into != nil && into.mayTake(s.view, int64(len(src))) {
-		d.unpacking.begin(src)
-	}
-	return d.apart(src, int(s.head.rows))
+	return fn(d, &c, &storedParents{s, d, &c})
 }
 
 func (s *storedBlock) num(f flow.Field, dst []uint64) error {
@@ -115,33 +94,45 @@ func (s *storedBlock) present(f flow.Field, dst []uint64) (out []uint64, err err
 }
 
 func (s *storedBlock) dict(f flow.Field, old *Dict, codes bool) (dict *Dict, err error) {
-	read := s.with
-	if codes && f.IsAddr() {
-		read = s.keeping
+	if old == nil {
+		old = new(Dict)
 	}
-	err = read(f, func(d *decoder, c *column, parents parentSource) error {
+	if kept, ok := s.kept(f).(*addrColumn); ok {
+		kept.fill(old)
+		if codes {
+			old.codes = append(old.codes, kept.codes...)
+			s.dictRead(f, old)
+		}
+		return old, nil
+	}
+	err = s.with(f, func(d *decoder, c *column, parents parentSource) error {
 		if c.layout != layoutDict {
 			return nil
 		}
-		if old == nil {
-			old = new(Dict)
-		}
 		if !codes {
 			dict = old
-			_, err = d.dictValues(dict, c, f)
+			_, err := d.dictValues(dict, c, f)
 			return err
 		}
-		if err = d.dict(old, c, f, parents); err != nil {
+		if err := d.dict(old, c, f, parents); err != nil {
 			return err
 		}
 		dict = old
-		dict.postings = isPosting(f)
-		if isParent(f) {
-			s.coded[f] = coded{dict.codes, dict.n + 1}
+		s.dictRead(f, dict)
+		if f.IsAddr() && isPosting(f) {
+			s.keep(f, addrColumnSize(dict), func() cached { return newAddrColumn(dict) })
 		}
 		return nil
 	})
 	return dict, err
+}
+
+// dictRead notes what a dictionary that was read with its codes is good for.
+func (s *storedBlock) dictRead(f flow.Field, dict *Dict) {
+	dict.postings = isPosting(f)
+	if isParent(f) {
+		s.coded[f] = coded{dict.codes, dict.n + 1}
+	}
 }
 
 // takeMemory takes what a block that is no longer used has allocated.
@@ -214,7 +205,11 @@ func (s *storedBlock) codes(f flow.Field) (coded, error) {
 		if !s.head.columns.Has(f) {
 			return coded{}, errMissing
 		}
-		err := s.keeping(f, func(d *decoder, c *column, _ parentSource) (err error) {
+		if kept, ok := s.kept(f).(*addrColumn); ok {
+			s.coded[f] = coded{kept.codes, kept.len() + 1}
+			return s.coded[f], nil
+		}
+		err := s.with(f, func(d *decoder, c *column, _ parentSource) (err error) {
 			s.coded[f], err = d.codesOnly(c)
 			return err
 		})
