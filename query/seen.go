@@ -108,14 +108,19 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 
 // read looks for the addresses in buckets, several runs of days at once. Tallies
 // are added up over a run before they are added to all: to add them takes about as
-// long as to look into an hour.
+// long as to look into an hour. The outermost runs come first: they tell when
+// addresses were seen first and last, and spare the others their times.
 func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
 	q.summary.BucketsConsidered = len(buckets)
 	report, done, days := ProgressOf(ctx), 0, byDay(buckets)
 	q.outer = len(days)
 	runs := min(len(days), seenRuns*workers())
+	order := slices.Collect(fromBothEnds(runs))
 	return inOrder(ctx, workers(), runs,
-		func(i int) (*seenPart, error) { return q.days(ctx, days[i*len(days)/runs:(i+1)*len(days)/runs]) },
+		func(i int) (*seenPart, error) {
+			run := order[i]
+			return q.days(ctx, days[run*len(days)/runs:(run+1)*len(days)/runs])
+		},
 		func(_ int, p *seenPart) error {
 			q.take(p)
 			if done += p.buckets; report != nil {
@@ -156,8 +161,9 @@ type seenQuery struct {
 	ranges  []index.ValueRange // one for each
 	window  Window
 	hours   bool
-	exact   int // peers of one address that are counted exactly
-	outer   int // days that there are to be read at the same time
+	exact   int        // peers of one address that are counted exactly
+	outer   int        // days that there are to be read at the same time
+	spans   []seenSpan // one for each address
 	found   *seenPart
 	scratch sync.Pool // of *seenBlock
 	summary Summary
@@ -180,6 +186,7 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	for _, a := range q.addrs {
 		q.ranges = append(q.ranges, index.AddrRange(a, a))
 	}
+	q.spans = newSeenSpans(len(q.addrs))
 	q.found = q.newPart()
 	q.exact = min(max(seenPeerBudget/max(len(q.addrs), 1), 256), 1_000_000)
 	return q, nil
@@ -378,7 +385,7 @@ func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}
 		if t := q.found.tallies[i]; t != nil && t.records > 0 {
-			entry = t.entry(a.String())
+			entry = t.entry(a.String(), &q.spans[i])
 			q.summary.Emitted++
 		}
 		r.Addrs = append(r.Addrs, entry)

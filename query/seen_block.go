@@ -167,7 +167,10 @@ func (s *seenBlock) tally(hit *seenHit, other *seenEnd, source bool) {
 	if hit.next == hit.begin {
 		return
 	}
-	t.see(hit.first, hit.last, uint64(hit.next-hit.begin), s.hour, s.query.hours)
+	if hit.dated {
+		s.query.spans[hit.addr].see(hit.first, hit.last)
+	}
+	t.see(uint64(hit.next-hit.begin), s.hour, s.query.hours)
 	for _, code := range s.codes.distinct(s.peers[hit.begin:hit.next], other.len()) {
 		if a, known := other.addr(code); known {
 			t.peers.add(a, s.query.exact)

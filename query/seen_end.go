@@ -121,7 +121,7 @@ func (e *seenEnd) collectMany() {
 func (e *seenEnd) date(s *seenBlock, blk *store.Block) (any bool) {
 	for i := range e.hits {
 		hit := &e.hits[i]
-		hit.dated = !s.inside || !s.part.tallies[hit.addr].spans(blk.MinStart(), blk.MaxEnd())
+		hit.dated = !s.inside || !s.query.spans[hit.addr].covers(blk.MinStart(), blk.MaxEnd())
 		any = any || hit.dated
 	}
 	return any
