@@ -145,9 +145,11 @@ func (q *seenQuery) days(ctx context.Context, days [][]*store.Bucket) (*seenPart
 	}
 	p.summary.BucketsPruned = p.buckets - len(chosen)
 	hours := byHour(chosen)
+	s := q.worker(p)
+	defer s.close()
 	for i := range fromBothEnds(len(hours)) {
 		for k := range hours[i] {
-			if err := q.bucket(ctx, &hours[i][k], p); err != nil {
+			if err := s.bucket(ctx, &hours[i][k]); err != nil {
 				return nil, err
 			}
 		}
@@ -165,7 +167,7 @@ type seenQuery struct {
 	outer   int        // days that there are to be read at the same time
 	spans   []seenSpan // one for each address
 	found   *seenPart
-	scratch sync.Pool // of *seenBlock
+	scratch sync.Pool // of *seenWorker
 	summary Summary
 }
 
@@ -258,8 +260,9 @@ func (q *seenQuery) newPart() *seenPart {
 	return &seenPart{tallies: make([]*seenTally, len(q.addrs))}
 }
 
-// bucket looks for the addresses in a bucket and adds what it has to p.
-func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) error {
+// bucket looks for the addresses in a bucket.
+func (s *seenWorker) bucket(ctx context.Context, b *seenBucket) error {
+	q, p := s.query, s.part
 	p.summary.BlocksConsidered += b.Blocks()
 	blocks, err := q.candidates(b)
 	if err != nil {
@@ -272,12 +275,15 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 	p.summary.BlocksPruned += b.Blocks() - len(blocks)
 	side := min((workers()+q.outer-1)/max(q.outer, 1), len(blocks))
 	if side <= 1 {
-		return q.someBlocks(ctx, p, b, blocks, 1)
+		return s.someBlocks(ctx, b, blocks, 1)
 	}
+	s.settle() // what is of an hour comes one after the other
 	return inOrder(ctx, side, side,
 		func(i int) (*seenPart, error) {
 			part := q.newPart()
-			return part, q.someBlocks(ctx, part, b, blocks[i:], side)
+			s := q.worker(part)
+			defer s.close()
+			return part, s.someBlocks(ctx, b, blocks[i:], side)
 		},
 		func(_ int, from *seenPart) error {
 			p.join(from, q.exact)
@@ -286,12 +292,12 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 }
 
 // someBlocks looks into every so manyth of the blocks of a bucket.
-func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, blocks []uint32, step int) error {
+func (s *seenWorker) someBlocks(ctx context.Context, b *seenBucket, blocks []uint32, step int) error {
 	for i := range fromBothEnds((len(blocks) + step - 1) / step) {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := q.block(p, b, int(blocks[i*step])); err != nil {
+		if err := s.block(b, int(blocks[i*step])); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,10 @@ import (
 // addresses and times.
 var roleFields = flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto)
 
-// A seenBlock is a block in which some of the addresses occur.
-type seenBlock struct {
+// A seenWorker looks for the addresses in one block after another.
+type seenWorker struct {
 	query   *seenQuery
-	part    *seenPart
+	part    *seenPart // to which it adds
 	hour    store.Hour
 	columns columns
 	cells   cells
@@ -27,15 +27,35 @@ type seenBlock struct {
 	source, destination seenEnd
 	wanted              rowSet // scratch of load
 
-	peers []uint16   // codes of the rows' other ends, grouped by address
-	roles []portRole // of the rows, grouped likewise
+	peers []uint16 // codes of the rows' other ends, grouped by address
 	codes codeSet
-	ports roleCounts
+	batch seenBatch
 }
 
-// block looks for the addresses in a block and counts them in p: all of the
-// block or, if it is damaged, nothing.
-func (q *seenQuery) block(p *seenPart, b *seenBucket, number int) error {
+// worker returns a seenWorker that adds to p. It is to be closed.
+func (q *seenQuery) worker(p *seenPart) *seenWorker {
+	s, _ := q.scratch.Get().(*seenWorker) // columns are large: they serve one run after another
+	if s == nil {
+		s = &seenWorker{query: q}
+	}
+	s.part = p
+	s.batch.reset(len(q.addrs))
+	return s
+}
+
+// close adds what was found to the part.
+func (s *seenWorker) close() {
+	s.settle()
+	s.query.scratch.Put(s)
+}
+
+// settle adds what waits to the part.
+func (s *seenWorker) settle() { s.batch.addTo(s.part, s.query) }
+
+// block looks for the addresses in a block and counts them: all of the block or,
+// if it is damaged, nothing.
+func (s *seenWorker) block(b *seenBucket, number int) error {
+	q, p := s.query, s.part
 	blk, err := b.Block(number)
 	if err != nil {
 		return p.damage(fmt.Errorf("read block %d: %w", number, err))
@@ -44,21 +64,19 @@ func (q *seenQuery) block(p *seenPart, b *seenBucket, number int) error {
 		p.summary.BlocksPruned++
 		return nil
 	}
-	s, _ := q.scratch.Get().(*seenBlock) // columns are large: they serve one block after another
-	if s == nil {
-		s = &seenBlock{query: q}
-	}
-	defer q.scratch.Put(s)
-	s.part, s.hour = p, b.Hour()
+	s.hour = b.Hour()
 	s.inside = q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll
 	if err := s.read(blk, b.addrs); err != nil {
 		return p.damage(err)
+	}
+	if len(s.batch.roles) >= maxBatchRows {
+		s.settle()
 	}
 	return nil
 }
 
 // read looks at the block when all that is needed of it has been read.
-func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
+func (s *seenWorker) read(blk *store.Block, addrs []int32) error {
 	s.columns.open(blk)
 	if err := s.source.find(&s.columns, flow.SrcAddr, s.query.addrs, addrs); err != nil {
 		return err
@@ -83,7 +101,7 @@ func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 }
 
 // load reads what the rows with addresses are looked at for.
-func (s *seenBlock) load(blk *store.Block) error {
+func (s *seenWorker) load(blk *store.Block) error {
 	c := &s.columns
 	s.timely = s.source.date(s, blk)
 	s.timely = s.destination.date(s, blk) || s.timely
@@ -104,7 +122,7 @@ func (s *seenBlock) load(blk *store.Block) error {
 }
 
 // span returns the time that a row covers.
-func (s *seenBlock) span(row int) (from, to uint64) {
+func (s *seenWorker) span(row int) (from, to uint64) {
 	if s.timed {
 		return flow.Span(0, s.times.nums[flow.Start][row], s.times.nums[flow.End][row], true, true)
 	}
@@ -112,7 +130,7 @@ func (s *seenBlock) span(row int) (from, to uint64) {
 }
 
 // side counts the rows that have addresses at one end.
-func (s *seenBlock) side(end, other *seenEnd, source bool) {
+func (s *seenWorker) side(end, other *seenEnd, source bool) {
 	if len(end.hits) == 0 {
 		return
 	}
@@ -129,17 +147,18 @@ func (s *seenBlock) side(end, other *seenEnd, source bool) {
 	s.part.summary.RowsMatched += uint64(len(end.row))
 	s.look(end, other, source)
 	for i := range end.hits {
-		s.tally(&end.hits[i], other, source)
+		s.note(&end.hits[i], other, source)
 	}
 }
 
-// look groups what the rows say by address.
-func (s *seenBlock) look(end, other *seenEnd, source bool) {
+// look groups what the rows say by address, roles as the last of the batch.
+func (s *seenWorker) look(end, other *seenEnd, source bool) {
 	end.group()
-	s.peers, s.roles = sized(s.peers, len(end.row)), sized(s.roles, len(end.row))
+	s.peers = sized(s.peers, len(end.row))
+	roles := s.batch.newRoles(len(end.row))
 	for i, row := range end.row {
 		hit := &end.hits[end.hit[i]]
-		s.peers[hit.next], s.roles[hit.next] = other.codeOf(row), s.role(int(row), source)
+		s.peers[hit.next], roles[hit.next] = other.codeOf(row), s.role(int(row), source)
 		hit.next++
 	}
 	if !s.timely {
@@ -153,34 +172,25 @@ func (s *seenBlock) look(end, other *seenEnd, source bool) {
 	}
 }
 
-// tally adds what the rows say of one address.
-func (s *seenBlock) tally(hit *seenHit, other *seenEnd, source bool) {
+// note notes in the batch what the rows say of one address, of which the roles
+// are there.
+func (s *seenWorker) note(hit *seenHit, other *seenEnd, source bool) {
 	if hit.ends == 0 {
-		return
-	}
-	t := s.part.tally(int(hit.addr))
-	if source {
-		t.asSource += uint64(hit.ends)
-	} else {
-		t.asDestination += uint64(hit.ends)
-	}
-	if hit.next == hit.begin {
 		return
 	}
 	if hit.dated {
 		s.query.spans[hit.addr].see(hit.first, hit.last)
 	}
-	t.see(uint64(hit.next-hit.begin), s.hour, s.query.hours)
 	for _, code := range s.codes.distinct(s.peers[hit.begin:hit.next], other.len()) {
 		if a, known := other.addr(code); known {
-			t.peers.add(a, s.query.exact)
+			s.batch.peer(a)
 		}
 	}
-	s.ports.add(t, s.roles[hit.begin:hit.next])
+	s.batch.note(hit.addr, seenNote{ends: hit.ends, records: hit.next - hit.begin, source: source, hour: s.hour})
 }
 
 // role returns the port that tells what the address was in a row.
-func (s *seenBlock) role(row int, source bool) portRole {
+func (s *seenWorker) role(row int, source bool) portRole {
 	c := &s.cells
 	if !s.ported && (!c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row)) {
 		return 0

@@ -118,7 +118,7 @@ func (e *seenEnd) collectMany() {
 // date notes of which addresses the times matter, and reports whether there are
 // any: if the window cuts through the block, or of those for which the block may
 // have something earlier or later than what is known of them.
-func (e *seenEnd) date(s *seenBlock, blk *store.Block) (any bool) {
+func (e *seenEnd) date(s *seenWorker, blk *store.Block) (any bool) {
 	for i := range e.hits {
 		hit := &e.hits[i]
 		hit.dated = !s.inside || !s.query.spans[hit.addr].covers(blk.MinStart(), blk.MaxEnd())

@@ -118,28 +118,32 @@ func roleOf(proto, mine, other uint64, source bool) portRole {
 	return class<<17 | portRole(uint16(other))
 }
 
-// roleCounts count how often an address had each role in a block, so that each is
+// roleCounts count how often an address had each role in a batch, so that each is
 // looked for once in what is known of the address.
 type roleCounts struct {
 	counts []uint32   // by role; 0 but while roles are counted
 	met    []portRole // the roles, in the order in which they were met
 }
 
-// add adds roles to a tally.
-func (c *roleCounts) add(t *seenTally, roles []portRole) {
+// count counts roles.
+func (c *roleCounts) count(roles []portRole) {
 	if c.counts == nil {
 		c.counts = make([]uint32, allRoles)
 	}
-	c.met = c.met[:0]
 	for _, role := range roles {
 		if c.counts[role]++; c.counts[role] == 1 {
 			c.met = append(c.met, role)
 		}
 	}
+}
+
+// addTo adds what was counted to a tally, and leaves nothing.
+func (c *roleCounts) addTo(t *seenTally) {
 	for _, role := range c.met {
 		t.role(role, uint64(c.counts[role]))
 		c.counts[role] = 0
 	}
+	c.met = c.met[:0]
 }
 
 // role counts records that tell of a role.

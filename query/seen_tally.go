@@ -15,10 +15,17 @@ type seenTally struct {
 	peers                            addrCounter
 }
 
-// see counts records received in the given hour.
-func (t *seenTally) see(records uint64, hour store.Hour, hours bool) {
-	t.records += records
-	t.active.see(hour, records, hours)
+// see counts the records of a note.
+func (t *seenTally) see(n *seenNote, hours bool) {
+	if n.source {
+		t.asSource += uint64(n.ends)
+	} else {
+		t.asDestination += uint64(n.ends)
+	}
+	if n.records > 0 {
+		t.records += uint64(n.records)
+		t.active.see(n.hour, uint64(n.records), hours)
+	}
 }
 
 // merge adds what from knows, of other hours or of the hour that was merged last.
