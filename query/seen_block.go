@@ -19,10 +19,10 @@ type seenWorker struct {
 	columns columns
 	cells   cells
 	times   cells
-	inside  bool // every row is in the window
-	timely  bool // times were read, of some rows
-	timed   bool // every row has a start and an end
-	ported  bool // every row has ports and a protocol
+	inside  bool   // every row is in the window
+	timely  bool   // times were read, of some rows
+	timed   bool   // every row has a start and an end
+	ported  rowSet // rows that have ports and a protocol
 
 	source, destination seenEnd
 	wanted              rowSet // scratch of load
@@ -117,8 +117,27 @@ func (s *seenWorker) load(blk *store.Block) error {
 	s.wanted = rowSet{}
 	s.source.addTo(&s.wanted, false)
 	s.destination.addTo(&s.wanted, false)
-	s.ported = c.full(flow.SrcPort) && c.full(flow.DstPort) && c.full(flow.Proto)
-	return s.cells.loadOf(c, roleFields, &s.wanted, count(&s.wanted))
+	if err := s.cells.loadOf(c, roleFields, &s.wanted, count(&s.wanted)); err != nil {
+		return err
+	}
+	s.findPorted()
+	return nil
+}
+
+// findPorted finds the rows that have ports and a protocol.
+func (s *seenWorker) findPorted() {
+	fill(&s.ported, s.columns.rows)
+	for f := range roleFields.All {
+		some := s.cells.some[f]
+		switch {
+		case !s.cells.fields.Has(f):
+			s.ported = rowSet{}
+		case some != nil:
+			for i, word := range some {
+				s.ported[i] &= word
+			}
+		}
+	}
 }
 
 // span returns the time that a row covers.
@@ -136,18 +155,18 @@ func (s *seenWorker) side(end, other *seenEnd, source bool) {
 	}
 	s.part.summary.RowsScanned += uint64(len(end.row))
 	if !s.inside {
-		end.keep(func(row, _ uint16) bool { return s.query.window.Holds(s.span(int(row))) })
-	}
-	for _, hit := range end.hit {
-		end.hits[hit].ends++
+		end.keep(func(row int) bool { return s.query.window.Holds(s.span(row)) })
 	}
 	if !source { // such a row was counted as one of the source
-		end.keep(func(row, hit uint16) bool { return int32(other.codeOf(row)) != end.hits[hit].self })
+		end.leaveBoth(other.codes)
 	}
 	s.part.summary.RowsMatched += uint64(len(end.row))
 	s.look(end, other, source)
-	for i := range end.hits {
-		s.note(&end.hits[i], other, source)
+	s.date(end)
+	begin := uint32(0)
+	for i, next := range end.next {
+		s.note(&end.hits[i], s.peers[begin:next], other, source)
+		begin = next
 	}
 }
 
@@ -156,11 +175,24 @@ func (s *seenWorker) look(end, other *seenEnd, source bool) {
 	end.group()
 	s.peers = sized(s.peers, len(end.row))
 	roles := s.batch.newRoles(len(end.row))
-	for i, row := range end.row {
-		hit := &end.hits[end.hit[i]]
-		s.peers[hit.next], roles[hit.next] = other.codeOf(row), s.role(int(row), source)
-		hit.next++
+	mine, theirs, proto := s.cells.nums[flow.SrcPort], s.cells.nums[flow.DstPort], s.cells.nums[flow.Proto]
+	if !source {
+		mine, theirs = theirs, mine
 	}
+	for i, row := range end.row {
+		hit := end.hit[i]
+		at := end.next[hit]
+		end.next[hit]++
+		s.peers[at] = other.codes[row]
+		roles[at] = 0
+		if s.ported[row>>6]>>(row&63)&1 != 0 {
+			roles[at] = roleOf(proto[row], mine[row], theirs[row], source)
+		}
+	}
+}
+
+// date finds the first and last times of the addresses of which they matter.
+func (s *seenWorker) date(end *seenEnd) {
 	if !s.timely {
 		return
 	}
@@ -173,31 +205,19 @@ func (s *seenWorker) look(end, other *seenEnd, source bool) {
 }
 
 // note notes in the batch what the rows say of one address, of which the roles
-// are there.
-func (s *seenWorker) note(hit *seenHit, other *seenEnd, source bool) {
-	if hit.ends == 0 {
+// are there. peers are the codes of the other ends.
+func (s *seenWorker) note(hit *seenHit, peers []uint16, other *seenEnd, source bool) {
+	records := uint32(len(peers))
+	if records+hit.both == 0 {
 		return
 	}
 	if hit.dated {
 		s.query.spans[hit.addr].see(hit.first, hit.last)
 	}
-	for _, code := range s.codes.distinct(s.peers[hit.begin:hit.next], other.len()) {
+	for _, code := range s.codes.distinct(peers, other.len()) {
 		if a, known := other.addr(code); known {
 			s.batch.peer(a)
 		}
 	}
-	s.batch.note(hit.addr, seenNote{ends: hit.ends, records: hit.next - hit.begin, source: source, hour: s.hour})
-}
-
-// role returns the port that tells what the address was in a row.
-func (s *seenWorker) role(row int, source bool) portRole {
-	c := &s.cells
-	if !s.ported && (!c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row)) {
-		return 0
-	}
-	mine, other := c.nums[flow.SrcPort][row], c.nums[flow.DstPort][row]
-	if !source {
-		mine, other = other, mine
-	}
-	return roleOf(c.nums[flow.Proto][row], mine, other, source)
+	s.batch.note(hit.addr, seenNote{ends: records + hit.both, records: records, source: source, hour: s.hour})
 }
