@@ -108,14 +108,19 @@ func Seen(ctx context.Context, s Archive, req SeenRequest) (*SeenResult, Summary
 
 // read looks for the addresses in buckets, several runs of days at once. Tallies
 // are added up over a run before they are added to all: to add them takes about as
-// long as to look into an hour.
+// long as to look into an hour. The outermost runs come first: they tell when
+// addresses were seen first and last, and spare the others their times.
 func (q *seenQuery) read(ctx context.Context, buckets []*store.Bucket) error {
 	q.summary.BucketsConsidered = len(buckets)
 	report, done, days := ProgressOf(ctx), 0, byDay(buckets)
 	q.outer = len(days)
 	runs := min(len(days), seenRuns*workers())
+	order := slices.Collect(fromBothEnds(runs))
 	return inOrder(ctx, workers(), runs,
-		func(i int) (*seenPart, error) { return q.days(ctx, days[i*len(days)/runs:(i+1)*len(days)/runs]) },
+		func(i int) (*seenPart, error) {
+			run := order[i]
+			return q.days(ctx, days[run*len(days)/runs:(run+1)*len(days)/runs])
+		},
 		func(_ int, p *seenPart) error {
 			q.take(p)
 			if done += p.buckets; report != nil {
@@ -140,9 +145,11 @@ func (q *seenQuery) days(ctx context.Context, days [][]*store.Bucket) (*seenPart
 	}
 	p.summary.BucketsPruned = p.buckets - len(chosen)
 	hours := byHour(chosen)
+	s := q.worker(p)
+	defer s.close()
 	for i := range fromBothEnds(len(hours)) {
 		for k := range hours[i] {
-			if err := q.bucket(ctx, &hours[i][k], p); err != nil {
+			if err := s.bucket(ctx, &hours[i][k]); err != nil {
 				return nil, err
 			}
 		}
@@ -156,10 +163,11 @@ type seenQuery struct {
 	ranges  []index.ValueRange // one for each
 	window  Window
 	hours   bool
-	exact   int // peers of one address that are counted exactly
-	outer   int // days that there are to be read at the same time
+	exact   int        // peers of one address that are counted exactly
+	outer   int        // days that there are to be read at the same time
+	spans   []seenSpan // one for each address
 	found   *seenPart
-	scratch sync.Pool // of *seenBlock
+	scratch sync.Pool // of *seenWorker
 	summary Summary
 }
 
@@ -180,6 +188,7 @@ func newSeenQuery(req SeenRequest) (*seenQuery, error) {
 	for _, a := range q.addrs {
 		q.ranges = append(q.ranges, index.AddrRange(a, a))
 	}
+	q.spans = newSeenSpans(len(q.addrs))
 	q.found = q.newPart()
 	q.exact = min(max(seenPeerBudget/max(len(q.addrs), 1), 256), 1_000_000)
 	return q, nil
@@ -251,8 +260,9 @@ func (q *seenQuery) newPart() *seenPart {
 	return &seenPart{tallies: make([]*seenTally, len(q.addrs))}
 }
 
-// bucket looks for the addresses in a bucket and adds what it has to p.
-func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) error {
+// bucket looks for the addresses in a bucket.
+func (s *seenWorker) bucket(ctx context.Context, b *seenBucket) error {
+	q, p := s.query, s.part
 	p.summary.BlocksConsidered += b.Blocks()
 	blocks, err := q.candidates(b)
 	if err != nil {
@@ -265,12 +275,15 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 	p.summary.BlocksPruned += b.Blocks() - len(blocks)
 	side := min((workers()+q.outer-1)/max(q.outer, 1), len(blocks))
 	if side <= 1 {
-		return q.someBlocks(ctx, p, b, blocks, 1)
+		return s.someBlocks(ctx, b, blocks, 1)
 	}
+	s.settle() // what is of an hour comes one after the other
 	return inOrder(ctx, side, side,
 		func(i int) (*seenPart, error) {
 			part := q.newPart()
-			return part, q.someBlocks(ctx, part, b, blocks[i:], side)
+			s := q.worker(part)
+			defer s.close()
+			return part, s.someBlocks(ctx, b, blocks[i:], side)
 		},
 		func(_ int, from *seenPart) error {
 			p.join(from, q.exact)
@@ -279,12 +292,12 @@ func (q *seenQuery) bucket(ctx context.Context, b *seenBucket, p *seenPart) erro
 }
 
 // someBlocks looks into every so manyth of the blocks of a bucket.
-func (q *seenQuery) someBlocks(ctx context.Context, p *seenPart, b *seenBucket, blocks []uint32, step int) error {
+func (s *seenWorker) someBlocks(ctx context.Context, b *seenBucket, blocks []uint32, step int) error {
 	for i := range fromBothEnds((len(blocks) + step - 1) / step) {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := q.block(p, b, int(blocks[i*step])); err != nil {
+		if err := s.block(b, int(blocks[i*step])); err != nil {
 			return err
 		}
 	}
@@ -378,7 +391,7 @@ func (q *seenQuery) result(buckets []*store.Bucket) *SeenResult {
 	for i, a := range q.addrs {
 		entry := SeenEntry{Addr: a.String()}
 		if t := q.found.tallies[i]; t != nil && t.records > 0 {
-			entry = t.entry(a.String())
+			entry = t.entry(a.String(), &q.spans[i])
 			q.summary.Emitted++
 		}
 		r.Addrs = append(r.Addrs, entry)

@@ -11,31 +11,51 @@ import (
 // addresses and times.
 var roleFields = flow.SetOf(flow.SrcPort, flow.DstPort, flow.Proto)
 
-// A seenBlock is a block in which some of the addresses occur.
-type seenBlock struct {
+// A seenWorker looks for the addresses in one block after another.
+type seenWorker struct {
 	query   *seenQuery
-	part    *seenPart
+	part    *seenPart // to which it adds
 	hour    store.Hour
 	columns columns
 	cells   cells
 	times   cells
-	inside  bool // every row is in the window
-	timely  bool // times were read, of some rows
-	timed   bool // every row has a start and an end
-	ported  bool // every row has ports and a protocol
+	inside  bool   // every row is in the window
+	timely  bool   // times were read, of some rows
+	timed   bool   // every row has a start and an end
+	ported  rowSet // rows that have ports and a protocol
 
 	source, destination seenEnd
 	wanted              rowSet // scratch of load
 
-	peers []uint16   // codes of the rows' other ends, grouped by address
-	roles []portRole // of the rows, grouped likewise
+	peers []uint16 // codes of the rows' other ends, grouped by address
 	codes codeSet
-	ports roleCounts
+	batch seenBatch
 }
 
-// block looks for the addresses in a block and counts them in p: all of the
-// block or, if it is damaged, nothing.
-func (q *seenQuery) block(p *seenPart, b *seenBucket, number int) error {
+// worker returns a seenWorker that adds to p. It is to be closed.
+func (q *seenQuery) worker(p *seenPart) *seenWorker {
+	s, _ := q.scratch.Get().(*seenWorker) // columns are large: they serve one run after another
+	if s == nil {
+		s = &seenWorker{query: q}
+	}
+	s.part = p
+	s.batch.reset(len(q.addrs))
+	return s
+}
+
+// close adds what was found to the part.
+func (s *seenWorker) close() {
+	s.settle()
+	s.query.scratch.Put(s)
+}
+
+// settle adds what waits to the part.
+func (s *seenWorker) settle() { s.batch.addTo(s.part, s.query) }
+
+// block looks for the addresses in a block and counts them: all of the block or,
+// if it is damaged, nothing.
+func (s *seenWorker) block(b *seenBucket, number int) error {
+	q, p := s.query, s.part
 	blk, err := b.Block(number)
 	if err != nil {
 		return p.damage(fmt.Errorf("read block %d: %w", number, err))
@@ -44,21 +64,19 @@ func (q *seenQuery) block(p *seenPart, b *seenBucket, number int) error {
 		p.summary.BlocksPruned++
 		return nil
 	}
-	s, _ := q.scratch.Get().(*seenBlock) // columns are large: they serve one block after another
-	if s == nil {
-		s = &seenBlock{query: q}
-	}
-	defer q.scratch.Put(s)
-	s.part, s.hour = p, b.Hour()
+	s.hour = b.Hour()
 	s.inside = q.window.classify(blk.MinStart(), blk.MaxEnd()) == classAll
 	if err := s.read(blk, b.addrs); err != nil {
 		return p.damage(err)
+	}
+	if len(s.batch.roles) >= maxBatchRows {
+		s.settle()
 	}
 	return nil
 }
 
 // read looks at the block when all that is needed of it has been read.
-func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
+func (s *seenWorker) read(blk *store.Block, addrs []int32) error {
 	s.columns.open(blk)
 	if err := s.source.find(&s.columns, flow.SrcAddr, s.query.addrs, addrs); err != nil {
 		return err
@@ -83,7 +101,7 @@ func (s *seenBlock) read(blk *store.Block, addrs []int32) error {
 }
 
 // load reads what the rows with addresses are looked at for.
-func (s *seenBlock) load(blk *store.Block) error {
+func (s *seenWorker) load(blk *store.Block) error {
 	c := &s.columns
 	s.timely = s.source.date(s, blk)
 	s.timely = s.destination.date(s, blk) || s.timely
@@ -99,12 +117,31 @@ func (s *seenBlock) load(blk *store.Block) error {
 	s.wanted = rowSet{}
 	s.source.addTo(&s.wanted, false)
 	s.destination.addTo(&s.wanted, false)
-	s.ported = c.full(flow.SrcPort) && c.full(flow.DstPort) && c.full(flow.Proto)
-	return s.cells.loadOf(c, roleFields, &s.wanted, count(&s.wanted))
+	if err := s.cells.loadOf(c, roleFields, &s.wanted, count(&s.wanted)); err != nil {
+		return err
+	}
+	s.findPorted()
+	return nil
+}
+
+// findPorted finds the rows that have ports and a protocol.
+func (s *seenWorker) findPorted() {
+	fill(&s.ported, s.columns.rows)
+	for f := range roleFields.All {
+		some := s.cells.some[f]
+		switch {
+		case !s.cells.fields.Has(f):
+			s.ported = rowSet{}
+		case some != nil:
+			for i, word := range some {
+				s.ported[i] &= word
+			}
+		}
+	}
 }
 
 // span returns the time that a row covers.
-func (s *seenBlock) span(row int) (from, to uint64) {
+func (s *seenWorker) span(row int) (from, to uint64) {
 	if s.timed {
 		return flow.Span(0, s.times.nums[flow.Start][row], s.times.nums[flow.End][row], true, true)
 	}
@@ -112,36 +149,50 @@ func (s *seenBlock) span(row int) (from, to uint64) {
 }
 
 // side counts the rows that have addresses at one end.
-func (s *seenBlock) side(end, other *seenEnd, source bool) {
+func (s *seenWorker) side(end, other *seenEnd, source bool) {
 	if len(end.hits) == 0 {
 		return
 	}
 	s.part.summary.RowsScanned += uint64(len(end.row))
 	if !s.inside {
-		end.keep(func(row, _ uint16) bool { return s.query.window.Holds(s.span(int(row))) })
-	}
-	for _, hit := range end.hit {
-		end.hits[hit].ends++
+		end.keep(func(row int) bool { return s.query.window.Holds(s.span(row)) })
 	}
 	if !source { // such a row was counted as one of the source
-		end.keep(func(row, hit uint16) bool { return int32(other.codeOf(row)) != end.hits[hit].self })
+		end.leaveBoth(other.codes)
 	}
 	s.part.summary.RowsMatched += uint64(len(end.row))
 	s.look(end, other, source)
-	for i := range end.hits {
-		s.tally(&end.hits[i], other, source)
+	s.date(end)
+	begin := uint32(0)
+	for i, next := range end.next {
+		s.note(&end.hits[i], s.peers[begin:next], other, source)
+		begin = next
 	}
 }
 
-// look groups what the rows say by address.
-func (s *seenBlock) look(end, other *seenEnd, source bool) {
+// look groups what the rows say by address, roles as the last of the batch.
+func (s *seenWorker) look(end, other *seenEnd, source bool) {
 	end.group()
-	s.peers, s.roles = sized(s.peers, len(end.row)), sized(s.roles, len(end.row))
-	for i, row := range end.row {
-		hit := &end.hits[end.hit[i]]
-		s.peers[hit.next], s.roles[hit.next] = other.codeOf(row), s.role(int(row), source)
-		hit.next++
+	s.peers = sized(s.peers, len(end.row))
+	roles := s.batch.newRoles(len(end.row))
+	mine, theirs, proto := s.cells.nums[flow.SrcPort], s.cells.nums[flow.DstPort], s.cells.nums[flow.Proto]
+	if !source {
+		mine, theirs = theirs, mine
 	}
+	for i, row := range end.row {
+		hit := end.hit[i]
+		at := end.next[hit]
+		end.next[hit]++
+		s.peers[at] = other.codes[row]
+		roles[at] = 0
+		if s.ported[row>>6]>>(row&63)&1 != 0 {
+			roles[at] = roleOf(proto[row], mine[row], theirs[row], source)
+		}
+	}
+}
+
+// date finds the first and last times of the addresses of which they matter.
+func (s *seenWorker) date(end *seenEnd) {
 	if !s.timely {
 		return
 	}
@@ -153,38 +204,20 @@ func (s *seenBlock) look(end, other *seenEnd, source bool) {
 	}
 }
 
-// tally adds what the rows say of one address.
-func (s *seenBlock) tally(hit *seenHit, other *seenEnd, source bool) {
-	if hit.ends == 0 {
+// note notes in the batch what the rows say of one address, of which the roles
+// are there. peers are the codes of the other ends.
+func (s *seenWorker) note(hit *seenHit, peers []uint16, other *seenEnd, source bool) {
+	records := uint32(len(peers))
+	if records+hit.both == 0 {
 		return
 	}
-	t := s.part.tally(int(hit.addr))
-	if source {
-		t.asSource += uint64(hit.ends)
-	} else {
-		t.asDestination += uint64(hit.ends)
+	if hit.dated {
+		s.query.spans[hit.addr].see(hit.first, hit.last)
 	}
-	if hit.next == hit.begin {
-		return
-	}
-	t.see(hit.first, hit.last, uint64(hit.next-hit.begin), s.hour, s.query.hours)
-	for _, code := range s.codes.distinct(s.peers[hit.begin:hit.next], other.len()) {
+	for _, code := range s.codes.distinct(peers, other.len()) {
 		if a, known := other.addr(code); known {
-			t.peers.add(a, s.query.exact)
+			s.batch.peer(a)
 		}
 	}
-	s.ports.add(t, s.roles[hit.begin:hit.next])
-}
-
-// role returns the port that tells what the address was in a row.
-func (s *seenBlock) role(row int, source bool) portRole {
-	c := &s.cells
-	if !s.ported && (!c.has(flow.SrcPort, row) || !c.has(flow.DstPort, row) || !c.has(flow.Proto, row)) {
-		return 0
-	}
-	mine, other := c.nums[flow.SrcPort][row], c.nums[flow.DstPort][row]
-	if !source {
-		mine, other = other, mine
-	}
-	return roleOf(c.nums[flow.Proto][row], mine, other, source)
+	s.batch.note(hit.addr, seenNote{ends: records + hit.both, records: records, source: source, hour: s.hour})
 }

@@ -14,6 +14,7 @@ import (
 type seenEnd struct {
 	dict  *store.Dict // nil: no row has an address at this end
 	codes []uint16    // of the rows
+	none  []uint16    // codes where there is no dictionary
 
 	hits []seenHit // the addresses that are here, ascending
 	slot []int32   // by code: the address's place in hits, and 1; 0: nobody asks for it
@@ -22,15 +23,18 @@ type seenEnd struct {
 
 	row []uint16 // rows with one of the addresses, ascending
 	hit []uint16 // of each, the address's place in hits
+
+	// By place in hits, apart from them, so that the innermost loops go over little
+	// memory:
+	self []int32  // the address's code at the other end; -1: it is not there
+	next []uint32 // where its group ends, of what was put there yet
 }
 
 // A seenHit is one of the addresses at one end of a block's rows.
 type seenHit struct {
 	addr        int32  // place in seenQuery.addrs
 	code        int32  // at this end
-	self        int32  // code at the other end; -1: it is not there
-	ends        uint32 // rows that have it at this end
-	begin, next uint32 // its group: next is the end of what is there
+	both        uint32 // rows left out here: they have it at the other end as well
 	dated       bool   // its rows' times matter
 	first, last uint64 // ms, over its group if that is dated
 }
@@ -40,8 +44,13 @@ type seenHit struct {
 // address begins where the last ended, in steps that double.
 func (e *seenEnd) find(c *columns, f flow.Field, addrs []flow.Addr, places []int32) (err error) {
 	e.hits = e.hits[:0]
-	if e.dict, e.codes, err = c.dict(f); err != nil || e.dict == nil {
+	if e.dict, e.codes, err = c.dict(f); err != nil {
 		return err
+	}
+	if e.dict == nil {
+		e.none = sized(e.none, c.rows)
+		e.codes = e.none
+		return nil
 	}
 	e.slot = sized(e.slot, e.dict.Len()+1) // and one for rows without the address
 	clear(e.slot)
@@ -58,7 +67,7 @@ func (e *seenEnd) find(c *columns, f flow.Field, addrs []flow.Addr, places []int
 			break
 		}
 		if values[at] == addrs[i] {
-			e.hits = append(e.hits, seenHit{addr: int32(i), code: int32(at), self: -1, first: math.MaxUint64})
+			e.hits = append(e.hits, seenHit{addr: int32(i), code: int32(at), first: math.MaxUint64})
 			e.slot[at] = int32(len(e.hits))
 		}
 	}
@@ -118,10 +127,10 @@ func (e *seenEnd) collectMany() {
 // date notes of which addresses the times matter, and reports whether there are
 // any: if the window cuts through the block, or of those for which the block may
 // have something earlier or later than what is known of them.
-func (e *seenEnd) date(s *seenBlock, blk *store.Block) (any bool) {
+func (e *seenEnd) date(s *seenWorker, blk *store.Block) (any bool) {
 	for i := range e.hits {
 		hit := &e.hits[i]
-		hit.dated = !s.inside || !s.part.tallies[hit.addr].spans(blk.MinStart(), blk.MaxEnd())
+		hit.dated = !s.inside || !s.query.spans[hit.addr].covers(blk.MinStart(), blk.MaxEnd())
 		any = any || hit.dated
 	}
 	return any
@@ -139,22 +148,32 @@ func (e *seenEnd) addTo(set *rowSet, dated bool) {
 
 // meet notes which addresses are at both ends.
 func (e *seenEnd) meet(other *seenEnd) {
+	e.strange()
+	other.strange()
 	j := 0
 	for i := range e.hits {
 		for j < len(other.hits) && other.hits[j].addr < e.hits[i].addr {
 			j++
 		}
 		if j < len(other.hits) && other.hits[j].addr == e.hits[i].addr {
-			e.hits[i].self, other.hits[j].self = other.hits[j].code, e.hits[i].code
+			e.self[i], other.self[j] = other.hits[j].code, e.hits[i].code
 		}
 	}
 }
 
+// strange forgets which addresses are at the other end.
+func (e *seenEnd) strange() {
+	e.self = sized(e.self, len(e.hits))
+	for i := range e.self {
+		e.self[i] = -1
+	}
+}
+
 // keep leaves out the rows for which wanted is false.
-func (e *seenEnd) keep(wanted func(row, hit uint16) bool) {
+func (e *seenEnd) keep(wanted func(row int) bool) {
 	n := 0
 	for i, row := range e.row {
-		if wanted(row, e.hit[i]) {
+		if wanted(int(row)) {
 			e.row[n], e.hit[n] = row, e.hit[i]
 			n++
 		}
@@ -162,16 +181,33 @@ func (e *seenEnd) keep(wanted func(row, hit uint16) bool) {
 	e.row, e.hit = e.row[:n], e.hit[:n]
 }
 
-// group makes room for what is found in the rows: each address has as many
-// places from begin on as it has rows.
+// leaveBoth leaves out the rows that have their address at the other end, whose
+// codes are given, as well.
+func (e *seenEnd) leaveBoth(codes []uint16) {
+	n := 0
+	for i, row := range e.row {
+		hit := e.hit[i]
+		if int32(codes[row]) == e.self[hit] {
+			e.hits[hit].both++
+			continue
+		}
+		e.row[n], e.hit[n] = row, hit
+		n++
+	}
+	e.row, e.hit = e.row[:n], e.hit[:n]
+}
+
+// group makes room for what is found in the rows: each address has as many places
+// as it has rows, from next on.
 func (e *seenEnd) group() {
+	e.next = sized(e.next, len(e.hits))
+	clear(e.next)
 	for _, hit := range e.hit {
-		e.hits[hit].next++
+		e.next[hit]++
 	}
 	at := uint32(0)
-	for i := range e.hits {
-		hit := &e.hits[i]
-		hit.begin, hit.next, at = at, at, at+hit.next
+	for i, n := range e.next {
+		e.next[i], at = at, at+n
 	}
 }
 
@@ -189,14 +225,6 @@ func (e *seenEnd) len() int {
 		return 0
 	}
 	return e.dict.Len()
-}
-
-// codeOf returns the code of a row, len where it has no address.
-func (e *seenEnd) codeOf(row uint16) uint16 {
-	if e.dict == nil {
-		return 0
-	}
-	return e.codes[row]
 }
 
 // sized returns a slice of n elements, in dst's memory if it is large enough; the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 
 	"weir/flow"
@@ -14,6 +15,30 @@ func TestFromBothEnds(t *testing.T) {
 		if got := slices.Collect(fromBothEnds(n)); !slices.Equal(got, want) {
 			t.Errorf("of %d: got %v, want %v", n, got, want)
 		}
+	}
+}
+
+// TestSeenSpan sees in an order that is nobody's.
+func TestSeenSpan(t *testing.T) {
+	span := &newSeenSpans(1)[0]
+	if span.covers(5, 6) {
+		t.Error("what nobody has seen covers something")
+	}
+	var wait sync.WaitGroup
+	for i := range uint64(8) {
+		wait.Go(func() {
+			for k := range uint64(100) {
+				span.see(1000+(k*37+i)%200, 2000+(k*53+i)%300)
+			}
+		})
+	}
+	wait.Wait()
+	first, last := span.first.Load(), span.last.Load()
+	if first != 1000 || last != 2295 {
+		t.Errorf("got %d to %d, want 1000 to 2295", first, last)
+	}
+	if !span.covers(first, last) || span.covers(first-1, last) || span.covers(first, last+1) {
+		t.Errorf("%d to %d is not what it covers", first, last)
 	}
 }
 

@@ -20,19 +20,36 @@ type addrCounter struct {
 
 const sketchBits = 12
 
-func (c *addrCounter) add(a flow.Addr, most int) {
+// add4 adds an IPv4 address. More than most are not counted exactly.
+func (c *addrCounter) add4(a addr4, most int) {
 	if c.ranks != nil {
-		c.sketch(a)
+		c.sketch(flow.AddrFrom4(uint32(a)))
 		return
 	}
+	c.v4.add(a, c.salt())
+	c.bound(most)
+}
+
+// add6 adds any other address.
+func (c *addrCounter) add6(a addr6, most int) {
+	if c.ranks != nil {
+		c.sketch(flow.Addr(a))
+		return
+	}
+	c.v6.add(a, c.salt())
+	c.bound(most)
+}
+
+// salt returns the factor.
+func (c *addrCounter) salt() uint64 {
 	if c.factor == 0 {
 		c.factor = rand.Uint64() | 1
 	}
-	if a.Is4() {
-		c.v4.add(addr4(a.As4()), c.factor)
-	} else {
-		c.v6.add(addr6(a), c.factor)
-	}
+	return c.factor
+}
+
+// bound goes over to the sketch if there are more than most.
+func (c *addrCounter) bound(most int) {
 	if c.len() > most {
 		c.estimate()
 	}
@@ -43,24 +60,13 @@ func (c *addrCounter) len() int { return c.v4.len() + c.v6.len() }
 // estimate goes over to the sketch.
 func (c *addrCounter) estimate() {
 	c.ranks = make([]uint8, 1<<sketchBits)
-	for a := range c.all {
-		c.sketch(a)
-	}
-	c.v4, c.v6 = addrSet[addr4]{}, addrSet[addr6]{}
-}
-
-// all calls yield for every address, while they are counted exactly.
-func (c *addrCounter) all(yield func(flow.Addr) bool) {
 	for a := range c.v4.all {
-		if !yield(flow.AddrFrom4(uint32(a))) {
-			return
-		}
+		c.sketch(flow.AddrFrom4(uint32(a)))
 	}
 	for a := range c.v6.all {
-		if !yield(flow.Addr(a)) {
-			return
-		}
+		c.sketch(flow.Addr(a))
 	}
+	c.v4, c.v6 = addrSet[addr4]{}, addrSet[addr6]{}
 }
 
 func (c *addrCounter) sketch(a flow.Addr) {
@@ -79,8 +85,11 @@ func mix(v uint64) uint64 {
 // merge adds the addresses of from.
 func (c *addrCounter) merge(from *addrCounter, most int) {
 	if from.ranks == nil {
-		for a := range from.all {
-			c.add(a, most)
+		for a := range from.v4.all {
+			c.add4(a, most)
+		}
+		for a := range from.v6.all {
+			c.add6(a, most)
 		}
 		return
 	}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 )
 
@@ -85,61 +86,62 @@ const (
 // SCTP, UDP-Lite.
 var portProtos = [...]uint8{6, 17, 33, 132, 136}
 
+// portClasses are the classes of protocols; 0: it has no ports.
+var portClasses = [256]uint8{6: 1, 17: 2, 33: 3, 132: 4, 136: 5}
+
 // portClass returns the class of a protocol, 0 if it has no ports.
 func portClass(proto uint64) portRole {
-	switch proto {
-	case 6:
-		return 1
-	case 17:
-		return 2
-	case 33:
-		return 3
-	case 132:
-		return 4
-	case 136:
-		return 5
+	if proto >= uint64(len(portClasses)) {
+		return 0
 	}
-	return 0
+	return portRole(portClasses[proto])
 }
 
 // hasPorts reports whether a protocol has ports.
 func hasPorts(proto uint64) bool { return portClass(proto) != 0 }
 
 // roleOf returns the role of an address with port mine in a record, as its source
-// or not, whose other port is other.
+// or not, whose other port is other. Which of the ports is lower is anybody's guess,
+// so that there is no branch for it.
 func roleOf(proto, mine, other uint64, source bool) portRole {
 	class := portClass(proto)
-	switch {
-	case class == 0:
+	if class == 0 {
 		return 0
-	case mine < other || mine == other && !source:
-		return class<<17 | serves | portRole(uint16(mine))
 	}
-	return class<<17 | portRole(uint16(other))
+	equal := uint64(1) // ports: the address serves them
+	if source {
+		equal = 0
+	}
+	_, served := bits.Sub64(mine, other, equal)
+	return class<<17 | portRole(served)<<16 | portRole(uint16(min(mine, other)))
 }
 
-// roleCounts count how often an address had each role in a block, so that each is
+// roleCounts count how often an address had each role in a batch, so that each is
 // looked for once in what is known of the address.
 type roleCounts struct {
 	counts []uint32   // by role; 0 but while roles are counted
 	met    []portRole // the roles, in the order in which they were met
 }
 
-// add adds roles to a tally.
-func (c *roleCounts) add(t *seenTally, roles []portRole) {
+// count counts roles.
+func (c *roleCounts) count(roles []portRole) {
 	if c.counts == nil {
 		c.counts = make([]uint32, allRoles)
 	}
-	c.met = c.met[:0]
 	for _, role := range roles {
 		if c.counts[role]++; c.counts[role] == 1 {
 			c.met = append(c.met, role)
 		}
 	}
+}
+
+// addTo adds what was counted to a tally, and leaves nothing.
+func (c *roleCounts) addTo(t *seenTally) {
 	for _, role := range c.met {
 		t.role(role, uint64(c.counts[role]))
 		c.counts[role] = 0
 	}
+	c.met = c.met[:0]
 }
 
 // role counts records that tell of a role.

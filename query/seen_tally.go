@@ -10,27 +10,22 @@ import (
 // A seenTally is what is known of one address, in a block, a bucket or more.
 type seenTally struct {
 	records, asSource, asDestination uint64
-	first, last                      uint64 // ms; good when records is not 0
 	active                           activeHours
 	server, client                   seenPorts
 	peers                            addrCounter
 }
 
-// spans reports whether records from first to last change neither the first time
-// nor the last.
-func (t *seenTally) spans(first, last uint64) bool {
-	return t != nil && t.records > 0 && t.first <= first && t.last >= last
-}
-
-// see counts records received in the given hour, from the first start to the last
-// end of them.
-func (t *seenTally) see(first, last, records uint64, hour store.Hour, hours bool) {
-	if t.records == 0 {
-		t.first, t.last = first, last
+// see counts the records of a note.
+func (t *seenTally) see(n *seenNote, hours bool) {
+	if n.source {
+		t.asSource += uint64(n.ends)
+	} else {
+		t.asDestination += uint64(n.ends)
 	}
-	t.records += records
-	t.first, t.last = min(t.first, first), max(t.last, last)
-	t.active.see(hour, records, hours)
+	if n.records > 0 {
+		t.records += uint64(n.records)
+		t.active.see(n.hour, uint64(n.records), hours)
+	}
 }
 
 // merge adds what from knows, of other hours or of the hour that was merged last.
@@ -46,7 +41,6 @@ func (t *seenTally) merge(from *seenTally, exact int) {
 	t.records += from.records
 	t.asSource += from.asSource
 	t.asDestination += from.asDestination
-	t.first, t.last = min(t.first, from.first), max(t.last, from.last)
 	t.active.merge(&from.active)
 	t.server.merge(&from.server)
 	t.client.merge(&from.client)
@@ -90,10 +84,10 @@ func (a *activeHours) merge(from *activeHours) {
 	a.last, a.list = from.last, append(a.list, list...)
 }
 
-// entry returns the tally as an answer.
-func (t *seenTally) entry(addr string) SeenEntry {
+// entry returns the tally as an answer, and from when to when that is.
+func (t *seenTally) entry(addr string, span *seenSpan) SeenEntry {
 	slices.SortFunc(t.active.list, func(a, b SeenHour) int { return cmp.Compare(a.Start, b.Start) })
-	e := SeenEntry{Addr: addr, Records: t.records, First: t.first, Last: t.last, Active: t.active.n,
+	e := SeenEntry{Addr: addr, Records: t.records, First: span.first.Load(), Last: span.last.Load(), Active: t.active.n,
 		AsSource: t.asSource, AsDestination: t.asDestination, Hours: t.active.list,
 		Server: t.server.top(), Client: t.client.top(),
 		MorePorts: len(t.server.keys) > seenTopPorts || len(t.client.keys) > seenTopPorts}

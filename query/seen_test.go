@@ -214,8 +214,13 @@ func TestAddrCounter(t *testing.T) {
 				if rng.IntN(2) == 0 {
 					c = &b
 				}
-				c.add(addr(i), 256)
-				c.add(addr(i), 256)
+				for range 2 {
+					if a := addr(i); a.Is4() {
+						c.add4(addr4(a.As4()), 256)
+					} else {
+						c.add6(addr6(a), 256)
+					}
+				}
 			}
 			a.merge(&b, 256)
 			got, estimated := a.count()
