@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -202,12 +203,34 @@ func TestFlagsAgree(t *testing.T) {
 	}
 }
 
+// A command is found by the name it is defined under, and made alone.
+func TestCommandsFor(t *testing.T) {
+	for _, d := range definitions() {
+		if defs := commandsFor([]string{d.name, "x"}); len(defs) != 1 || defs[0].name != d.name {
+			t.Errorf("%s: got %q", d.name, names(defs))
+		}
+	}
+	for _, args := range [][]string{nil, {"--data", "x", "query"}, {"quer"}, {"--help"}} {
+		if got, want := len(commandsFor(args)), len(definitions()); got != want {
+			t.Errorf("%q: got %d commands, want all %d", args, got, want)
+		}
+	}
+}
+
 func FuzzParseArgs(f *testing.F) {
 	f.Add("query|port 53|--last|2h")
 	f.Add("--data|X|retention|confirm|--|x")
 	f.Add("-|--|-n5|--=")
+	f.Add("hold|list|--nonsense")
+	f.Add("query|--step|5m")
 	f.Fuzz(func(t *testing.T, text string) {
-		in, err := parseArgs(commands(), splitArgs(text))
+		args := splitArgs(text)
+		in, err := parseArgs(commands(), args)
+		if alone, aloneErr := parseArgs(commandsFor(args), args); fmt.Sprint(aloneErr) != fmt.Sprint(err) {
+			t.Fatalf("%q: %v by all commands, %v by those it can be about", text, err, aloneErr)
+		} else if err == nil && !slices.Equal(alone.argv(), in.argv()) {
+			t.Fatalf("%q: %q by all commands, %q by those it can be about", text, in.argv(), alone.argv())
+		}
 		if err != nil {
 			if !errors.As(err, new(*usageError)) {
 				t.Fatalf("%q: %v is no usage error", text, err)

@@ -94,42 +94,71 @@ type example struct {
 	about string
 }
 
-// commands returns the definitions of all commands in the order help lists them.
-func commands() []*command {
-	defs := []*command{
-		collectCommand(),
-		queryCommand(),
-		tailCommand(),
-		topCommand(),
-		seriesCommand(),
-		peersCommand(),
-		seenCommand(),
-		statsCommand(),
-		coverageCommand(),
-		exportersCommand(),
-		statusCommand(),
-		bucketsCommand(),
-		importCommand(),
-		exportCommand(),
-		verifyCommand(),
-		anonKeysCommand(),
-		inspectCommand(),
-		relayCommand(),
-		backupCommand(),
-		checkCommand(),
-		auditCommand(),
-		retentionCommand(),
-		quarantineCommand(),
-		holdCommand(),
-		purgeCommand(),
-		reloadCommand(),
-		explainCommand(),
-		demoCommand(),
-		generateCommand(),
-		completionCommand(),
-		manPagesCommand(),
-		versionCommand(),
-		helpCommand(),
+// A definition makes a command, so that one can be had without the others.
+type definition struct {
+	name string // of the command
+	make func() *command
+}
+
+// definitions are of all commands, in the order help lists them.
+func definitions() []definition {
+	return []definition{
+		{"collect", collectCommand},
+		{"query", queryCommand},
+		{tailName, tailCommand},
+		{"top", topCommand},
+		{"series", seriesCommand},
+		{"peers", peersCommand},
+		{"seen", seenCommand},
+		{"stats", statsCommand},
+		{"coverage", coverageCommand},
+		{"exporters", exportersCommand},
+		{"status", statusCommand},
+		{"buckets", bucketsCommand},
+		{"import", importCommand},
+		{"export", exportCommand},
+		{"verify", verifyCommand},
+		{"anon-keys", anonKeysCommand},
+		{inspectName, inspectCommand},
+		{"relay", relayCommand},
+		{"backup", backupCommand},
+		{"check", checkCommand},
+		{"audit", auditCommand},
+		{"retention", retentionCommand},
+		{"quarantine", quarantineCommand},
+		{holdName, holdCommand},
+		{"purge", purgeCommand},
+		{"reload", reloadCommand},
+		{"explain", explainCommand},
+		{"demo", demoCommand},
+		{"generate", generateCommand},
+		{"completion", completionCommand},
+		{"man-pages", manPagesCommand},
+		{"version", versionCommand},
+		{"help", helpCommand},
+	}
+}
+
+// commands returns all commands in the order help lists them.
+func commands() []*command { return made(definitions()) }
+
+// commandsFor returns the commands that args can be about: where they begin with
+// the name of one, that alone. The flags of all others are hundreds, and would be
+// made by every process anew.
+func commandsFor(args []string) []*command {
+	list := definitions()
+	if len(args) > 0 {
+		if i := slices.IndexFunc(list, func(d definition) bool { return d.name == args[0] }); i >= 0 {
+			list = list[i : i+1]
+		}
+	}
+	return made(list)
+}
+
+func made(list []definition) []*command {
+	defs := make([]*command, len(list))
+	for i, d := range list {
+		defs[i] = d.make()
 	}
 	addCaseFlags(defs)
 	return defs
@@ -171,12 +200,11 @@ func Exists(name ...string) bool {
 // Main runs the command line args, of which the first is the program's name,
 // and returns the exit status. When ctx is cancelled the command stops.
 func Main(ctx context.Context, args []string, std *Std) int {
-	defs := commands()
 	if len(args) > 1 && args[1] == completeWord {
-		writeCandidates(std.Out, complete(defs, args[2:]))
+		writeCandidates(std.Out, complete(commands(), args[2:]))
 		return exitOK
 	}
-	err := dispatch(ctx, defs, args, std)
+	err := dispatch(ctx, commandsFor(args[min(1, len(args)):]), args, std)
 	if err != nil && ctx.Err() != nil && context.Cause(ctx) != nil && exitStatus(err) == exitFailure {
 		err = fmt.Errorf("%w: %w", context.Canceled, err)
 	}
