@@ -102,12 +102,12 @@ func (m *dayMarks) decode(p []byte) error {
 // A Day is an open day summary. It belongs to one goroutine; close it before
 // the view of its bucket.
 type Day struct {
-	first store.Hour   // of the day
-	hour  store.Hour   // of the bucket that it is in
-	store *store.Store // of that bucket
-	marks dayMarks
-	it    dayPages
-	stats Stats
+	first  store.Hour    // of the day
+	hour   store.Hour    // of the bucket that it is in
+	bucket *store.Bucket // that one
+	marks  dayMarks
+	it     dayPages
+	stats  Stats
 }
 
 // dayPages are the entries of a summary after its head, which is no page.
@@ -120,19 +120,26 @@ func (p dayPages) SeekLT(key []byte) bool { return p.IndexIter.SeekLT(key) && le
 // returns nil if there is none: the day is not over, or not sealed, or retention
 // has dropped its first hour.
 func OpenDay(b *store.Bucket) (*Day, error) {
-	d := &Day{first: DayOf(b.Info().Hour), hour: b.Info().Hour, store: b.Store()}
 	if b.Indexed() == 0 {
 		return nil, nil
 	}
+	d, err := openPages(b)
+	if err != nil {
+		return nil, err
+	}
+	if found, err := d.readHead(); err != nil || !found {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// openPages is OpenDay of a summary whose head is known.
+func openPages(b *store.Bucket) (*Day, error) {
 	it, err := b.IndexIter([]byte{byte(dayField)}, []byte{byte(dayField) + 1})
 	if err != nil {
 		return nil, fmt.Errorf("open day summary: %w", err)
 	}
-	d.it = dayPages{it}
-	if found, err := d.readHead(); err != nil || !found {
-		return nil, errors.Join(err, it.Close())
-	}
-	return d, nil
+	return &Day{first: DayOf(b.Hour()), hour: b.Hour(), bucket: b, it: dayPages{it}}, nil
 }
 
 func (d *Day) readHead() (found bool, err error) {
@@ -148,9 +155,14 @@ func (d *Day) readHead() (found bool, err error) {
 // Covers reports whether the summary speaks of all records of the bucket: it is
 // of the same store, as it was, and completely indexed.
 func (d *Day) Covers(b *store.Bucket) bool {
-	info := b.Info()
-	return b.Store() == d.store && DayOf(info.Hour) == d.first && b.Indexed() == b.Blocks() &&
-		d.marks[info.Hour-d.first] == markOf(info)
+	return d.marks.cover(d.bucket, b)
+}
+
+// cover is Day.Covers of the summary in of.
+func (m *dayMarks) cover(of, b *store.Bucket) bool {
+	info, day := b.Info(), DayOf(of.Hour())
+	return b.Store() == of.Store() && DayOf(info.Hour) == day && b.Indexed() == b.Blocks() &&
+		m[info.Hour-day] == markOf(info)
 }
 
 // Hours returns in which hours of the day an address of the ranges occurs as

@@ -11,8 +11,9 @@ import (
 // before the view.
 type Days struct {
 	firsts map[store.Hour]*store.Bucket // by day, where a summary is worth a look
-	day    *Day                         // of the last bucket asked for; nil: it has none
-	open   store.Hour                   // that day
+	open   store.Hour                   // the day of the last bucket asked for
+	note   *dayNote                     // of its summary; nil: there is none
+	day    *Day                         // the summary itself; nil: it was not needed yet
 	masks  map[any]uint32               // what Day.Hours gave, by the caller's key
 	stats  Stats
 }
@@ -20,7 +21,7 @@ type Days struct {
 // NewDays returns the day summaries of the buckets, which ascend and are all of
 // the store's in their span.
 func NewDays(buckets []*store.Bucket) *Days {
-	d := &Days{firsts: map[store.Hour]*store.Bucket{}, open: ^store.Hour(0)}
+	d := &Days{firsts: map[store.Hour]*store.Bucket{}, open: ^store.Hour(0), masks: map[any]uint32{}}
 	for i := 0; i < len(buckets); {
 		day, first := DayOf(buckets[i].Info().Hour), i
 		for i++; i < len(buckets) && DayOf(buckets[i].Info().Hour) == day; i++ {
@@ -39,18 +40,35 @@ func (d *Days) Absent(b *store.Bucket, key any, ranges func() []ValueRange) (boo
 	if err := d.turnTo(DayOf(b.Info().Hour)); err != nil {
 		return false, err
 	}
-	if d.day == nil || !d.day.Covers(b) {
+	if d.note == nil || !d.note.marks.cover(d.firsts[d.open], b) {
 		return false, nil
 	}
 	mask, ok := d.masks[key]
 	if !ok {
 		var err error
-		if mask, err = d.day.Hours(ranges()); err != nil {
+		if mask, err = d.hours(ranges()); err != nil {
 			return false, err
 		}
 		d.masks[key] = mask
 	}
-	return mask>>(b.Info().Hour-d.day.first)&1 == 0, nil
+	return mask>>(b.Info().Hour-d.open)&1 == 0, nil
+}
+
+// hours is Day.Hours of the day that is open, which reads the summary only if that
+// is not noted.
+func (d *Days) hours(ranges []ValueRange) (mask uint32, err error) {
+	if mask, known := d.note.hours(ranges); known {
+		return mask, nil
+	}
+	if d.day == nil {
+		if d.day, err = openPages(d.firsts[d.open]); err != nil {
+			return 0, err
+		}
+	}
+	if mask, err = d.day.Hours(ranges); err == nil {
+		d.note.add(ranges, mask)
+	}
+	return mask, err
 }
 
 // turnTo opens the summary of a day.
@@ -59,10 +77,11 @@ func (d *Days) turnTo(day store.Hour) (err error) {
 		return nil
 	}
 	err = d.shut()
-	d.open, d.masks = day, map[any]uint32{}
+	d.open, d.note = day, nil
+	clear(d.masks)
 	if b := d.firsts[day]; b != nil {
 		var openErr error
-		d.day, openErr = OpenDay(b)
+		d.note, d.day, openErr = noteOfDay(b)
 		err = errors.Join(err, openErr)
 	}
 	return err

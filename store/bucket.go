@@ -15,6 +15,7 @@ type Bucket struct {
 	snaps       []*snapshot // rows not yet in blocks, in order
 	damage      []error     // of its tables, known since the store was opened
 	sketches    []addrSketch
+	note        *IndexNote
 }
 
 // Info returns what is known of the bucket without reading it.

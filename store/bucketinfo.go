@@ -47,8 +47,9 @@ type hourState struct {
 	indexed    int
 	bytes      int64 // of all blocks and the index
 	indexBytes int64
-	writing    []*part // handed over, in order, and not yet blocks
-	open       *part   // takes rows; nil until there are any
+	note       *IndexNote // of the index as it is, see indexIs; nil: nobody asked for it
+	writing    []*part    // handed over, in order, and not yet blocks
+	open       *part      // takes rows; nil until there are any
 	sealing    *Sealing
 	ledger     bool    // there are rows of the ledger on disk
 	change     uint64  // by Store.changes, when the ledger was last written; 0: not by this process

@@ -239,7 +239,8 @@ func (r *removal) replace() error {
 	s.noteTurn(&s.turns.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.hour.blocks, r.hour.indexed, r.hour.bounds, r.hour.bytes, r.hour.indexBytes = is.blocks, 0, is.bounds, is.bytes, 0
+	r.hour.blocks, r.hour.bounds, r.hour.bytes = is.blocks, is.bounds, is.bytes
+	r.hour.indexIs(0, 0)
 	s.columns.forget(r.hour.incarnation)
 	s.forgetSketches(r.hour, len(r.hour.sketches)) // blocks have other numbers
 	r.hour.incarnation = s.nextIncarnation()

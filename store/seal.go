@@ -198,7 +198,8 @@ func (z *Sealing) commit() error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	z.hour.indexed, z.hour.indexBytes, z.hour.bytes = sealed.indexed, sealed.indexBytes, sealed.bytes
+	z.hour.indexIs(sealed.indexed, sealed.indexBytes)
+	z.hour.bytes = sealed.bytes
 	s.forgetSketches(z.hour, sealed.indexed)
 	return nil
 }

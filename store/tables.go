@@ -228,7 +228,7 @@ func (s *Store) noteFault(t *liveTable, h Hour, fault error) {
 	if least == kindIndex && most == kindIndex && hs != nil && len(hs.damage) == 0 {
 		// The records answer without it, and the next seal makes it again.
 		s.opts.Logger.Warn("an index is lost and will be made again from the records", "bucket", h.String(), "err", err)
-		hs.indexed, hs.indexBytes = 0, 0
+		hs.indexIs(0, 0)
 		return
 	}
 	if hs == nil {

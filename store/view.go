@@ -78,7 +78,7 @@ func (v *View) add(b *Bucket, hs *hourState) {
 	if info.Rows == 0 && info.Blocks == 0 {
 		return
 	}
-	*b = Bucket{view: v, info: info, incarnation: hs.incarnation, damage: hs.damage, sketches: hs.sketches}
+	*b = Bucket{view: v, info: info, incarnation: hs.incarnation, damage: hs.damage, sketches: hs.sketches, note: hs.noteOfIndex()}
 	for _, p := range hs.parts() {
 		if p.bounds.rows > 0 {
 			b.snaps = append(b.snaps, v.store.snap(p))
