@@ -15,7 +15,11 @@ func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
 			return err
 		}
 		if p != nil {
-			p.Restrict(n.wanted(), set[:])
+			if lo, hi, ok := n.span(); ok {
+				p.RestrictRange(lo, hi, set[:])
+			} else {
+				p.Restrict(n.wanted(), set[:])
+			}
 			return nil
 		}
 	}
@@ -78,8 +82,19 @@ func (e *evaluator) packedServes(f flow.Field, set *rowSet) bool {
 	return !slices.Contains(store.PostingFields, f) || count(set) <= e.rows/4
 }
 
+// span returns the values that n matches if they are one range.
+func (n *numNode) span() (lo, hi uint64, ok bool) {
+	if len(n.ranges) != 1 || n.shift != 0 || n.mask != 0 {
+		return 0, 0, false
+	}
+	return n.ranges[0].lo, n.ranges[0].hi, true
+}
+
 // wanted returns what tells which values n matches.
 func (n *numNode) wanted() store.Wanted {
+	if lo, hi, ok := n.span(); ok {
+		return store.InRange(lo, hi)
+	}
 	if len(n.ranges) != 1 {
 		return func(values []uint64) (word uint64) {
 			for i, v := range values {

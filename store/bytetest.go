@@ -79,44 +79,77 @@ func (t *byteTest) isBit(base byte, bit int) bool {
 	return true
 }
 
+// words fills dst with the bits of bytes; those past the last are void.
+func (t *byteTest) words(dst []uint64, b []byte) {
+	for i := range dst {
+		dst[i] = t.word(b[i<<6 : min(i<<6+64, len(b))])
+	}
+}
+
 // word returns the bits of at most 64 bytes; those past the last are void.
 func (t *byteTest) word(b []byte) (word uint64) {
-	if t.kind == inTable || len(b)&7 != 0 {
+	if t.kind == inTable || len(b) < 64 {
 		word, _ = t.table.word(b)
 		return word
 	}
-	if t.kind == upTo {
+	switch b := (*[64]byte)(b); t.kind {
+	case upTo:
 		return t.wordUpTo(b)
+	case inRange:
+		return t.wordInRange(b)
+	default:
+		return t.wordOfBit(b)
 	}
-	add7, add1 := t.add&low7, t.add&^low7
-	for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
-		x := binary.LittleEndian.Uint64(b)
-		x = (x&low7 + add7) ^ (x&^low7 ^ add1) // each byte by itself
-		if t.kind == hasBit {
-			x >>= t.bit & 7
-		} else {
-			over := x&low7 + t.most
-			x = ^(over&x | (over|x)&^t.high) >> 7
-		}
-		word |= x & eachByte * gather8 >> 56 << (at & 63)
-	}
-	return word ^ t.flip
 }
 
-// wordUpTo is word of a range that begins at 0 and of some times eight bytes.
-func (t *byteTest) wordUpTo(b []byte) (word uint64) {
+// wordOfBit is word of those that have the bit.
+func (t *byteTest) wordOfBit(b *[64]byte) (word uint64) {
+	add7, add1, shift := t.add&low7, t.add&^low7, 7-t.bit&7
+	for i := 0; i < len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		x = (x&low7 + add7) ^ (x&^low7 ^ add1) // each byte by itself
+		word = word>>1 | x<<(shift&7)&^low7
+	}
+	return transpose8(word)
+}
+
+// wordInRange is word of a range.
+func (t *byteTest) wordInRange(b *[64]byte) (word uint64) {
+	add7, add1, most, high := t.add&low7, t.add&^low7, t.most, t.high
+	for i := 0; i < len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		x = (x&low7 + add7) ^ (x&^low7 ^ add1)
+		over := x&low7 + most
+		word = word>>1 | (over&x|(over|x)&^high)&^low7
+	}
+	return ^transpose8(word) ^ t.flip
+}
+
+// wordUpTo is word of a range that begins at 0.
+func (t *byteTest) wordUpTo(b *[64]byte) (word uint64) {
+	most := t.most
 	if t.high == 0 {
-		for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
-			x := binary.LittleEndian.Uint64(b)
-			over := (x&low7 + t.most) | x
-			word |= over >> 7 & eachByte * gather8 >> 56 << (at & 63)
+		for i := 0; i < len(b); i += 8 {
+			x := binary.LittleEndian.Uint64(b[i:])
+			word = word>>1 | ((x&low7+most)|x)&^low7
 		}
 	} else {
-		for at := 0; len(b) >= 8; at, b = at+8, b[8:] {
-			x := binary.LittleEndian.Uint64(b)
-			over := (x&low7 + t.most) & x
-			word |= over >> 7 & eachByte * gather8 >> 56 << (at & 63)
+		for i := 0; i < len(b); i += 8 {
+			x := binary.LittleEndian.Uint64(b[i:])
+			word = word>>1 | (x&low7+most)&x&^low7
 		}
 	}
-	return ^word ^ t.flip
+	return ^transpose8(word) ^ t.flip
+}
+
+// transpose8 moves bit k of byte j to bit j of byte k. That of byte j of eight
+// bytes, moved down once for each eight that came after, is then where it stands
+// among all 64.
+func transpose8(x uint64) uint64 {
+	t := (x ^ x>>7) & 0x00aa_00aa_00aa_00aa
+	x ^= t ^ t<<7
+	t = (x ^ x>>14) & 0x0000_cccc_0000_cccc
+	x ^= t ^ t<<14
+	t = (x ^ x>>28) & 0x0000_0000_f0f0_f0f0
+	return x ^ t ^ t<<28
 }

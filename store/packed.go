@@ -78,7 +78,8 @@ type room struct {
 	test   byteTest
 	values [256]uint64
 	run    valueRun
-	ranks  [BlockRows / 64]int // of each word, how many rows before it have the field
+	ranks  [BlockRows / 64]int       // of each word, how many rows before it have the field
+	told   [2][BlockRows / 64]uint64 // of all values, and of those that are not frequent
 }
 
 // planes are a frame of reference, not put together.

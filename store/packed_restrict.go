@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"math/bits"
+	"sort"
 )
 
 // A Wanted tells which of at most 64 values are wanted: value i at bit i. Bits
@@ -44,13 +45,9 @@ func (t *byteTable) set(values []uint64, wanted Wanted) {
 	}
 }
 
-// Up to how many values of a word are looked at one by one rather than with all
-// the others: of all that it has, and of those that take more than their lowest
-// byte to be told.
-const (
-	fewValues  = 8
-	someValues = 16
-)
+// someValues is up to how many values of a word that take more than their lowest
+// byte to be told are put together one by one rather than with all the others.
+const someValues = 16
 
 // Restrict removes from set the rows whose value is not wanted, or absent. A code
 // that the dictionary does not have, which no encoder writes, is not wanted.
@@ -58,46 +55,124 @@ func (p *Packed) Restrict(wanted Wanted, set []uint64) {
 	if p.coded {
 		wanted = p.codesOf(wanted)
 	}
-	p.prepare(wanted)
-	p.rank()
-	r := &p.room.run
-	r.n = 0
-	for i, w := range set[:(p.rows+63)/64] {
-		present, rank := ^uint64(0), i<<6 // of the word's first row among those that have the field
-		if p.present != nil {
-			present, rank = p.present[i], p.room.ranks[i]
-		}
-		w &= present
-		switch {
-		case w == 0:
-			set[i] = 0
-		case bits.OnesCount64(w) <= fewValues:
-			set[i] = 0
-			if r.add(i<<6, w); !r.fits() {
-				p.restrictRun(wanted, set)
-			}
-		case present == ^uint64(0):
-			set[i] = w & p.look(wanted, rank, w)
-		default:
-			set[i] = w & deposit(p.look(wanted, rank, extract(w, present)), present)
-		}
-	}
-	p.restrictRun(wanted, set)
+	p.restrict(wanted, set)
 }
 
-// restrictRun puts the rows of the run that are wanted into set, and ends it.
-func (p *Packed) restrictRun(wanted Wanted, set []uint64) {
-	r := &p.room.run
-	values := r.fill(p)
-	for i := 0; i < len(values); i += 64 {
-		run := values[i:min(i+64, len(values))]
-		word := wanted(run)
-		for _, row := range r.rows[i:][:len(run)] {
-			set[row>>6] |= word & 1 << (row & 63)
-			word >>= 1
+// RestrictRange is Restrict to values from lo to hi, both inclusive. A dictionary
+// ascends, so that their codes are a range too: two searches tell it instead of a
+// look at every value.
+func (p *Packed) RestrictRange(lo, hi uint64, set []uint64) {
+	if p.coded {
+		from, to := p.codesIn(lo, hi)
+		if from == to {
+			clear(set)
+			return
+		}
+		lo, hi = uint64(from), uint64(to-1)
+	}
+	p.restrict(InRange(lo, hi), set)
+}
+
+// InRange wants values from lo to hi, both inclusive.
+func InRange(lo, hi uint64) Wanted {
+	width := hi - lo
+	return func(values []uint64) (word uint64) {
+		for i, v := range values { // without a branch: what is wanted is anybody's guess
+			_, outside := bits.Sub64(width, v-lo, 0)
+			word |= (outside ^ 1) << (i & 63)
+		}
+		return word
+	}
+}
+
+// restrict is Restrict by codes where the column has them.
+func (p *Packed) restrict(wanted Wanted, set []uint64) {
+	set = set[:(p.rows+63)/64]
+	left := 0
+	for i, w := range set {
+		if p.present != nil {
+			w &= p.present[i]
+			set[i] = w
+		}
+		left += bits.OnesCount64(w)
+	}
+	if left <= p.rows/p.fewOf() {
+		p.restrictFew(wanted, set)
+	} else {
+		p.restrictMany(wanted, set)
+	}
+}
+
+// Which part of a column's rows counts as few: to put one value together takes the
+// time of telling so many. Where the frequent ones are written by symbols to tell
+// all takes longer.
+const (
+	fewOfPlain    = 20
+	fewOfFrequent = 6
+)
+
+func (p *Packed) fewOf() int {
+	if p.frequent {
+		return fewOfFrequent
+	}
+	return fewOfPlain
+}
+
+// restrictFew is restrict where few rows are left, which have the field: their
+// values are put together.
+func (p *Packed) restrictFew(wanted Wanted, set []uint64) {
+	p.eachRun(set, func(rows []uint16, values []uint64) {
+		for i := 0; i < len(values); i += 64 {
+			run := values[i:min(i+64, len(values))]
+			unwanted := ^wanted(run)
+			for _, row := range rows[i:][:len(run)] {
+				set[row>>6] &^= unwanted & 1 << (row & 63)
+				unwanted >>= 1
+			}
+		}
+	})
+}
+
+// restrictMany is restrict where many rows are left, which have the field: all
+// values are told.
+func (p *Packed) restrictMany(wanted Wanted, set []uint64) {
+	told := p.tell(wanted)
+	if p.present == nil {
+		for i := range set {
+			set[i] &= told[i]
+		}
+		return
+	}
+	rank := 0 // of the word's first row among those that have the field
+	for i, present := range p.present {
+		if set[i] != 0 {
+			set[i] &= deposit(bitsFrom(told, rank), present)
+		}
+		rank += bits.OnesCount64(present)
+	}
+}
+
+// tell returns of all values that rows have whether they are wanted, bit i%64 of
+// word i/64.
+func (p *Packed) tell(wanted Wanted) []uint64 {
+	told := p.room.told[0][:(p.count+63)/64]
+	if !p.frequent {
+		p.plain.tell(told, wanted, &p.room)
+		return told
+	}
+	test := &p.room.test
+	clear(test.table[:])
+	test.table.set(p.top[:p.topCount], wanted)
+	test.prepare(0)
+	test.words(told, p.symbols)
+	others := p.room.told[1][:(p.others.n+63)/64]
+	p.others.tell(others, wanted, &p.room)
+	for i, other := range p.other {
+		if other != 0 {
+			told[i] |= deposit(bitsFrom(others, int(p.before[i])), other)
 		}
 	}
-	r.n = 0
+	return told
 }
 
 // codesOf returns which codes of the dictionary are of wanted values.
@@ -115,6 +190,16 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 		}
 		return word
 	}
+}
+
+// codesIn returns the codes i to j-1 of the values from lo to hi, both inclusive.
+func (p *Packed) codesIn(lo, hi uint64) (i, j int) {
+	if p.dict != nil {
+		return p.dict.FindNum(lo, hi)
+	}
+	i = sort.Search(p.values.n, func(k int) bool { return p.values.at(k) >= lo })
+	j = sort.Search(p.values.n, func(k int) bool { return p.values.at(k) > hi })
+	return i, max(i, j)
 }
 
 // codes returns how many codes the dictionary has.
@@ -136,69 +221,34 @@ func (p *Packed) valuesOf(code int) []uint64 {
 	return run
 }
 
-// prepare readies the test that look makes of the lowest plane, or of symbols.
-func (p *Packed) prepare(wanted Wanted) {
-	test := &p.room.test
-	if p.frequent {
-		clear(test.table[:])
-		test.table.set(p.top[:p.topCount], wanted)
-		test.prepare(0)
-		return
-	}
-	values := &p.room.values
-	for i := range values {
-		values[i] = p.plain.base + uint64(i)
-	}
-	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
-	test.prepare(byte(p.plain.base))
-}
-
-// look returns which of at most 64 values from number from on are wanted, bit 0
-// the first of them. Of those that are not in w it may say anything.
-func (p *Packed) look(wanted Wanted, from int, w uint64) uint64 {
-	to := min(from+64, p.count)
-	if !p.frequent {
-		return p.plain.look(wanted, from, to, w, &p.room)
-	}
-	word := p.room.test.word(p.symbols[from:to])
-	if other := bitsFrom(p.other, from); other&w != 0 {
-		word |= p.lookAtOthers(wanted, from, other, w)
-	}
-	return word
-}
-
-// lookAtOthers is look for those of the values that are not frequent, whose bits
-// are in other.
-func (p *Packed) lookAtOthers(wanted Wanted, from int, other, w uint64) uint64 {
-	values := p.room.values[:64]
-	first := p.othersBefore(from)
-	if n := bits.OnesCount64(other); bits.OnesCount64(other&w) > someValues {
-		p.others.join(values[:n], first)
-		return deposit(wanted(values[:n]), other)
-	}
-	n := 0
-	for rest := other & w; rest != 0; rest &= rest - 1 {
-		values[n&63] = p.others.at(first + bits.OnesCount64(other&(rest&-rest-1)))
-		n++
-	}
-	return deposit(wanted(values[:n]), other&w)
-}
-
 // othersBefore returns how many of the values before number i are not frequent.
 func (p *Packed) othersBefore(i int) int {
 	return int(p.before[i>>6]) + bits.OnesCount64(p.other[i>>6]&(1<<(i&63)-1))
 }
 
-// look is Packed.look of the values from to to-1.
-func (p *planes) look(wanted Wanted, from, to int, w uint64, scratch *room) uint64 {
+// tell is Packed.tell of planes.
+func (p *planes) tell(told []uint64, wanted Wanted, scratch *room) {
 	if p.width == 0 {
-		return -scratch.test.table[0] // as all of them are
+		scratch.values[0] = p.base
+		same := -(wanted(scratch.values[:1]) & 1)
+		for i := range told {
+			told[i] = same
+		}
+		return
 	}
-	word := scratch.test.word(p.plane[0][from:to])
-	if large := p.large(from, to) & w; large != 0 {
-		word = word&^large | p.lookAtLarge(wanted, from, to, large, scratch)
+	values, test := &scratch.values, &scratch.test
+	for i := range values {
+		values[i] = p.base + uint64(i)
 	}
-	return word
+	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
+	test.prepare(byte(p.base))
+	test.words(told, p.plane[0][:p.n])
+	for i := range told {
+		from, to := i<<6, min(i<<6+64, p.n)
+		if large := p.large(from, to); large != 0 {
+			told[i] = told[i]&^large | p.lookAtLarge(wanted, from, to, large, scratch)
+		}
+	}
 }
 
 // large returns which of the values from to to-1, at most 64, have another
@@ -253,26 +303,6 @@ func deposit(w, mask uint64) (out uint64) {
 	for ; mask != 0; mask &= mask - 1 {
 		out |= mask & -mask & -(w & 1)
 		w >>= 1
-	}
-	return out
-}
-
-// extract moves the bits of w at the places in mask to the low ones, in order.
-func extract(w, mask uint64) (out uint64) {
-	w &= mask
-	if bits.OnesCount64(mask) > 32 {
-		for zeros := ^mask; zeros != 0; { // descending
-			bit := uint64(1) << (63 - bits.LeadingZeros64(zeros))
-			w = w&(bit-1) | w>>1&^(bit-1)
-			zeros &^= bit
-		}
-		return w
-	}
-	for at := 0; mask != 0; at++ {
-		if w&mask&-mask != 0 {
-			out |= 1 << at
-		}
-		mask &= mask - 1
 	}
 	return out
 }

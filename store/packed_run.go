@@ -26,7 +26,7 @@ func (r *valueRun) add(base int, w uint64) {
 	n := r.n
 	r.n += bits.OnesCount64(w)
 	for w != 0 {
-		for range 4 { // without a branch; what is past the last goes when the next are added
+		for range 2 { // without a branch; what is past the last goes when the next are added
 			r.rows[n%runRows] = uint16(base + bits.TrailingZeros64(w))
 			w &= w - 1
 			n++

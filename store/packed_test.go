@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"weir/flow"
@@ -31,6 +32,7 @@ func TestPackedIsNum(t *testing.T) {
 			}
 			p = got
 			checkPacked(t, rng, blk, f, p)
+			checkPacked(t, rng, blk, f, &Packed{packedColumn: p.clone()})
 			frequent += boolInt(p.frequent)
 			plain += boolInt(!p.frequent)
 			dict += boolInt(p.coded)
@@ -96,7 +98,21 @@ func checkPacked(t *testing.T, rng *rand.Rand, blk *Block, f flow.Field, p *Pack
 		}
 		lo := values[rng.IntN(len(values))]
 		hi := max(lo, values[rng.IntN(len(values))])
-		got := append([]uint64(nil), set...)
+		check := func(how string, got []uint64) {
+			t.Helper()
+			for row, v := range values {
+				was, has := set[row>>6]>>(row&63)&1 != 0, present[row>>6]>>(row&63)&1 != 0
+				want := was && has && v >= lo && v <= hi
+				if in := got[row>>6]>>(row&63)&1 != 0; in != want {
+					t.Fatalf("%s: %s, one in %d asked for %d to %d: row %d (value %d, present %v, asked for %v) is in: %v, want %v",
+						what, how, share, lo, hi, row, v, has, was, in, want)
+				}
+			}
+			if n := len(values); n < BlockRows && got[n>>6]>>(n&63) != 0 {
+				t.Fatalf("%s: %s: rows past the last are in", what, how)
+			}
+		}
+		got := slices.Clone(set)
 		p.Restrict(func(values []uint64) (word uint64) {
 			for i, v := range values {
 				if v >= lo && v <= hi {
@@ -108,16 +124,14 @@ func checkPacked(t *testing.T, rng *rand.Rand, blk *Block, f flow.Field, p *Pack
 			}
 			return word
 		}, got)
-		for row, v := range values {
-			was, has := set[row>>6]>>(row&63)&1 != 0, present[row>>6]>>(row&63)&1 != 0
-			want := was && has && v >= lo && v <= hi
-			if in := got[row>>6]>>(row&63)&1 != 0; in != want {
-				t.Fatalf("%s: one in %d asked for %d to %d: row %d (value %d, present %v, asked for %v) is in: %v, want %v",
-					what, share, lo, hi, row, v, has, was, in, want)
-			}
-		}
-		if n := len(values); n < BlockRows && got[n>>6]>>(n&63) != 0 {
-			t.Fatalf("%s: rows past the last are in", what)
+		check("Restrict", got)
+		got = slices.Clone(set)
+		p.RestrictRange(lo, hi, got)
+		check("RestrictRange", got)
+		if lo = values[0] + 1; !slices.Contains(values, lo) {
+			hi, got = lo, slices.Clone(set)
+			p.RestrictRange(lo, hi, got)
+			check("RestrictRange", got)
 		}
 		if p.HasDict() {
 			continue
