@@ -158,7 +158,7 @@ func (in *invocation) addFlag(defs []*command, word string, rest []string) (int,
 	if flag == nil {
 		return 0, in.unknownFlag(defs, word, name)
 	}
-	f := flagValue{name: flag.Names()[0], value: value, given: givenFlag(word)}
+	f := flagValue{name: flagNames(flag)[0], value: value, given: givenFlag(word)}
 	used := 0
 	if !hasValue {
 		if !takesValue(flag) {
@@ -267,7 +267,7 @@ func (in *invocation) unknownFlag(defs []*command, word, name string) error {
 		where, flags = "weir "+in.name(), in.last().flags
 	}
 	e := usagef("%s has no flag %s", where, givenFlag(word))
-	if near := nearest(name, flagNames(flags)); near != "" {
+	if near := nearest(name, allNames(flags)); near != "" {
 		return e.withHint("did you mean %s?", dashed(near))
 	}
 	return e.withHint("%s --help lists its flags; after -- it is an argument", where)
@@ -281,22 +281,43 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-func flagNames(flags []cli.Flag) []string {
+// allNames returns the names and aliases of flags.
+func allNames(flags []cli.Flag) []string {
 	var list []string
 	for _, f := range flags {
-		list = append(list, f.Names()...)
+		list = append(list, flagNames(f)...)
 	}
 	return append(list, "help")
+}
+
+// flagNames returns a flag's name and its aliases. The library's own method
+// looks for commas in each with a regular expression, which takes longer than
+// all else that is done with a flag.
+func flagNames(f cli.Flag) []string {
+	switch f := f.(type) {
+	case *cli.StringFlag:
+		return append([]string{f.Name}, f.Aliases...)
+	case *cli.BoolFlag:
+		return append([]string{f.Name}, f.Aliases...)
+	}
+	return f.Names()
 }
 
 // findFlag returns the flag of that name or alias.
 func findFlag(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
-		if slices.Contains(f.Names(), name) {
+		if slices.Contains(flagNames(f), name) {
 			return f
 		}
 	}
 	return nil
+}
+
+// givenFlags returns the definitions of the flags that are given.
+func (in *invocation) givenFlags() []cli.Flag {
+	return slices.DeleteFunc(slices.Clone(in.last().flags), func(f cli.Flag) bool {
+		return !slices.ContainsFunc(in.flags, func(v flagValue) bool { return v.name == flagNames(f)[0] })
+	})
 }
 
 func takesValue(f cli.Flag) bool {

@@ -203,6 +203,25 @@ func TestFlagsAgree(t *testing.T) {
 	}
 }
 
+// A flag that is not given must read as if it were not defined: the flag library
+// is told only of those that are.
+func TestFlagsHaveNoDefault(t *testing.T) {
+	for _, f := range allFlags(commands()) {
+		unset := false
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			unset = f.Value == "" && !f.Required && len(f.EnvVars) == 0
+		case *cli.BoolFlag:
+			unset = !f.Value && !f.Required && len(f.EnvVars) == 0
+		case *cli.StringSliceFlag:
+			unset = f.Value == nil && !f.Required && len(f.EnvVars) == 0
+		}
+		if got, want := flagNames(f), f.Names(); !unset || !slices.Equal(got, want) {
+			t.Errorf("flag %q, to the library %q: unset until it is given: %t", got, want, unset)
+		}
+	}
+}
+
 // A command is found by the name it is defined under, and made alone.
 func TestCommandsFor(t *testing.T) {
 	for _, d := range definitions() {

@@ -170,7 +170,7 @@ func made(list []definition) []*command {
 func addCaseFlags(defs []*command) {
 	for _, d := range defs {
 		addCaseFlags(d.commands)
-		opens := slices.ContainsFunc(d.flags, func(f cli.Flag) bool { return f.Names()[0] == "data" })
+		opens := slices.ContainsFunc(d.flags, func(f cli.Flag) bool { return flagNames(f)[0] == "data" })
 		if opens || d.prepare != nil {
 			d.flags = append(slices.Clone(d.flags), caseFlags(opens)...)
 		}
@@ -255,7 +255,7 @@ func prepareCommand(in *invocation, std *Std) (run runner, err error) {
 		Writer:                    io.Discard, ErrWriter: io.Discard,
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
-	app.Commands = []*cli.Command{in.path[0].build(std, &run)} // the others are not asked for
+	app.Commands = []*cli.Command{in.build(std, &run)}
 	if err := app.Run(in.argv()); err != nil {
 		return nil, err
 	}
@@ -265,11 +265,14 @@ func prepareCommand(in *invocation, std *Std) (run runner, err error) {
 	return run, nil
 }
 
-// build returns the flag library's form of the definition. Its action stores
-// the prepared runner in run.
-func (d *command) build(std *Std, run *runner) *cli.Command {
+// build returns the flag library's form of what is asked for: of the commands
+// those that are named, of the flags those that are given. The others read as
+// unset without it, as no flag here has a value by default, and it looks up each
+// that it has. The innermost command's action stores the prepared runner in run.
+func (in *invocation) build(std *Std, run *runner) *cli.Command {
+	d := in.last()
 	c := &cli.Command{
-		Name: d.name, Usage: d.usage, Flags: d.flags, HideHelp: true, HideHelpCommand: true,
+		Name: d.name, Flags: in.givenFlags(), HideHelp: true, HideHelpCommand: true,
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usagef("%v", err) },
 		Action: func(c *cli.Context) (err error) {
 			if d.prepare == nil {
@@ -282,8 +285,8 @@ func (d *command) build(std *Std, run *runner) *cli.Command {
 			return err
 		},
 	}
-	for _, sub := range d.commands {
-		c.Subcommands = append(c.Subcommands, sub.build(std, run))
+	for _, above := range slices.Backward(in.path[:len(in.path)-1]) {
+		c = &cli.Command{Name: above.name, HideHelp: true, HideHelpCommand: true, Subcommands: []*cli.Command{c}}
 	}
 	return c
 }

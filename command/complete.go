@@ -105,7 +105,7 @@ func joinAssignments(words []string) []string {
 // flagWords returns the flags that may stand here, as they are typed.
 func (at *completion) flagWords() []string {
 	list := []string{"--help"}
-	for _, name := range flagNames(at.in.flagsInReach(at.defs)) {
+	for _, name := range allNames(at.in.flagsInReach(at.defs)) {
 		if word := dashed(name); !slices.Contains(list, word) {
 			list = append(list, word)
 		}
@@ -126,11 +126,11 @@ func (at *completion) assignment(current string) []string {
 
 // values completes the value of flag f; lead stands before it in the same word.
 func (at *completion) values(f cli.Flag, lead, value string) []string {
-	if words := questionWords(at.in.name(), f.Names()[0]); words != nil {
+	if words := questionWords(at.in.name(), flagNames(f)[0]); words != nil {
 		return led(lead, withPrefix(words, value))
 	}
 	var list []string
-	switch f.Names()[0] {
+	switch flagNames(f)[0] {
 	case "output":
 		list = outputFormats
 		if name := at.in.name(); name == "query" || name == "tail" {

@@ -158,7 +158,7 @@ func flagHelp(f cli.Flag) (head, text string) {
 		}
 	}
 	short, long := "    ", ""
-	for _, name := range f.Names() {
+	for _, name := range flagNames(f) {
 		if len(name) == 1 {
 			short = "-" + name + ", "
 		} else if long == "" {
