@@ -3,11 +3,13 @@ package query
 import (
 	"context"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 
 	"weir/flow"
+	"weir/store"
 )
 
 func TestFromBothEnds(t *testing.T) {
@@ -83,5 +85,47 @@ func TestSeenOverDays(t *testing.T) {
 		}
 		req.Window.From = questionBase + rng.Uint64N(6*day)
 		req.Window.To = req.Window.From + rng.Uint64N(6*day)
+	}
+}
+
+// TestSeenOfHoursInParts asks two archives as one, whose hours are in both: of one
+// they are a block, of the other two, which several workers look into.
+func TestSeenOfHoursInParts(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(7))
+	me := flow.AddrFrom4(0xc000_0201)
+	const hours, few, many = 4, 3, store.BlockRows + 3
+	first := store.HourOf(questionBase)
+	open := func(perHour int) *store.Store {
+		s, err := store.Open("archive", store.Options{FS: store.NewMemFS(), FlushEvery: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		for h := range store.Hour(hours) {
+			batch := flow.NewBatch(perHour)
+			base := batch.Grow(perHour)
+			for i := range perHour {
+				batch.Num(flow.Received)[base+i] = (first + h).StartMS()
+				batch.Addr(flow.SrcAddr)[base+i] = me
+			}
+			batch.Mark(flow.Received, base, perHour)
+			batch.Mark(flow.SrcAddr, base, perHour)
+			if err := s.Append(batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	both := store.Union{{Store: open(few)}, {Store: open(many)}}
+	got, summary, err := Seen(context.Background(), both, SeenRequest{Addrs: []string{me.String()}, Hours: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if summary.BlocksRead != hours*3 {
+		t.Fatalf("read %d blocks, want %d", summary.BlocksRead, hours*3)
+	}
+	e := got.Addrs[0]
+	if e.Records != hours*(few+many) || e.Active != hours || len(e.Hours) != hours {
+		t.Errorf("got %d records in %d hours, %v, want %d in %d", e.Records, e.Active, e.Hours, hours*(few+many), hours)
 	}
 }
