@@ -43,7 +43,7 @@ const (
 )
 
 // manyGroups is the memory from which on groups need that of the cache of columns.
-const manyGroups = 40 << 20
+const manyGroups = 24 << 20
 
 // many reports whether groups take so much.
 func (t *groupTable) many() bool { return t.bytes.Load() > manyGroups }
