@@ -21,10 +21,11 @@ type memoryLeft struct {
 }
 
 const (
-	// largeLeft is how much is collected at once, and manyGroups how much is given
+	// largeLeft is how much is collected at once, and muchLeft how much is given
 	// back to the system, once nobody has asked such a question for restAfter: to
 	// have it from the system again is a sixth of the next one.
 	largeLeft = 32 << 20
+	muchLeft  = 40 << 20
 	restAfter = 30 * time.Second
 )
 
@@ -39,7 +40,7 @@ func (m *memoryLeft) leave(bytes int64) {
 		defer m.collecting.Unlock()
 		runtime.GC()
 	}()
-	if bytes <= manyGroups {
+	if bytes <= muchLeft {
 		return
 	}
 	m.mu.Lock()
