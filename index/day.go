@@ -102,9 +102,7 @@ func (m *dayMarks) decode(p []byte) error {
 // A Day is an open day summary. It belongs to one goroutine; close it before
 // the view of its bucket.
 type Day struct {
-	first  store.Hour    // of the day
-	hour   store.Hour    // of the bucket that it is in
-	bucket *store.Bucket // that one
+	bucket *store.Bucket // that it is in, the first of the day
 	marks  dayMarks
 	it     dayPages
 	stats  Stats
@@ -139,7 +137,7 @@ func openPages(b *store.Bucket) (*Day, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open day summary: %w", err)
 	}
-	return &Day{first: DayOf(b.Hour()), hour: b.Hour(), bucket: b, it: dayPages{it}}, nil
+	return &Day{bucket: b, it: dayPages{it}}, nil
 }
 
 func (d *Day) readHead() (found bool, err error) {
@@ -147,7 +145,7 @@ func (d *Day) readHead() (found bool, err error) {
 		return false, nil
 	}
 	if err := d.marks.decode(d.it.Value()); err != nil {
-		return false, &store.DamageError{Hour: d.hour, What: "index entry of the day", Err: err}
+		return false, &store.DamageError{Hour: d.bucket.Hour(), What: "index entry of the day", Err: err}
 	}
 	return true, nil
 }
@@ -169,7 +167,7 @@ func (m *dayMarks) cover(of, b *store.Bucket) bool {
 // source or destination: bit i is the hour i of the day. It is of use for the
 // buckets that are covered.
 func (d *Day) Hours(ranges []ValueRange) (uint32, error) {
-	l := lookup{it: d.it, field: dayField, hour: d.hour, n: hoursPerDay, words: make([]uint64, 1), stats: &d.stats}
+	l := d.lookup()
 	if err := l.run(Normalize(ranges)); err != nil {
 		return 0, err
 	}
@@ -180,7 +178,7 @@ func (d *Day) Hours(ranges []ValueRange) (uint32, error) {
 // which an address occurs, with the hours as Hours returns them: in one pass
 // over the summary for all ranges.
 func (d *Day) Each(ranges []ValueRange, fn func(i int, hours uint32)) error {
-	l := lookup{it: d.it, field: dayField, hour: d.hour, n: hoursPerDay, words: make([]uint64, 1), stats: &d.stats}
+	l := d.lookup()
 	return l.each(ranges, func(i int) bool {
 		if l.words[0] != 0 {
 			fn(i, uint32(l.words[0]))
@@ -188,6 +186,11 @@ func (d *Day) Each(ranges []ValueRange, fn func(i int, hours uint32)) error {
 		}
 		return true
 	})
+}
+
+// lookup returns one in the summary's pages, whose blocks are the hours of the day.
+func (d *Day) lookup() lookup {
+	return lookup{it: d.it, field: dayField, hour: d.bucket.Hour(), n: hoursPerDay, words: make([]uint64, 1), stats: &d.stats}
 }
 
 // Stats returns what the look-ups took.

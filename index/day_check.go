@@ -28,7 +28,7 @@ func CheckDay(ctx context.Context, buckets []*store.Bucket) (err error) {
 		if !d.Covers(b) {
 			continue
 		}
-		place := uint32(b.Info().Hour - d.first)
+		place := uint32(b.Hour() - DayOf(d.bucket.Hour()))
 		covered |= 1 << place
 		for i := range b.Blocks() {
 			sources = append(sources, blockSides(b, i, place)...)
@@ -42,7 +42,7 @@ func CheckDay(ctx context.Context, buckets []*store.Bucket) (err error) {
 		err = terms.expectEnd()
 	}
 	if err != nil {
-		return fmt.Errorf("check day summary in bucket %v: %w", d.hour, err)
+		return fmt.Errorf("check day summary in bucket %v: %w", d.bucket.Hour(), err)
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ type dayTerms struct {
 // next returns the next term, false at the end.
 func (t *dayTerms) next() (v flow.Addr, mask uint64, ok bool, err error) {
 	if t.l == nil {
-		t.l = &lookup{it: t.day.it, field: dayField, hour: t.day.hour, n: hoursPerDay, stats: &t.day.stats}
+		t.l = &lookup{it: t.day.it, field: dayField, hour: t.day.bucket.Hour(), n: hoursPerDay, stats: &t.day.stats}
 		if t.more, err = t.l.moveTo(flow.Addr{}); err != nil {
 			return v, 0, false, err
 		}
