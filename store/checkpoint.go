@@ -32,17 +32,23 @@ func (s *Store) checkpoint(dir string) error {
 	if err != nil {
 		return err
 	}
-	// Pebble makes its copy readable for everybody; it is made inside a directory
-	// that is not, and moved up file by file. The identity comes last, so that
-	// half a copy is no store.
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create directory: %w", err)
+	if err := s.copyInto(dir, mark); err != nil {
+		return errors.Join(err, fsys.RemoveAll(dir))
 	}
-	err = s.copyInto(dir, mark)
-	if err != nil {
-		err = errors.Join(err, fsys.RemoveAll(dir))
+	return nil
+}
+
+// copyInto makes the copy. Its identity comes last, so that half a copy is no
+// store.
+func (s *Store) copyInto(dir, mark string) error {
+	if err := s.copyProven(dir, mark); err != nil {
+		return err
 	}
-	return err
+	fsys := s.opts.FS
+	if err := writeIdentity(fsys, dir, s.formatVersion()); err != nil {
+		return err
+	}
+	return syncDir(fsys, fsys.PathDir(dir))
 }
 
 // markKey is the state value that a copy is recognised by.
@@ -84,30 +90,6 @@ func (s *Store) writeOut() {
 	case <-written:
 	case <-time.After(settleFor):
 	}
-}
-
-func (s *Store) copyInto(dir, mark string) error {
-	fsys := s.opts.FS
-	inner := fsys.PathJoin(dir, "incomplete")
-	if err := s.copyProven(inner, mark); err != nil {
-		return err
-	}
-	names, err := fsys.List(inner)
-	if err != nil {
-		return fmt.Errorf("list copy: %w", err)
-	}
-	for _, name := range names {
-		if err := fsys.Rename(fsys.PathJoin(inner, name), fsys.PathJoin(dir, name)); err != nil {
-			return fmt.Errorf("move copy: %w", err)
-		}
-	}
-	if err := fsys.Remove(inner); err != nil {
-		return fmt.Errorf("remove emptied directory: %w", err)
-	}
-	if err := writeIdentity(fsys, dir, s.formatVersion()); err != nil {
-		return err
-	}
-	return syncDir(fsys, fsys.PathDir(dir))
 }
 
 // formatVersion returns the format version of the store.

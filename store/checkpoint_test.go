@@ -20,7 +20,7 @@ type halfFS struct {
 
 func (h *halfFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := h.FS.Create(name, category)
-	if err != nil || path.Base(path.Dir(name)) != "incomplete" || !strings.HasPrefix(path.Base(name), "MANIFEST-") {
+	if err != nil || path.Dir(name) != "copy" || !strings.HasPrefix(path.Base(name), "MANIFEST-") {
 		return f, err
 	}
 	if h.made++; h.made > h.copies {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,12 @@ func (*lockedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil
 
 // Unwrap returns the file system beneath.
 func (l *lockedFS) Unwrap() FS { return l.FS }
+
+// MkdirAll makes directories that nobody else may enter. Pebble makes its copies
+// readable for everybody.
+func (l *lockedFS) MkdirAll(dir string, perm os.FileMode) error {
+	return l.FS.MkdirAll(dir, perm&0o700)
+}
 
 // miss has tables that are missing listed all the same. Pebble takes a table that
 // it does not find in the list for a reason to answer nothing at all; one that

@@ -53,15 +53,20 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestOpenCreatesPrivateDirectory(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "data")
-	openTest(t, dir, Options{})
-	info, err := os.Stat(dir)
-	if err != nil {
+func TestDirectoriesArePrivate(t *testing.T) {
+	dir, copied := filepath.Join(t.TempDir(), "a", "data"), filepath.Join(t.TempDir(), "b", "copy")
+	s := openTest(t, dir, Options{})
+	if err := s.Checkpoint(copied); err != nil {
 		t.Fatal(err)
 	}
-	if got := info.Mode().Perm(); got != 0o700 {
-		t.Errorf("mode is %o, want 700", got)
+	for _, name := range []string{dir, copied, filepath.Dir(copied)} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != 0o700 {
+			t.Errorf("the mode of %s is %o, want 700", name, got)
+		}
 	}
 }
 
