@@ -64,6 +64,9 @@ func runComparison(ctx context.Context, s settings, out io.Writer) (err error) {
 	if err := c.archive.start(ctx, "forever"); err != nil {
 		return err
 	}
+	if err := c.archive.daemon.settle(ctx); err != nil {
+		return err
+	}
 	if err := c.askAll(ctx); err != nil {
 		return err
 	}

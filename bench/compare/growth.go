@@ -35,6 +35,9 @@ func (c *comparison) grow(ctx context.Context, hours int) error {
 	if err := c.archive.start(ctx, "forever"); err != nil {
 		return err
 	}
+	if err := c.archive.daemon.settle(ctx); err != nil {
+		return err
+	}
 	total, wal := c.archive.bytes()
 	g.bytes = total - wal
 	for _, q := range lookups(c.lists) {

@@ -158,6 +158,20 @@ func (s *server) waitFor(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
+// settle waits until the server has done what it does after its start: until it
+// takes less than a tenth of a processor, for half a minute at most.
+func (s *server) settle(ctx context.Context) error {
+	const look = 250 * time.Millisecond
+	last, err := cpuOf(s.pid())
+	for end := time.Now().Add(30 * time.Second); err == nil && time.Now().Before(end) && sleep(ctx, look); {
+		before := last
+		if last, err = cpuOf(s.pid()); last-before < look/10 {
+			break
+		}
+	}
+	return errors.Join(err, ctx.Err())
+}
+
 // stop asks the server to end, waits until it has and returns what it took.
 func (s *server) stop() (usage, error) {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
