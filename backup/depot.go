@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"weir/store"
@@ -25,7 +26,9 @@ const (
 	gonePrefix       = ".gone-"
 )
 
-var backupName = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d+)?$`)
+var backupName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d+)?$`)
+})
 
 // A Backup is one in a directory for backups.
 type Backup struct {
@@ -73,7 +76,7 @@ func List(dir string) ([]Backup, error) {
 	}
 	var list []Backup
 	for _, e := range entries {
-		if e.IsDir() && backupName.MatchString(e.Name()) {
+		if e.IsDir() && backupName().MatchString(e.Name()) {
 			list = append(list, Look(filepath.Join(dir, e.Name())))
 		}
 	}

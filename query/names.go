@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // protoNames are the protocols that have a name in IANA's registry of protocol
@@ -55,8 +56,8 @@ var (
 	}
 	usualProtos = map[uint64]string{4: "ipip", 9: "igp", 58: "icmp6", 89: "ospf", 112: "vrrp"}
 
-	portNames  = reversed(serviceNames, usualPorts)
-	protoTexts = reversed(protoNames, usualProtos)
+	portNames  = sync.OnceValue(func() map[uint64]string { return reversed(serviceNames, usualPorts) })
+	protoTexts = sync.OnceValue(func() map[uint64]string { return reversed(protoNames, usualProtos) })
 )
 
 // reversed returns the names of numbers.
@@ -71,10 +72,10 @@ func reversed(table map[string]uint64, usual map[uint64]string) map[uint64]strin
 }
 
 // ServiceName returns the name of a well-known port, "" if it has none.
-func ServiceName(port uint64) string { return portNames[port] }
+func ServiceName(port uint64) string { return portNames()[port] }
 
 // ProtoName returns the name of an IP protocol, "" if it has none.
-func ProtoName(proto uint64) string { return protoTexts[proto] }
+func ProtoName(proto uint64) string { return protoTexts()[proto] }
 
 // forwardingNames are nfdump's names of forwarding status values (IPFIX element
 // 89: status in the top two bits, reason below).

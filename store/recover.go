@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
@@ -216,14 +217,14 @@ func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 // badTable finds the tables that Pebble complains of when it compares its list
 // with the directory. It has no other way of telling; TestMissingTable notices
 // when a later Pebble says it in other words.
-var badTable = regexp.MustCompile(`(?m)L\d+: (\d+): `)
+var badTable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)L\d+: (\d+): `) })
 
 func badTables(err error) []string {
 	if err == nil {
 		return nil
 	}
 	var names []string
-	for _, found := range badTable.FindAllStringSubmatch(err.Error(), -1) {
+	for _, found := range badTable().FindAllStringSubmatch(err.Error(), -1) {
 		names = append(names, found[1]+".sst")
 	}
 	return names

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
@@ -40,7 +41,7 @@ type logLoss struct {
 // those before it were read, or are no longer needed.
 func (s *Store) cutLogs(failed error) ([]logLoss, error) {
 	first := uint64(0)
-	if found := badLog.FindStringSubmatch(fmt.Sprintf("%+v", failed)); found != nil {
+	if found := badLog().FindStringSubmatch(fmt.Sprintf("%+v", failed)); found != nil {
 		first, _ = parseNumber(found[1])
 	}
 	names, err := s.opts.FS.List(s.dir)
@@ -105,7 +106,7 @@ func (s *Store) readLog(name string, number uint64, last bool) (*logLoss, error)
 }
 
 // badLog finds the log in Pebble's error.
-var badLog = regexp.MustCompile(`replaying wal (\d+)`)
+var badLog = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`replaying wal (\d+)`) })
 
 // newLogReader is record.NewReader for a number that is known at run time: its
 // type is Pebble's own.
