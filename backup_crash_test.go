@@ -36,13 +36,16 @@ func TestBackupKill9(t *testing.T) {
 	if testing.Short() {
 		rounds = 6
 	}
+	began := time.Now()
+	w.must("backup", filepath.Join(dir, "whole"), "--data", w.dir)
+	whole := time.Since(began) // on this machine
 	for range rounds {
 		cmd := exec.Command(w.binary, "backup", dest, "--data", w.dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
-		_ = cmd.Process.Kill() // -9; it may have ended
+		time.Sleep(time.Duration(rng.Int64N(int64(whole) * 3 / 2))) // a third of them ends
+		_ = cmd.Process.Kill()                                      // -9; it may have ended
 		if err := cmd.Wait(); err != nil {
 			killed++
 		}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,7 +24,7 @@ func TestCollectKill9AfterTemplate(t *testing.T) {
 	for round := range 3 {
 		c := w.collect()
 		from := c.sendFrom(port, templateV9(300, 2+round))
-		time.Sleep(300 * time.Millisecond) // a third of the time that it may take anyway
+		w.waitForTemplate(300, 2+round)
 		if err := c.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +34,7 @@ func TestCollectKill9AfterTemplate(t *testing.T) {
 		c = w.collect()
 		sent++
 		from = c.sendFrom(port, dataV9(300, 2+round, uint32(sent)))
-		found := w.waitFor(uint32(sent), 10*time.Second)
+		found := w.waitFor(uint32(sent), time.Minute)
 		if len(found) != sent || !found[uint32(sent)] {
 			t.Errorf("round %d: records %v are there, want 1 to %d", round, found, sent)
 		}
@@ -56,6 +59,30 @@ func (c *collecting) sendFrom(port int, payload []byte) net.Conn {
 		c.t.Fatal(err)
 	}
 	return conn
+}
+
+// waitForTemplate waits until the store's log has a template of so many fields,
+// which is then there after a kill.
+func (w *weir) waitForTemplate(id uint16, fields int) {
+	w.t.Helper()
+	saved := []byte(fmt.Sprintf(`"id":%d,"fields":[[1,4,0]`, id))
+	for i := 1; i < fields; i++ {
+		saved = fmt.Appendf(saved, ",[%d,2,0]", 7+4*(i%2))
+	}
+	saved = append(saved, ']')
+	// A block of the log may end in the middle of it: then it is there all the same.
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		logs, err := filepath.Glob(filepath.Join(w.dir, "*.log"))
+		if err != nil || len(logs) == 0 {
+			w.t.Fatalf("no logs in %s: %v", w.dir, err)
+		}
+		for _, name := range logs {
+			if text, err := os.ReadFile(name); err == nil && bytes.Contains(text, saved) {
+				return
+			}
+		}
+	}
+	w.t.Logf("the log does not have %s", saved)
 }
 
 // templateV9 is a NetFlow v9 datagram with a template of so many fields: octets,

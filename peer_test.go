@@ -206,10 +206,10 @@ func (w *weir) query(args ...string) []row {
 	return rows
 }
 
-// queryUntil queries until there are n records or ten seconds are over.
+// queryUntil queries until there are n records or a minute is over.
 func (w *weir) queryUntil(n int, args ...string) []row {
 	w.t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for {
 		rows := w.query(args...)
 		if len(rows) >= n || time.Now().After(end) {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -106,6 +107,24 @@ func (w *weir) hourly(filter string) map[string]string {
 	return counts
 }
 
+// A lockedLog can be read while a process writes it.
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // endPurge runs what ends a purge that was cut short, a collector or another
 // purge, and returns what it says.
 func (w *weir) endPurge(collector bool) string {
@@ -114,7 +133,7 @@ func (w *weir) endPurge(collector bool) string {
 		return w.must("purge", "--data", w.dir, "ip 198.51.100.99", "--all-time", "--case", "C-18")
 	}
 	cmd := exec.Command(w.binary, "collect", "--data", w.dir, "--listen", "netflow://127.0.0.1:0")
-	var log strings.Builder
+	var log lockedLog
 	cmd.Stderr, cmd.Stdout = &log, &log
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
@@ -128,7 +147,10 @@ func (w *weir) endPurge(collector bool) string {
 			break
 		}
 	}
-	time.Sleep(time.Second) // the log is written
+	// What it went on with it says when it is done; if there was nothing, nothing.
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && !strings.Contains(log.String(), "C-17"); {
+		time.Sleep(20 * time.Millisecond)
+	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	_ = cmd.Wait()
 	return log.String()

@@ -74,7 +74,7 @@ func TestHostileDatagrams(t *testing.T) {
 			if len(errs) != c.errors {
 				t.Errorf("got errors %v, want %d", errs, c.errors)
 			}
-			if took > time.Second {
+			if took > 10*time.Second { // four billion of anything take longer, a machine that is busy does not
 				t.Errorf("took %v", took)
 			}
 			if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {

@@ -28,7 +28,7 @@ func receiveN(t *testing.T, conn *net.UDPConn, n int) (payloads [][]byte, source
 	t.Helper()
 	buf := make([]byte, maxDatagram)
 	for len(payloads) < n {
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		size, src, err := conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			t.Fatalf("after %d of %d datagrams: %v", len(payloads), n, err)

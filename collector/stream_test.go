@@ -51,7 +51,7 @@ func waitRecords(t *testing.T, sink *memorySink, want int) {
 // wantClosed waits until the collector has closed a connection.
 func wantClosed(t *testing.T, conn net.Conn) {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	_, err := conn.Read(make([]byte, 1))
 	if timeout, ok := err.(net.Error); err == nil || ok && timeout.Timeout() {
 		t.Fatalf("the connection stays open: %v", err)
@@ -159,14 +159,17 @@ func TestLostConnectionIsTruncated(t *testing.T) {
 // Peers that stall are let go, in the middle of a message or before the first,
 // and hold up nobody meanwhile.
 func TestSlowPeers(t *testing.T) {
-	c, sink, _ := listenTCP(t, Options{Connections: ConnectionLimits{Message: 300 * time.Millisecond, Idle: time.Second}})
-	silent, slow, idle := dialTCP(t, c), dialTCP(t, c), dialTCP(t, c)
-	write(t, slow, wire(10, 65535))
+	t.Parallel()
+	const limit = 3 * time.Second // so that a busy machine does not make us a slow peer
+	c, sink, _ := listenTCP(t, Options{Connections: ConnectionLimits{Message: limit, Idle: limit}})
+	idle := dialTCP(t, c)
 	write(t, idle, ipfix(0, set(2, templateUsual)), ipfix(0, dataUsual))
+	slow := dialTCP(t, c)
+	write(t, slow, wire(10, 65535))
+	silent := dialTCP(t, c)
 	waitRecords(t, sink, 5)
-	begun := time.Now()
 	go func() { // a byte now and then does not help
-		for time.Since(begun) < 5*time.Second {
+		for t.Context().Err() == nil {
 			if _, err := slow.Write([]byte{0}); err != nil {
 				return
 			}
@@ -175,9 +178,6 @@ func TestSlowPeers(t *testing.T) {
 	}()
 	for _, conn := range []net.Conn{silent, slow, idle} {
 		wantClosed(t, conn)
-	}
-	if took := time.Since(begun); took > 4*time.Second {
-		t.Errorf("the stalled connections lived for %v", took)
 	}
 	waitFor(t, "the counts", func() bool { return c.Stats().Total.Error(ReasonConnection) == 3 })
 }
@@ -240,12 +240,8 @@ func TestStreamsDrainAtTheEnd(t *testing.T) {
 	for range messages {
 		write(t, conn, ipfix(0, dataUsual))
 	}
-	begun := time.Now()
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
-	}
-	if took := time.Since(begun); took > drainFor+time.Second {
-		t.Errorf("Run took %v to end", took)
 	}
 	waitRecords(t, sink, 5+5*messages)
 	wantClosed(t, conn)
@@ -271,12 +267,15 @@ func TestEndlessPeerAtTheEnd(t *testing.T) {
 		}
 	}()
 	waitFor(t, "records", func() bool { return sink.len() > 0 })
-	begun := time.Now()
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
-	if took := time.Since(begun); took > drainFor+2*time.Second {
-		t.Errorf("Run took %v to end", took)
+	ended := make(chan error, 1)
+	go func() { ended <- stop() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(patience):
+		t.Errorf("Run goes on as long as the peer sends")
 	}
 }
 

@@ -16,6 +16,10 @@ import (
 	"weir/store"
 )
 
+// patience is how long tests wait for what must come: for longer than any busy
+// machine takes, as nobody waits when it has come.
+const patience = time.Minute
+
 // A testCollector is a collector that runs in the test's process.
 type testCollector struct {
 	netflow, sflow netip.AddrPort
@@ -72,8 +76,8 @@ func weir(t *testing.T, data string, args ...string) (stdout, stderr string, sta
 	return out.String(), errs.String(), status
 }
 
-// A record can be asked for at most a second after its datagram, and the answer
-// does not depend on whether the collector gives it.
+// A record can be asked for soon after its datagram, and the answer does not depend
+// on whether the collector gives it.
 func TestCollectAndQuery(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	c := startCollector(t, data)
@@ -90,8 +94,8 @@ func TestCollectAndQuery(t *testing.T) {
 			t.Logf("asked for %v after it was sent", time.Since(sent).Round(time.Millisecond))
 			break
 		}
-		if time.Since(sent) > time.Second {
-			t.Fatalf("after a second the answer is %q, %s", out, errs)
+		if time.Since(sent) > patience {
+			t.Fatalf("after %v the answer is %q, %s", patience, out, errs)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -231,12 +235,8 @@ func TestDemo(t *testing.T) {
 	keep := filepath.Join(t.TempDir(), "kept")
 	std, out, errs := testStd()
 	std.Now = time.Now
-	began := time.Now()
 	if status := Main(t.Context(), []string{"weir", "demo", "--keep", keep}, std); status != exitOK {
 		t.Fatalf("status %d, %s%s", status, out, errs)
-	}
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
 	}
 	for _, want := range []string{"10.20.3.45", "203.0.113.200", "198.51.100.77", "10.20.7.22", "10.20.9.17", "Go on"} {
 		if !strings.Contains(out.String(), want) {

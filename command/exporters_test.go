@@ -19,7 +19,8 @@ import (
 func ledgerLocal(t *testing.T, at time.Time) (*local, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(dir, store.Options{})
+	// The disk has room, whatever that of the test has.
+	s, err := store.Open(dir, store.Options{FS: store.SizedFS{FS: store.Disk(), Free: 500e9, Size: 1e12}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +78,9 @@ func TestExportersOfACollector(t *testing.T) {
 	l, dir := ledgerLocal(t, testNow)
 	st := collector.Stats{Exporters: []collector.ExporterStats{{Exporter: netip.MustParseAddr("198.51.100.1")}}}
 	rates := newMeter(func() collector.Stats { return st })
-	st.Exporters[0].Records, st.Total.Records = 1200, 1200
-	rates.readings[0].at = time.Now().Add(-time.Minute)
+	// Over so long a time that it does not matter when the question comes.
+	st.Exporters[0].Records, st.Total.Records = 20*36_000, 20*36_000
+	rates.readings[0].at = time.Now().Add(-10 * time.Hour)
 	l.daemon = &daemon{started: testNow.Add(-time.Hour), rates: rates, counts: newQuestionCounts()}
 	serveIn(t, l, dir)
 	out, errs, status := weir(t, dir, "exporters")

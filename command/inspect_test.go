@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // inspect runs weir inspect and returns what it wrote.
@@ -85,32 +84,27 @@ func TestInspectMistakes(t *testing.T) {
 func sendWhenListening(t *testing.T, said *lockedBuffer, payloads ...[]byte) {
 	t.Helper()
 	at := regexp.MustCompile(`listening on netflow://(\S+)`)
-	for range 500 {
-		if m := at.FindStringSubmatch(said.String()); m != nil {
-			conn, err := net.Dial("udp", m[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			for _, p := range payloads {
-				if _, err := conn.Write(p); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	await(t, "something listens", func() bool { return at.MatchString(said.String()) })
+	conn, err := net.Dial("udp", at.FindStringSubmatch(said.String())[1])
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("nothing listens: %s", said)
+	defer conn.Close()
+	for _, p := range payloads {
+		if _, err := conn.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestInspectLive(t *testing.T) {
+	t.Parallel()
 	std, out, _ := testStd()
 	said := &lockedBuffer{}
 	std.Err = said
 	done := make(chan int)
 	go func() {
-		done <- Main(context.Background(), []string{"weir", "inspect", "--live", "--listen", "netflow://127.0.0.1:0", "--for", "2s"}, std)
+		done <- Main(context.Background(), []string{"weir", "inspect", "--live", "--listen", "netflow://127.0.0.1:0", "--for", "6s"}, std)
 	}()
 	sendWhenListening(t, said, netflow5(3), []byte("rubbish"))
 	if status := <-done; status != exitOK {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // One datagram, sent to weir's collector and to nfdump's: the flows and the
@@ -23,13 +22,7 @@ func TestAnswersAgainstNfdump(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	c := startCollector(t, data)
 	c.send(t, datagram)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if out, _, _ := weir(t, data, "query", "--count"); strings.TrimSpace(out) == "5" {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("got %q flows after five seconds, want 5", out)
-		}
-	}
+	waitAnswer(t, data, "5\n", "query", "--count")
 	for _, question := range []struct {
 		nfdump, weir []string
 		head         int // lines of weir's answer that nfdump does not print

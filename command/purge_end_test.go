@@ -220,11 +220,8 @@ func TestPurgeBytes(t *testing.T) {
 				c.send(t, b)
 			}
 			waitAnswer(t, data, "60\n", "query", "--count") // a filter would be in the audit log
-			for end := time.Now().Add(10 * time.Second); len(filesWithText(t, data, mark)) == 0; time.Sleep(50 * time.Millisecond) {
-				if time.Now().After(end) {
-					t.Fatal("the address was never in a file: this test would show nothing")
-				}
-			}
+			// Without that, this test would show nothing.
+			await(t, "the address is in a file", func() bool { return len(filesWithText(t, data, mark)) > 0 })
 			if !daemon {
 				c.stop()
 			}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/store"
 )
@@ -53,13 +52,7 @@ func TestPurgeTakesBytesOfCheckpoints(t *testing.T) {
 
 func waitFor(t *testing.T, true func() bool) {
 	t.Helper()
-	for range 200 {
-		if true() {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatal("it did not come")
+	await(t, "it comes", true)
 }
 
 // TestBackupsCatchUp purges after backups were made: each deletes the records

@@ -116,7 +116,7 @@ func (c *configured) send(t *testing.T, from string, payload []byte) {
 func waitAnswer(t *testing.T, data, want string, args ...string) {
 	t.Helper()
 	var out, errs string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if out, errs, _ = weir(t, data, args...); out == want {
 			return
 		}
@@ -263,9 +263,7 @@ func TestNoQuarantine(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	c := collectConfigured(t, data, "exporters: only known\n", testNow)
 	c.send(t, "127.0.0.2", netflow5(1))
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(c.log.String(), "sender=127.0.0.2") && time.Now().Before(end); {
-		time.Sleep(20 * time.Millisecond)
-	}
+	await(t, "the sender is named", func() bool { return strings.Contains(c.log.String(), "sender=127.0.0.2") })
 	c.stop()
 	for _, want := range []string{"EVERY datagram is refused", "sender=127.0.0.2"} {
 		if !strings.Contains(c.log.String(), want) {

@@ -217,7 +217,7 @@ func TestTableIsStreamed(t *testing.T) {
 			if got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the first row was not written while the next did not come")
 		}
 	}

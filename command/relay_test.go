@@ -31,7 +31,7 @@ func TestRelay(t *testing.T) {
 	want := netflow5(3)
 	sendWhenListening(t, said, want)
 	got := make([]byte, 65536)
-	_ = target.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = target.SetReadDeadline(time.Now().Add(patience))
 	n, _, err := target.ReadFrom(got)
 	if err != nil || !bytes.Equal(got[:n], want) {
 		t.Errorf("got %x, %v, want %x", got[:n], err, want)
@@ -77,7 +77,7 @@ func TestForwardInTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 65536)
-	_ = target.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = target.SetReadDeadline(time.Now().Add(patience))
 	n, _, err := target.ReadFrom(got)
 	if err != nil || !bytes.Equal(got[:n], want) {
 		t.Errorf("got %x, %v, want %x", got[:n], err, want)
@@ -95,7 +95,7 @@ func TestForwardInTheConfiguration(t *testing.T) {
 func waitStatus(t *testing.T, data string, wanted func(*statusReport) bool) {
 	t.Helper()
 	var out, errs string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var r statusReport
 		out, errs, _ = weir(t, data, "status", "-o", "json")
 		if err := json.Unmarshal([]byte(out), &r); err == nil && wanted(&r) {

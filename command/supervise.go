@@ -46,15 +46,16 @@ func extend(n *systemd.Notifier) (enough func()) {
 		return func() {}
 	}
 	done := make(chan struct{})
+	n.Extend(extendBy) // before anything else is said
 	go func() {
 		tick := time.NewTicker(extendEvery)
 		defer tick.Stop()
 		for end := time.Now().Add(extendFor); time.Now().Before(end); {
-			n.Extend(extendBy)
 			select {
 			case <-done:
 				return
 			case <-tick.C:
+				n.Extend(extendBy)
 			}
 		}
 	}()

@@ -59,7 +59,7 @@ func startWeir(t *testing.T, data string, args ...string) *running {
 // await waits until a condition holds.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it takes too long: %s", what)
 		}
@@ -80,7 +80,7 @@ func (r *running) end(t *testing.T) int {
 	select {
 	case status := <-r.status:
 		return status
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("it does not end: %s%s", r.out.String(), r.errs.String())
 		return 0
 	}
@@ -272,7 +272,7 @@ func TestTailsAreBounded(t *testing.T) {
 	if err := r.Tail(ctx, query.TailRequest{}, nil, func(uint64) {}); err == nil || !strings.Contains(err.Error(), "16 tails") {
 		t.Errorf("one more: got %v", err)
 	}
-	bounded, done := context.WithTimeout(ctx, 10*time.Second)
+	bounded, done := context.WithTimeout(ctx, patience)
 	defer done()
 	if _, _, err := r.Top(bounded, query.TopRequest{}); err != nil {
 		t.Errorf("a question beside all tails: %v", err)

@@ -3,13 +3,13 @@ package command
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"weir/store"
 )
 
 // A question that is not answered in time ends with a status of its own. Here
-// it waits for an archive that another process has locked.
+// it waits for an archive that another process has locked, and would end with
+// another one if it waited to the end.
 func TestTimeout(t *testing.T) {
 	data := t.TempDir() + "/archive"
 	s, err := store.Open(data, store.Options{})
@@ -25,13 +25,9 @@ func TestTimeout(t *testing.T) {
 		{"seen", "192.0.2.7"}, {"explain", "any"}} {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel()
-			start := time.Now()
 			out, errs, status := weir(t, data, append(args, "--timeout", "1s")...)
 			if out != "" || status != exitTimeout || !strings.Contains(errs, "gave up after the 1s of --timeout") {
 				t.Errorf("%v: got %q, %q, status %d, want status %d", args, out, errs, status, exitTimeout)
-			}
-			if took := time.Since(start); took > lockWait*3/4 {
-				t.Errorf("%v took %v", args, took)
 			}
 		})
 	}

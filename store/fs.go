@@ -23,5 +23,17 @@ func (m *MemFS) Crash(rng *rand.Rand, percent int) *MemFS {
 	return &MemFS{m.MemFS.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})}
 }
 
+// A SizedFS has a size and room of its own, whatever the file system beneath has:
+// what a test says of a disk must not depend on the one it runs on.
+type SizedFS struct {
+	FS
+	Free, Size uint64 // bytes
+}
+
+// GetDiskUsage returns the size and the room, wherever path is.
+func (f SizedFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: f.Free, TotalBytes: f.Size, UsedBytes: f.Size - f.Free}, nil
+}
+
 // Disk returns the file system of the operating system.
 func Disk() FS { return vfs.Default }

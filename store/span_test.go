@@ -41,7 +41,7 @@ func TestTablesEndWithTheirBucket(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for tableBytes(t, s) > before/3 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d bytes are left of a fifth of the buckets", tableBytes(t, s), before)
