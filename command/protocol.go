@@ -12,7 +12,7 @@ import (
 // header, and so does every answer; a question is a POST of JSON to one of the
 // paths below, and its answer is a stream of lines:
 //
-//	[1,1763820185123,…]           a flow (wire.go)
+//	[1,1763820185123,…]           a flow (wire.go), or a group (topwire.go)
 //	{"progress":…}                how far the question is, or what a tail has missed
 //	{"copied":…}                  how far a backup is
 //	{"result":…}                  the end of an answer: a summary or the answer itself
@@ -21,7 +21,7 @@ import (
 // A stream that ends with neither was cut off. To cancel, the client goes away.
 const (
 	protocolHeader  = "Weir-Protocol"
-	protocolVersion = "1"
+	protocolVersion = "2"
 
 	pathHello     = "/hello"
 	pathFlows     = "/flows"

@@ -79,13 +79,13 @@ func (r *remote) Close() error {
 	return nil
 }
 
-// ask posts a question and reads its answer: flows go to emit, the result to
-// result.
-func (r *remote) ask(ctx context.Context, path string, question, result any, emit func(*flow.Record) error) error {
-	return r.post(ctx, path, bytes.NewReader(marshal(question)), result, emit)
+// ask posts a question and reads its answer: the lines of flows and groups go to
+// each, the result to result.
+func (r *remote) ask(ctx context.Context, path string, question, result any, each func(line []byte) error) error {
+	return r.post(ctx, path, bytes.NewReader(marshal(question)), result, each)
 }
 
-func (r *remote) post(ctx context.Context, path string, body io.Reader, result any, emit func(*flow.Record) error) error {
+func (r *remote) post(ctx context.Context, path string, body io.Reader, result any, each func(line []byte) error) error {
 	// The request ends with this call, whatever it returns: that is how the
 	// daemon learns that nobody waits for the rest.
 	ctx, cancel := context.WithCancel(ctx)
@@ -108,7 +108,7 @@ func (r *remote) post(ctx context.Context, path string, body io.Reader, result a
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return fmt.Errorf("the collector refused the question: %s", bytes.TrimSpace(text))
 	}
-	err = readAnswer(resp.Body, result, emit, reportsOf(ctx))
+	err = readAnswer(resp.Body, result, each, reportsOf(ctx))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -123,9 +123,8 @@ func askError(ctx context.Context, err error) error {
 }
 
 // readAnswer reads the lines of an answer up to its last.
-func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, report reports) error {
+func readAnswer(body io.Reader, result any, each func(line []byte) error, report reports) error {
 	in := bufio.NewReaderSize(body, 64<<10)
-	var record flow.Record
 	for {
 		line, err := readLine(in)
 		if errors.Is(err, io.EOF) {
@@ -141,15 +140,23 @@ func readAnswer(body io.Reader, result any, emit func(*flow.Record) error, repor
 			}
 			continue
 		}
-		if emit == nil {
+		if each == nil {
 			return errors.New("the collector answered with flows to a question about something else")
 		}
+		if err := each(line); err != nil {
+			return err
+		}
+	}
+}
+
+// eachFlow returns what hands the flows of lines to emit.
+func eachFlow(emit func(*flow.Record) error) func(line []byte) error {
+	var record flow.Record
+	return func(line []byte) error {
 		if err := parseWireRecord(line, &record); err != nil {
 			return err
 		}
-		if err := emit(&record); err != nil {
-			return err
-		}
+		return emit(&record)
 	}
 }
 
@@ -202,17 +209,17 @@ func readOther(line []byte, result any, report reports) (end bool, err error) {
 // Flows implements backend.
 func (r *remote) Flows(ctx context.Context, req query.FlowsRequest, emit func(*flow.Record) error) (query.Summary, error) {
 	var summary query.Summary
-	err := r.ask(ctx, pathFlows, req, &summary, emit)
+	err := r.ask(ctx, pathFlows, req, &summary, eachFlow(emit))
 	return summary, err
 }
 
 // Top implements backend.
 func (r *remote) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
 	var w wireTop
-	if err := r.ask(ctx, pathTop, req, &w, nil); err != nil {
+	if err := r.ask(ctx, pathTop, req, &w, w.addLine); err != nil {
 		return nil, query.Summary{}, err
 	}
-	result, summary := fromWire(&w)
+	result, summary := w.result()
 	return result, summary, nil
 }
 

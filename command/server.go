@@ -349,9 +349,21 @@ func (a *answer) progress(p query.Progress) {
 	_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
 }
 
-// end writes the last line.
+// A listing is a result of which parts are lines of their own, before its last.
+type listing interface {
+	lines(write func(line []byte) error) error
+}
+
+// end writes the last line, after those that the result is.
 func (a *answer) end(result any, err error) {
 	var line answerLine
+	if l, ok := result.(listing); ok && err == nil {
+		err = l.lines(func(line []byte) error {
+			a.line = append(append(a.line[:0], line...), '\n')
+			_, err := a.stream.Write(a.line)
+			return err
+		})
+	}
 	if err != nil {
 		line.Error = &remoteError{Status: exitStatus(err), Message: err.Error()}
 	} else {

@@ -167,5 +167,5 @@ func (l *local) Tail(ctx context.Context, req query.TailRequest, emit func(*flow
 // Tail implements backend.
 func (r *remote) Tail(ctx context.Context, req query.TailRequest, emit func(*flow.Record) error, missed func(n uint64)) error {
 	report := func(p query.Progress) { missed(p.Missed) }
-	return r.ask(withReports(ctx, reports{asked: report}), pathTail, req, nil, emit)
+	return r.ask(withReports(ctx, reports{asked: report}), pathTail, req, nil, eachFlow(emit))
 }

@@ -59,7 +59,7 @@ func parseWireRecord(line []byte, r *flow.Record) error {
 			return wireError(line)
 		}
 		if f.IsText() {
-			text, after, ok := wireText(after)
+			text, after, ok := wireText(after, flow.MaxText)
 			if !ok {
 				return wireError(line)
 			}
@@ -111,13 +111,13 @@ func wireNumber(b []byte) (v uint64, rest []byte, ok bool) {
 	return v, b[i:], true
 }
 
-// wireText is wireNumber for a text.
-func wireText(b []byte) (text string, rest []byte, ok bool) {
+// wireText is wireNumber for a text of at most so many octets.
+func wireText(b []byte, most int) (text string, rest []byte, ok bool) {
 	if len(b) < 3 || b[0] != ',' || b[1] != '"' {
 		return "", nil, false
 	}
 	end := bytes.IndexByte(b[2:], '"')
-	if end < 0 || end > 2*flow.MaxText || len(b) < end+4 || b[end+3] != ',' && b[end+3] != ']' {
+	if end < 0 || end > 2*most || len(b) < end+4 || b[end+3] != ',' && b[end+3] != ']' {
 		return "", nil, false
 	}
 	octets, err := hex.DecodeString(string(b[2 : end+2]))

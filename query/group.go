@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -172,6 +173,15 @@ type slot struct {
 	bits  int // 64 or fewer
 }
 
+// of returns the number in the slot of a packed key.
+func (s *slot) of(key []uint64) uint64 {
+	num := key[s.word] >> s.shift
+	if s.bits < 64 {
+		num &= 1<<s.bits - 1
+	}
+	return num
+}
+
 // A layout is how the values of a group pack into words: the first begins with
 // a bit for each value that says whether it is present.
 type layout struct {
@@ -231,10 +241,7 @@ func (l *layout) value(key []uint64, i int) Value {
 	if !v.Present {
 		return v
 	}
-	num := key[g.slot.word] >> g.slot.shift
-	if g.slot.bits < 64 {
-		num &= 1<<g.slot.bits - 1
-	}
+	num := g.slot.of(key)
 	if g.isAddr() {
 		v.Addr = l.numbers.unpack(num)
 		v.Bits = g.bits6
@@ -265,11 +272,25 @@ func (l *layout) values(key []uint64) []Value {
 // compare orders packed keys by their values, absent ones last.
 func (l *layout) compare(a, b []uint64) int {
 	for i := range l.groupers {
-		if c := l.value(a, i).compare(l.value(b, i)); c != 0 {
+		if c := l.compareValue(a, b, i); c != 0 {
 			return c
 		}
 	}
 	return 0
+}
+
+// compareValue compares one value. Without a limit the groups of an answer are
+// sorted, most of which have equal sums, so that what needs no Value has none.
+func (l *layout) compareValue(a, b []uint64, i int) int {
+	g := &l.groupers[i]
+	x, y := g.slot.of(a), g.slot.of(b)
+	switch {
+	case g.kept != nil || a[0]>>i&b[0]>>i&1 == 0:
+		return l.value(a, i).compare(l.value(b, i))
+	case g.isAddr():
+		return l.numbers.unpack(x).Compare(l.numbers.unpack(y))
+	}
+	return cmp.Compare(x, y)
 }
 
 // putNum adds a number to a packed key.

@@ -49,7 +49,7 @@ func newScan(s Archive, filter, exporter string, w Window, o ParseOptions) (*sca
 	if err != nil {
 		return nil, err
 	}
-	return &scan{store: s, root: root, window: w, texts: newTextNumbers()}, nil
+	return &scan{store: s, root: joined(root), window: w, texts: newTextNumbers()}, nil
 }
 
 // conditions returns the condition of a filter and an exporter.

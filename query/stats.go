@@ -90,6 +90,25 @@ type statsSum struct {
 	exporters map[flow.Addr]*Sums // the zero Addr where absent
 	versions  map[uint64]*Sums    // 1<<32 where absent
 	hours     map[uint64]*Sums    // hours since the epoch
+
+	// The sums of the row before, which are mostly those of the next: a datagram
+	// has many records of one exporter.
+	exporter lastSums[flow.Addr]
+	version  lastSums[uint64]
+}
+
+// A lastSums is the sums that were asked for last.
+type lastSums[K comparable] struct {
+	key  K
+	sums *Sums // nil: none
+}
+
+// of returns the sums under a key of m.
+func (l *lastSums[K]) of(m map[K]*Sums, key K) *Sums {
+	if l.sums == nil || l.key != key {
+		l.key, l.sums = key, sumOf(m, key)
+	}
+	return l.sums
 }
 
 func newStatsSum(hourly bool) *statsSum {
@@ -105,12 +124,12 @@ const noVersion = 1 << 32
 func (a *statsSum) row(row int) {
 	s := a.cells.sums(row)
 	a.protocols[statsFamily(a.cells.num(flow.Proto, row), a.cells.has(flow.Proto, row))].join(s)
-	sumOf(a.exporters, a.cells.addr(flow.Exporter, row)).join(s)
+	a.exporter.of(a.exporters, a.cells.addr(flow.Exporter, row)).join(s)
 	version := uint64(noVersion)
 	if a.cells.has(flow.Version, row) {
 		version = a.cells.num(flow.Version, row)
 	}
-	sumOf(a.versions, version).join(s)
+	a.version.of(a.versions, version).join(s)
 	if hour := s.First / 3600_000; a.hourly {
 		if a.hours[hour] == nil && len(a.hours) >= maxStatsHours {
 			hour = 0 // the records of the clocks that are most wrong, together

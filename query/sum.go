@@ -70,7 +70,7 @@ func (t *top) addSums(v *visit, w *topWorker) (err error) {
 // are few enough to be numbered: it sums by number, without hashing rows, and
 // adds what each number comes to. It reports whether it could be used.
 func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool, error) {
-	if len(t.layout.groupers) != 1 || t.distinct != nil || c.span != nil {
+	if len(t.layout.groupers) != 1 || t.distinct != nil {
 		return false, nil
 	}
 	g := &t.layout.groupers[0]
@@ -89,6 +89,7 @@ func (t *top) addByCode(v *visit, w *topWorker, c *counters, rows *rowSet) (bool
 		t.addrs.mixed.Store(true)
 	}
 	c.varianceByCode(w, n+1, codes, rows)
+	w.addSpans(c, n+1, codes, rows)
 	return true, t.addAccs(v, w, c, func(key []uint64, code int) {
 		if code < n {
 			put(key, code)
@@ -138,9 +139,15 @@ func (t *top) addAccs(v *visit, w *topWorker, c *counters, put func(key []uint64
 		if c.sampled() {
 			w.variances[at] = w.variances[code] // at is not above code
 		}
+		if c.span != nil {
+			w.first[at], w.last[at] = w.first[code], w.last[code]
+		}
 		at++
 	}
 	p.n = at
+	if c.span != nil {
+		p.first, p.last = w.first[:at], w.last[:at]
+	}
 	p.estimate(c.factor)
 	p.vary(w, c)
 	return t.table.add(p, t.firstShard(v.worker))
@@ -153,50 +160,6 @@ func (t *top) canWait(c *counters) bool {
 
 // firstShard returns the shard that a worker begins at.
 func (t *top) firstShard(worker int) int { return worker * shardCount / len(t.workers) }
-
-// A codeSums is the sums of a block by the numbers of its rows.
-type codeSums struct {
-	accs []acc
-	rare []rareAcc // good where there is anything rare
-}
-
-// add sets the sums to those of rows whose numbers are below n.
-func (w *codeSums) add(c *counters, n int, codes []uint16, rows *rowSet) {
-	w.accs = resize(w.accs, n)
-	clear(w.accs)
-	accs, bytes, packets := w.accs, c.bytes[:len(codes)], c.packets[:len(codes)]
-	if count(rows) == len(codes) {
-		for row, code := range codes {
-			a := &accs[code]
-			a.records++
-			a.bytes += bytes[row]
-			a.packets += packets[row]
-		}
-	} else {
-		each(rows, func(row int) {
-			a := &accs[codes[row]]
-			a.records++
-			a.bytes += bytes[row]
-			a.packets += packets[row]
-		})
-	}
-	if c.flows == nil && c.interval == nil {
-		return
-	}
-	w.rare = resize(w.rare, n)
-	clear(w.rare)
-	if c.flows != nil {
-		each(rows, func(row int) { w.rare[codes[row]].flows += c.flowsOf(row) })
-	}
-	if c.interval != nil {
-		each(rows, func(row int) {
-			a := &w.rare[codes[row]]
-			factor := max(c.interval[row], 1)
-			a.estBytes += times(bytes[row], factor)
-			a.estPackets += times(packets[row], factor)
-		})
-	}
-}
 
 // codes returns a number for each row, n where the field is absent, and what
 // puts the value of a number into a key; nil if the field is not numbered so.

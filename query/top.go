@@ -199,25 +199,10 @@ func (t *top) addBothEnds(v *visit, w *topWorker, c *counters) error {
 	if g.labels != nil {
 		return t.addBothLabels(v, w, c)
 	}
-	src, dst := g.field, g.other
-	asSrc, asDst := new(rowSet), new(rowSet)
-	*asSrc, *asDst = *v.rows, *v.rows
-	hasSrc, err := v.has(src)
+	asSrc, asDst, err := v.ends(g)
 	if err != nil {
 		return err
 	}
-	hasDst, err := v.has(dst)
-	if err != nil {
-		return err
-	}
-	same, err := t.sameEnds(v, g)
-	if err != nil {
-		return err
-	}
-	restrictRows(asSrc, func(row int) bool { return inWords(hasSrc, row) || !inWords(hasDst, row) })
-	restrictRows(asDst, func(row int) bool {
-		return inWords(hasDst, row) && !(inWords(hasSrc, row) && same(row))
-	})
 	if err := t.addGroups(v, w, c, asSrc); err != nil {
 		return err
 	}
@@ -232,25 +217,6 @@ func (t *top) otherEnd() *top {
 	l.groupers[t.either].field = l.groupers[t.either].other
 	swapped.layout = &l
 	return &swapped
-}
-
-// sameEnds returns a function that tells whether both ends of a row fall into
-// one group.
-func (t *top) sameEnds(v *visit, g *grouper) (func(row int) bool, error) {
-	if g.isAddr() {
-		src, err := v.addr(g.field)
-		if err != nil {
-			return nil, err
-		}
-		dst, err := v.addr(g.other)
-		return func(row int) bool { return g.cut(src[row]) == g.cut(dst[row]) }, err
-	}
-	src, err := v.num(g.field)
-	if err != nil {
-		return nil, err
-	}
-	dst, err := v.num(g.other)
-	return func(row int) bool { return src[row] == dst[row] }, err
 }
 
 // addGroups adds the given rows to the table.

@@ -1,0 +1,98 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"weir/flow"
+	"weir/query"
+)
+
+// wireRows are groups that have all that a group can have.
+func wireRows() []query.TopRow {
+	sums := query.Sums{Records: 1, Flows: 2, Bytes: math.MaxUint64, Packets: 3, EstimatedBytes: 4, EstimatedPackets: 5, Sampled: 6,
+		Variance: query.Variance{Bytes: 0.25, Packets: 1e300}, First: 1748736000000, Last: 1748736000001}
+	v6 := flow.Addr{Hi: 0x20010db8 << 32, Lo: 7}
+	return []query.TopRow{
+		{},
+		{Sums: sums, Share: 1.0 / 3, Distinct: 8, Key: []query.Value{
+			{Field: flow.SrcAddr, Present: true, Addr: flow.AddrFrom4(0x0a010203), Bits: 24},
+			{Field: flow.DstAddr, Present: true, Addr: v6, Bits: -1},
+			{Field: flow.DstPort, Present: true, Num: 443, Bits: -1},
+			{Field: flow.SrcAS, Bits: -1},
+			{Present: true, Num: 5, Name: "Uni B, \"north\"\n", Bits: -1},
+			{Present: true, Num: 12, Name: "12", Literal: true, Bits: -1},
+			{Present: true, Name: strings.Repeat("\xff", 2*flow.MaxText+2), Bits: 128},
+		}},
+		{Share: math.Inf(1), Key: []query.Value{{Present: true, Num: math.MaxUint64}}},
+	}
+}
+
+func TestWireRow(t *testing.T) {
+	for _, want := range wireRows() {
+		line := appendWireRow(nil, &want)
+		got, ok := parseWireRow(line)
+		if !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\ngave %+v, %v\nwant %+v", line, got, ok, want)
+		}
+		if !json.Valid(line) || bytes.ContainsRune(line, '\n') {
+			t.Errorf("%s is no line of JSON", line)
+		}
+		for n := range line {
+			if _, ok := parseWireRow(line[:n]); ok {
+				t.Errorf("the first %d bytes of %s are a group", n, line)
+			}
+		}
+	}
+	for _, line := range []string{"[1,2]", `["a"]`, "[0,0,0,0,0,0,0,0,0,0,0,0,0,255,1,0,1]", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,130,1]", "[0,0,0,0,0,0,0,0,0,0,0,0,0]]"} {
+		var w wireTop
+		if err := w.addLine([]byte(line)); err == nil {
+			t.Errorf("%s is a group: %+v", line, w.rows)
+		}
+	}
+}
+
+// The groups of an answer are lines of their own, in their order, and an answer
+// without any is empty and not absent.
+func TestWireTop(t *testing.T) {
+	want := &query.TopResult{Fields: []string{"src_addr"}, By: "bytes", Groups: 3, Rows: wireRows()}
+	for _, rows := range [][]query.TopRow{want.Rows, {}} {
+		want.Rows = rows
+		var out wireTop
+		sent := toWire(want, query.Summary{Emitted: 3})
+		if err := sent.lines(out.addLine); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(marshal(sent), &out); err != nil {
+			t.Fatal(err)
+		}
+		if got, s := out.result(); !reflect.DeepEqual(got, want) || s.Emitted != 3 {
+			t.Errorf("got %+v, %+v\nwant %+v", got, s, want)
+		}
+	}
+	gone := errors.New("gone")
+	if err := toWire(&query.TopResult{Rows: wireRows()}, query.Summary{}).lines(func([]byte) error { return gone }); !errors.Is(err, gone) {
+		t.Errorf("got %v, want what writing said", err)
+	}
+}
+
+func FuzzParseWireRow(f *testing.F) {
+	for _, row := range wireRows() {
+		f.Add(appendWireRow(nil, &row))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		row, ok := parseWireRow(line)
+		if !ok {
+			return
+		}
+		again, ok := parseWireRow(appendWireRow(nil, &row))
+		if !ok || !bytes.Equal(appendWireRow(nil, &again), appendWireRow(nil, &row)) {
+			t.Errorf("%q: %+v became %+v, %v", line, row, again, ok)
+		}
+	})
+}
