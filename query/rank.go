@@ -151,7 +151,7 @@ func (r *ranker) rankCompact(i int) error {
 	if r.table.mixed.Load() {
 		return r.table.pour(&r.table.shards[i], s)
 	}
-	if err := rankSums(r, s, func(key word) uint64 { return uint64(key) }); err != nil {
+	if err := rankSums(r, s, func(key word) uint64 { return r.table.mixer.unmix(uint64(key)) }); err != nil {
 		return err
 	}
 	if len(r.spare) < len(s.rows) {

@@ -8,15 +8,19 @@ package query
 // They lie in segments and are found by place, not by pointers: tens of thousands
 // of these would have to be followed whenever garbage is collected.
 type runs struct {
-	segments [][]runEntry           // segmentRuns runs each
-	used     int                    // runs in use: the first places
-	most     int                    // that may be in use; 0: runs are not used
-	full     [shardCount][]uint32   // places
-	last     [shardCount]uint32     // place of tail
-	tail     [shardCount][]runEntry // the run that is not full; nil: none
+	segments [][]run              // segmentRuns runs each
+	used     int                  // runs in use: the first places
+	most     int                  // that may be in use; 0: runs are not used
+	full     [shardCount][]uint32 // places
+	last     [shardCount]uint32   // place of tail
+	tail     [shardCount]*run     // the last run; nil: none
+	n        [shardCount]uint8    // entries in tail, runEntries if there is none
 }
 
-// A runEntry is the two halves of a key, and sums if they are small:
+// A run is entries of one shard.
+type run [runEntries]runEntry
+
+// A runEntry is the two halves of a mixed key, and sums if they are small:
 //
 //	+------------+--------------+-------------+
 //	| bytes (18) | packets (11) | records (3) |
@@ -42,14 +46,27 @@ func newRuns(bytes int64) runs {
 	if most < 2*shardCount {
 		most = 0
 	}
-	return runs{most: most}
+	r := runs{most: most}
+	for i := range r.n {
+		r.n[i] = runEntries
+	}
+	return r
 }
 
 // newRunEntry returns an entry of sums that have no bits but those of inRun.
-func newRunEntry(key uint64, s packedSums) runEntry {
-	bytes, packets, records := s>>atPackedBytes, s>>atPackedPackets&(1<<runPacketBits-1), s&(1<<runRecordBits-1)
-	return runEntry{uint32(key), uint32(key >> 32), uint32(bytes<<(runPacketBits+runRecordBits) | packets<<runRecordBits | records)}
+func newRunEntry(hash uint64, s packedSums) runEntry {
+	e := recordEntry(hash, uint64(s>>atPackedBytes), uint64(s>>atPackedPackets&(1<<runPacketBits-1)))
+	e[2] += uint32(s&(1<<runRecordBits-1)) - 1
+	return e
 }
+
+// recordEntry is newRunEntry for one record.
+func recordEntry(hash, bytes, packets uint64) runEntry {
+	return runEntry{uint32(hash), uint32(hash >> 32), uint32(bytes<<(runPacketBits+runRecordBits) | packets<<runRecordBits | 1)}
+}
+
+// key returns the mixed key of an entry.
+func (e *runEntry) key() word { return word(uint64(e[0]) | uint64(e[1])<<32) }
 
 // sums returns the sums of an entry.
 func (e *runEntry) sums() packedSums {
@@ -64,32 +81,38 @@ func (r *runs) needsSegment() bool { return r.used == len(r.segments)*segmentRun
 // begin begins a run of a shard, whose last one, if it has one, is full.
 func (r *runs) begin(shard int) {
 	if r.needsSegment() {
-		r.segments = append(r.segments, make([]runEntry, segmentRuns*runEntries))
+		r.segments = append(r.segments, make([]run, segmentRuns))
 	}
 	if r.tail[shard] != nil {
 		r.full[shard] = append(r.full[shard], r.last[shard])
 	}
 	r.last[shard] = uint32(r.used)
 	r.used++
-	r.tail[shard] = r.at(r.last[shard])[:0]
+	r.tail[shard], r.n[shard] = r.at(r.last[shard]), 0
+}
+
+// put adds an entry to the tail of a shard, which is not full.
+func (r *runs) put(shard uint64, e runEntry) {
+	r.tail[shard][r.n[shard]] = e
+	r.n[shard]++
 }
 
 // at returns the run at a place.
-func (r *runs) at(place uint32) []runEntry {
-	run := r.segments[place/segmentRuns][place%segmentRuns*runEntries:]
-	return run[:runEntries:runEntries]
-}
+func (r *runs) at(place uint32) *run { return &r.segments[place/segmentRuns][place%segmentRuns] }
 
 // drainTo adds the runs of shard i to s, which is it.
 func (r *runs) drainTo(s *sumShard[word], i int) error {
 	for _, place := range r.full[i] {
-		if err := addEntries(s, r.at(place)); err != nil {
+		if err := addEntries(s, r.at(place)[:]); err != nil {
 			return err
 		}
 	}
-	tail := r.tail[i]
-	r.full[i], r.tail[i] = r.full[i][:0], nil
-	return addEntries(s, tail)
+	tail, n := r.tail[i], r.n[i]
+	r.full[i], r.tail[i], r.n[i] = r.full[i][:0], nil, runEntries
+	if tail == nil {
+		return nil
+	}
+	return addEntries(s, tail[:n])
 }
 
 // smallSums is up to how many rows a shard is small: those of all shards stay in
@@ -98,27 +121,29 @@ const smallSums = 1024
 
 // addIfSmall adds a run to a shard if that is small, and reports whether it is.
 // Others may be at the shard.
-func addIfSmall(s *sumShard[word], run []runEntry) (bool, error) {
+func addIfSmall(s *sumShard[word], entries []runEntry) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.rows) > smallSums {
 		return false, nil
 	}
-	return true, addEntries(s, run)
+	return true, addEntries(s, entries)
 }
 
 // addEntries adds a run, or a part of one, to a shard.
-func addEntries(s *sumShard[word], run []runEntry) error {
-	var sums [prefetchRows]keySum[word]
-	for len(run) > 0 {
-		some := run[:min(prefetchRows, len(run))]
-		run = run[len(some):]
-		for i := range some {
-			e := &some[i]
-			sums[i] = newKeySum(word(uint64(e[0])|uint64(e[1])<<32), e.sums())
-		}
-		if err := s.add(sums[:len(some)]); err != nil {
+func addEntries(s *sumShard[word], entries []runEntry) error {
+	for len(entries) > 0 {
+		some := entries[:min(prefetchRows, len(entries))]
+		entries = entries[len(some):]
+		if err := s.roomFor(len(some)); err != nil {
 			return err
+		}
+		for i := range some {
+			s.hashes[i] = some[i].key().hash()
+		}
+		s.prefetch(s.hashes[:len(some)])
+		for i := range some {
+			s.addOne(some[i].key(), some[i].sums(), s.hashes[i])
 		}
 	}
 	return nil
