@@ -121,7 +121,7 @@ func (p *pending) nextRun(i int) error {
 		}
 	}
 	if r.needsSegment() {
-		if err := s.account(segmentRuns * runBytes); err != nil {
+		if err := s.account(segmentBytes); err != nil {
 			return err
 		}
 	}

@@ -1,14 +1,20 @@
 package query
 
+import "unsafe"
+
 // runs are groups of one worker that wait to be added to a table, runEntries of a
 // shard at a time. They are kept until the end, or until they take too much
 // memory, so that all that belongs to one shard is added to it at once: the shard
 // is then in the cache, and no other worker wants it.
 //
 // They lie in segments and are found by place, not by pointers: tens of thousands
-// of these would have to be followed whenever garbage is collected.
+// of these would have to be followed whenever garbage is collected. The segments
+// lie outside of the heap, but for the first, which few questions fill: there they
+// come in large pages, as getting small ones is a tenth of such a question, and
+// are the system's again when the answer is done.
 type runs struct {
 	segments [][]run              // segmentRuns runs each
+	mapped   []byte               // memory of all segments but the first; nil: not needed yet, or not to be had
 	used     int                  // runs in use: the first places
 	most     int                  // that may be in use; 0: runs are not used
 	full     [shardCount][]uint32 // places
@@ -31,6 +37,8 @@ const (
 	runEntries  = 128
 	runBytes    = runEntries * 12
 	segmentRuns = 256 // one for each shard
+
+	segmentBytes = segmentRuns * runBytes
 
 	mostRunBytes = 120 << 20 // of all workers
 
@@ -81,7 +89,7 @@ func (r *runs) needsSegment() bool { return r.used == len(r.segments)*segmentRun
 // begin begins a run of a shard, whose last one, if it has one, is full.
 func (r *runs) begin(shard int) {
 	if r.needsSegment() {
-		r.segments = append(r.segments, make([]run, segmentRuns))
+		r.segments = append(r.segments, r.newSegment())
 	}
 	if r.tail[shard] != nil {
 		r.full[shard] = append(r.full[shard], r.last[shard])
@@ -89,6 +97,29 @@ func (r *runs) begin(shard int) {
 	r.last[shard] = uint32(r.used)
 	r.used++
 	r.tail[shard], r.n[shard] = r.at(r.last[shard]), 0
+}
+
+func (r *runs) newSegment() []run {
+	at := (len(r.segments) - 1) * segmentBytes
+	if at == 0 {
+		r.mapped = mapMemory((r.most - 1) / segmentRuns * segmentBytes)
+	}
+	if at < 0 || r.mapped == nil {
+		return make([]run, segmentRuns)
+	}
+	return unsafe.Slice((*run)(unsafe.Pointer(&r.mapped[at])), segmentRuns)
+}
+
+// free gives back the memory that is not of the heap, and returns how much of it
+// was in use. Nothing may be at the runs any more.
+func (r *runs) free() (bytes int64) {
+	if r.mapped == nil {
+		return 0
+	}
+	bytes = int64(len(r.segments)-1) * segmentBytes
+	unmapMemory(r.mapped)
+	*r = runs{}
+	return bytes
 }
 
 // put adds an entry to the tail of a shard, which is not full.

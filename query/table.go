@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
-	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -55,7 +55,7 @@ func (t *groupTable) take(n int64) bool {
 	if bytes > manyGroups && t.lend != nil {
 		t.lent.Do(func() {
 			t.giveBack = t.lend(true)
-			runtime.GC() // now: by itself it would come when the groups have taken as much again
+			debug.FreeOSMemory() // now: most of what groups take next is not of the heap
 		})
 	}
 	return bytes+t.numbers.bytes() <= t.max
