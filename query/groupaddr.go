@@ -45,13 +45,27 @@ func (n *addrNumbers) pack(a flow.Addr) uint64 {
 }
 
 // packAll fills dst with what stands for the addresses of a dictionary, cut as g
-// says.
+// says. They ascend, so that those of IPv4 stand together.
 func (n *addrNumbers) packAll(dst []uint64, d *store.Dict, g *grouper) {
+	addrs, mask := d.Addrs(), ^uint32(0)
+	if g.bits4 >= 0 {
+		mask = uint32(^uint64(0) << (32 - g.bits4))
+	}
+	lo, hi := d.FindAddr(flow.AddrFrom4(0), flow.AddrFrom4(^uint32(0)))
+	for code, a := range addrs[lo:hi] {
+		dst[lo+code] = uint64(a.As4() & mask)
+	}
+	n.packOthers(dst[:lo], addrs[:lo], g)
+	n.packOthers(dst[hi:], addrs[hi:], g)
+}
+
+// packOthers is packAll for addresses that may be any.
+func (n *addrNumbers) packOthers(dst []uint64, addrs []flow.Addr, g *grouper) {
 	missing := 0
 	n.mu.RLock()
-	for code, a := range d.Addrs() {
+	for code, a := range addrs {
 		if code%prefetchRows == 0 {
-			n.prefetch(d.Addrs()[code:min(code+prefetchRows, d.Len())], g)
+			n.prefetch(addrs[code:min(code+prefetchRows, len(addrs))], g)
 		}
 		if a = g.cut(a); a.Is4() {
 			dst[code] = uint64(a.As4())
@@ -65,7 +79,7 @@ func (n *addrNumbers) packAll(dst []uint64, d *store.Dict, g *grouper) {
 	n.mu.RUnlock()
 	for code := 0; missing > 0; code++ {
 		if dst[code] == ^uint64(0) {
-			dst[code] = n.pack(g.cut(d.Addr(code)))
+			dst[code] = n.pack(g.cut(addrs[code]))
 			missing--
 		}
 	}

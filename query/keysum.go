@@ -48,12 +48,15 @@ func (a *acc) pack() (packedSums, bool) {
 	return packedSums(a.bytes<<atPackedBytes | a.packets<<atPackedPackets | a.records), fits
 }
 
+// bytes returns the bytes of sums that are not in large.
+func (s packedSums) bytes() uint64 { return uint64(s) >> atPackedBytes }
+
 // acc returns sums that are not in large. They may be those of two that were
 // added and have become too large.
 func (s packedSums) acc() acc {
 	return acc{
 		records: uint64(s) & (1<<(recordBits+1) - 1),
-		bytes:   uint64(s) >> atPackedBytes,
+		bytes:   s.bytes(),
 		packets: uint64(s) >> atPackedPackets & (1<<(packetBits+1) - 1),
 	}
 }

@@ -52,7 +52,8 @@ func (t *groupTable) plain() bool { return t.words == 1 && !t.times && t.pairs =
 func (p *pending) add(key uint64, a *acc) error {
 	sums, fits := a.pack()
 	if !fits {
-		return p.table.compact[p.table.shardOf(key)].addWhole(word(key), *a)
+		hash := p.table.mixer.mix(key)
+		return p.table.compact[shardOf(hash)].addWhole(word(hash), *a)
 	}
 	if key < uint64(len(p.small)) {
 		if both := p.small[key] + sums; both&tooLarge == 0 {
@@ -65,37 +66,42 @@ func (p *pending) add(key uint64, a *acc) error {
 
 // addRecords adds one record for each key, whose row has its bytes and packets.
 func (p *pending) addRecords(keys []uint64, rows []uint16, c *counters) error {
-	small := len(p.small) > 0
+	m, r := p.table.mixer, &p.runs // copied, so that it stays in registers
+	canRun := r.most > 0 && len(p.small) == 0
+	keys = keys[:len(rows)]
 	for i, row := range rows {
-		a := acc{1, c.bytes[row], c.packets[row]}
-		sums, fits := a.pack()
-		var err error
-		if fits && !small {
-			err = p.wait(keys[i], sums)
-		} else {
-			err = p.add(keys[i], &a)
+		bytes, packets := c.bytes[row], c.packets[row]
+		if !canRun || bytes>>runByteBits|packets>>runPacketBits != 0 {
+			if err := p.add(keys[i], &acc{1, bytes, packets}); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return err
+		hash := m.mix(keys[i])
+		s := shardOf(hash)
+		if r.n[s] == runEntries {
+			if err := p.nextRun(int(s)); err != nil {
+				return err
+			}
 		}
+		r.put(s, recordEntry(hash, bytes, packets))
 	}
 	return nil
 }
 
 // wait is add for keys that are not small and sums that fit.
 func (p *pending) wait(key uint64, sums packedSums) error {
-	s := p.table.shardOf(key)
+	hash := p.table.mixer.mix(key)
+	s := shardOf(hash)
 	if sums&^inRun != 0 || p.runs.most == 0 {
-		return p.waitLarge(int(s), key, sums)
+		return p.waitLarge(int(s), hash, sums)
 	}
-	tail := p.runs.tail[s]
-	if len(tail) == cap(tail) {
+	if p.runs.n[s] == runEntries {
 		if err := p.nextRun(int(s)); err != nil {
 			return err
 		}
-		tail = p.runs.tail[s]
 	}
-	p.runs.tail[s] = append(tail, newRunEntry(key, sums))
+	p.runs.put(s, newRunEntry(hash, sums))
 	return nil
 }
 
@@ -104,8 +110,8 @@ func (p *pending) wait(key uint64, sums packedSums) error {
 func (p *pending) nextRun(i int) error {
 	s, r := &p.table.compact[i], &p.runs
 	if tail := r.tail[i]; tail != nil {
-		if done, err := addIfSmall(s, tail); done || err != nil {
-			r.tail[i] = tail[:0]
+		if done, err := addIfSmall(s, tail[:]); done || err != nil {
+			r.n[i] = 0
 			return err
 		}
 	}
@@ -115,7 +121,7 @@ func (p *pending) nextRun(i int) error {
 		}
 	}
 	if r.needsSegment() {
-		if err := s.account(segmentRuns * runBytes); err != nil {
+		if err := s.account(segmentBytes); err != nil {
 			return err
 		}
 	}
@@ -139,13 +145,13 @@ func (p *pending) drainRuns() error {
 }
 
 // waitLarge is wait for what does not wait in runs.
-func (p *pending) waitLarge(s int, key uint64, sums packedSums) error {
+func (p *pending) waitLarge(s int, hash uint64, sums packedSums) error {
 	if p.n[s] == p.most {
 		if err := p.full(s); err != nil {
 			return err
 		}
 	}
-	p.rows[s*p.most+p.n[s]] = newKeySum(word(key), sums)
+	p.rows[s*p.most+p.n[s]] = newKeySum(word(hash), sums)
 	p.n[s]++
 	return nil
 }

@@ -151,7 +151,7 @@ func (r *ranker) rankCompact(i int) error {
 	if r.table.mixed.Load() {
 		return r.table.pour(&r.table.shards[i], s)
 	}
-	if err := rankSums(r, s, func(key word) uint64 { return uint64(key) }); err != nil {
+	if err := rankSums(r, s, func(key word) uint64 { return r.table.mixer.unmix(uint64(key)) }); err != nil {
 		return err
 	}
 	if len(r.spare) < len(s.rows) {
@@ -167,15 +167,20 @@ func rankSums[K sumKey[K]](r *ranker, s *sumShard[K], key func(K) uint64) error 
 	if r.request.Limit == 0 {
 		r.best = slices.Grow(r.best, s.n)
 	}
+	byBytes := r.by == "bytes" && !r.ascending && r.request.Limit > 0
 	for i := range s.rows {
 		row := &s.rows[i]
-		if row.free() {
+		packed := row.sums()
+		if packed == 0 { // free
 			continue
+		}
+		if byBytes && packed&inLarge == 0 && len(r.best) == r.request.Limit && packed.bytes() < r.best[0].value {
+			continue // nearly all, without looking at more of it
 		}
 		sums := s.acc(row)
 		value := r.rankOf(&sums)
 		if r.passesOver(value) {
-			continue // nearly all
+			continue
 		}
 		if err := r.keep(key(row.key), &sums, value); err != nil {
 			return err

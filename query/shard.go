@@ -94,8 +94,9 @@ func (t *groupTable) pour(s *shard, from *sumShard[word]) error {
 		if row.free() {
 			continue
 		}
-		key, a := [1]uint64{uint64(row.key)}, from.acc(row)
-		g, err := t.find(s, key[:], t.hash(key[:]))
+		hash, a := uint64(row.key), from.acc(row)
+		key := [1]uint64{t.mixer.unmix(hash)}
+		g, err := t.find(s, key[:], hash)
 		if err != nil {
 			return err
 		}

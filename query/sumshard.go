@@ -18,7 +18,7 @@ type sumKey[K any] interface {
 }
 
 // addr4 is the 32 bits of an IPv4 address, addr6 any other address, word a packed
-// key of one word.
+// key of one word, mixed.
 type (
 	addr4 uint32
 	addr6 flow.Addr
@@ -39,12 +39,15 @@ func (addr6) hashes(dst *[prefetchRows]uint64, t *groupTable, sums []keySum[addr
 	}
 }
 
-// The bits that choose the shard of a word are the same for all of a shard.
-func (word) hashes(dst *[prefetchRows]uint64, t *groupTable, sums []keySum[word]) {
+func (word) hashes(dst *[prefetchRows]uint64, _ *groupTable, sums []keySum[word]) {
 	for i := range sums {
-		dst[i] = hashWord(t.seed, uint64(sums[i].key)) << shardBits
+		dst[i] = sums[i].key.hash()
 	}
 }
+
+// hash returns the bits of a word that do not choose its shard: those are the same
+// for all of a shard.
+func (k word) hash() uint64 { return uint64(k) << shardBits }
 
 // A sumShard is an open-addressing hash table of keys with their sums in it: to
 // find one is to wait for memory once. It serves groups that have nothing rare.
@@ -56,7 +59,8 @@ type sumShard[K sumKey[K]] struct {
 	rows  []keySum[K] // in the order of hashes, but for those that were in the way
 	large []acc       // sums that a packedSums does not hold
 
-	touched uint64 // keeps what prefetch reads from being optimised away
+	hashes  *[prefetchRows]uint64 // scratch, there with rows: as a variable it would be made anew each time
+	touched uint64                // keeps what prefetch reads from being optimised away
 }
 
 // acc returns the sums of a row.
@@ -70,17 +74,16 @@ func (s *sumShard[K]) acc(row *keySum[K]) acc {
 
 // add adds sums. mu is held, here and below, if others may be at it.
 func (s *sumShard[K]) add(sums []keySum[K]) error {
-	var hashes [prefetchRows]uint64
 	for len(sums) > 0 {
 		some := sums[:min(prefetchRows, len(sums))]
 		sums = sums[len(some):]
 		if err := s.roomFor(len(some)); err != nil {
 			return err
 		}
-		some[0].key.hashes(&hashes, s.table, some)
-		s.prefetch(hashes[:len(some)])
+		some[0].key.hashes(s.hashes, s.table, some)
+		s.prefetch(s.hashes[:len(some)])
 		for i := range some {
-			s.addOne(&some[i], hashes[i])
+			s.addOne(some[i].key, some[i].sums(), s.hashes[i])
 		}
 	}
 	return nil
@@ -97,19 +100,17 @@ func (s *sumShard[K]) prefetch(hashes []uint64) {
 }
 
 // addOne adds sums where there is room for them.
-func (s *sumShard[K]) addOne(sum *keySum[K], hash uint64) {
-	row := s.find(sum.key, hash)
-	if row.free() {
-		*row = *sum
+func (s *sumShard[K]) addOne(key K, sums packedSums, hash uint64) {
+	row := s.find(key, hash)
+	had := row.sums()
+	if had == 0 {
 		s.n++
+	}
+	if both := had + sums; both&tooLarge == 0 {
+		*row = newKeySum(key, both)
 		return
 	}
-	both := row.sums() + sum.sums()
-	if both&tooLarge == 0 {
-		*row = newKeySum(row.key, both)
-		return
-	}
-	s.addLarge(row, sum.sums().acc())
+	s.addLarge(row, sums.acc())
 }
 
 // addLarge adds sums to a row that has none, or with which they are too large.
@@ -132,9 +133,8 @@ func (s *sumShard[K]) addWhole(key K, sums acc) error {
 	if err := s.roomFor(1); err != nil {
 		return err
 	}
-	var hashes [prefetchRows]uint64
-	key.hashes(&hashes, s.table, []keySum[K]{{key: key}})
-	row := s.find(key, hashes[0])
+	key.hashes(s.hashes, s.table, []keySum[K]{{key: key}})
+	row := s.find(key, s.hashes[0])
 	if row.free() {
 		row.key = key
 		s.n++
@@ -186,14 +186,16 @@ func (s *sumShard[K]) roomFor(n int) error {
 func (s *sumShard[K]) moveTo(rows []keySum[K]) {
 	old := s.rows
 	s.rows = rows
-	var hashes [prefetchRows]uint64
+	if s.hashes == nil {
+		s.hashes = new([prefetchRows]uint64)
+	}
 	for len(old) > 0 {
 		some := old[:min(prefetchRows, len(old))]
 		old = old[len(some):]
-		some[0].key.hashes(&hashes, s.table, some)
+		some[0].key.hashes(s.hashes, s.table, some)
 		for i := range some {
 			if !some[i].free() {
-				*s.find(some[i].key, hashes[i]) = some[i]
+				*s.find(some[i].key, s.hashes[i]) = some[i]
 			}
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
-	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -17,6 +17,7 @@ type groupTable struct {
 	times   bool // first and last are kept
 	pairs   int  // words of a distinct value, 0: not counted
 	seed    uint64
+	mixer   mixer
 	shards  [shardCount]shard
 	compact []sumShard[word] // groups that have nothing rare, by shard as in shards; nil: there can be none
 	mixed   atomic.Bool      // groups are in shards, too
@@ -54,7 +55,7 @@ func (t *groupTable) take(n int64) bool {
 	if bytes > manyGroups && t.lend != nil {
 		t.lent.Do(func() {
 			t.giveBack = t.lend(true)
-			runtime.GC() // now: by itself it would come when the groups have taken as much again
+			debug.FreeOSMemory() // now: most of what groups take next is not of the heap
 		})
 	}
 	return bytes+t.numbers.bytes() <= t.max
@@ -75,6 +76,7 @@ func (e *TooManyGroupsError) Error() string {
 
 func newGroupTable(l *layout, times bool, pairs int, limit int64) *groupTable {
 	t := &groupTable{words: l.words, numbers: l.numbers, times: times, pairs: pairs, seed: rand.Uint64(), max: limit}
+	t.mixer = newMixer(t.seed)
 	if t.plain() {
 		t.compact = make([]sumShard[word], shardCount)
 		for i := range t.compact {
@@ -84,18 +86,18 @@ func newGroupTable(l *layout, times bool, pairs int, limit int64) *groupTable {
 	return t
 }
 
-// shardOf returns the shard of a key of one word.
-func (t *groupTable) shardOf(key uint64) uint64 { return hashWord(t.seed, key) >> (64 - shardBits) }
+// shardOf returns the shard of a key by its hash.
+func shardOf(hash uint64) uint64 { return hash >> (64 - shardBits) }
 
 // hash returns the hash of a key.
 func (t *groupTable) hash(key []uint64) uint64 {
 	if len(key) == 1 {
-		return hashWord(t.seed, key[0])
+		return t.mixer.mix(key[0])
 	}
 	return hashWords(t.seed, key)
 }
 
-// hashWord is hashWords for one word, which has its own way: most keys are one.
+// hashWord is hashWords for one word, which has its own way.
 func hashWord(seed, word uint64) uint64 {
 	hi, lo := bits.Mul64(word^seed, 0xd6e8feb86659fd93)
 	hi, lo = bits.Mul64(hi^lo^0xa0761d6478bd642f, seed|1)
@@ -138,7 +140,7 @@ type partial struct {
 func (p *partial) group() {
 	p.starts = [shardCount + 1]uint32{}
 	for _, h := range p.hashes[:p.n] {
-		p.starts[h>>(64-shardBits)+1]++
+		p.starts[shardOf(h)+1]++
 	}
 	for i := range shardCount {
 		p.starts[i+1] += p.starts[i]
@@ -146,7 +148,7 @@ func (p *partial) group() {
 	next := p.starts
 	p.order = resize(p.order, p.n)
 	for i, h := range p.hashes[:p.n] {
-		s := h >> (64 - shardBits)
+		s := shardOf(h)
 		p.order[next[s]] = uint32(i)
 		next[s]++
 	}
@@ -167,7 +169,7 @@ func (t *groupTable) add(p *partial, begin int) error {
 	t.mixed.Store(true)
 	if t.words == 1 {
 		for i, key := range p.keys[:p.n] {
-			p.hashes[i] = hashWord(t.seed, key)
+			p.hashes[i] = t.mixer.mix(key)
 		}
 	} else {
 		for i := range p.n {

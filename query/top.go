@@ -44,6 +44,9 @@ func TopWith(ctx context.Context, s Archive, req TopRequest, o ParseOptions) (*T
 // release lets the groups go.
 func (t *top) release() {
 	taken := t.table.bytes.Load()
+	for i := range t.workers {
+		taken -= t.workers[i].pending.runs.free()
+	}
 	if t.table.giveBack != nil {
 		t.table.giveBack()
 	}
