@@ -83,6 +83,13 @@ func (c *columns) num(f flow.Field) ([]uint64, error) {
 	if p := c.packs[f]; p != nil && !p.HasDict() {
 		c.nums[f] = p.Fill(c.nums[f])
 		return c.nums[f], nil
+	} else if p != nil {
+		d, _, err := c.dict(f)
+		if err != nil {
+			return nil, err
+		}
+		c.nums[f] = d.RowNums(c.nums[f])
+		return c.nums[f], nil
 	}
 	var err error
 	c.nums[f], err = c.blk.Num(f, c.nums[f])
@@ -112,7 +119,8 @@ func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
 // numAt is numOf for who looks up rows here and there, and leaves the memory for
 // columns that the next question may want to those who go over all rows.
 func (c *columns) numAt(f flow.Field, set *rowSet, n int) (_ []uint64, err error) {
-	if f.IsText() || n > c.rows/fewOf || c.have[f]&(haveNum|havePacked) != 0 {
+	p := c.packs[f]
+	if f.IsText() || n > c.rows/fewOf || c.have[f]&haveNum != 0 || p != nil && !p.HasDict() {
 		return c.numOf(f, set, n)
 	}
 	c.nums[f], err = c.blk.NumOf(f, set[:], c.nums[f])
@@ -203,13 +211,8 @@ func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
 		return nil, nil, nil
 	}
 	if c.first(f, haveDict) {
-		d, err := c.blk.DictIn(f, c.spare[f])
-		if err != nil {
+		if err := c.readDict(f); err != nil {
 			return nil, nil, err
-		}
-		c.dicts[f] = d
-		if d != nil {
-			c.spare[f] = d
 		}
 	}
 	d := c.dicts[f]
@@ -217,4 +220,22 @@ func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
 		return nil, nil, nil
 	}
 	return d, d.RowCodes(), nil
+}
+
+// readDict is dict of one that is not there yet.
+func (c *columns) readDict(f flow.Field) (err error) {
+	var d *store.Dict
+	if p := c.packs[f]; p != nil && p.HasDict() {
+		d = p.Dict(c.spare[f])
+	}
+	if d == nil {
+		if d, err = c.blk.DictIn(f, c.spare[f]); err != nil {
+			return err
+		}
+	}
+	c.dicts[f] = d
+	if d != nil {
+		c.spare[f] = d
+	}
+	return nil
 }

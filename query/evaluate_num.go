@@ -2,14 +2,12 @@ package query
 
 import (
 	"math/bits"
-	"slices"
 
-	"weir/flow"
 	"weir/store"
 )
 
 func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
-	if s := e.blk.Stat(n.field); s.MinNum != s.MaxNum && e.packedServes(n.field, set) {
+	if s := e.blk.Stat(n.field); s.MinNum != s.MaxNum && e.have[n.field]&(haveNum|haveDict) == 0 {
 		p, err := e.packed(n.field)
 		if err != nil {
 			return err
@@ -70,16 +68,6 @@ func restrictWanted(values []uint64, wanted store.Wanted, set *rowSet) {
 		}
 		set[i] = w
 	}
-}
-
-// packedServes reports whether it is best to look at a numeric column before it
-// is put together. Of a dictionary, the answer may need the codes of all rows,
-// which are then decoded anew: that is risked where few rows are left.
-func (e *evaluator) packedServes(f flow.Field, set *rowSet) bool {
-	if e.have[f]&(haveNum|haveDict) != 0 {
-		return false
-	}
-	return !slices.Contains(store.PostingFields, f) || count(set) <= e.rows/4
 }
 
 // span returns the values that n matches if they are one range.

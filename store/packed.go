@@ -76,10 +76,11 @@ func (p *packedColumn) clone() *packedColumn {
 // wanted may keep what it is shown, for all that the compiler knows.
 type room struct {
 	test   byteTest
+	same   byteTest
 	values [256]uint64
 	run    valueRun
 	ranks  [BlockRows / 64]int       // of each word, how many rows before it have the field
-	told   [2][BlockRows / 64]uint64 // of all values, and of those that are not frequent
+	told   [4][BlockRows / 64]uint64 // of all values, of those that are not frequent, of a span, and of a bound of it
 }
 
 // planes are a frame of reference, not put together.
@@ -338,7 +339,7 @@ func (p *packedColumn) at(i int) uint64 {
 }
 
 // HasDict reports whether the column is stored as a dictionary: then only
-// Restrict may be called.
+// Restrict, RestrictRange and Dict may be called.
 func (p *Packed) HasDict() bool { return p.coded }
 
 // Fill puts the values together, one a row, 0 where absent. It reuses dst.
@@ -347,21 +348,30 @@ func (p *Packed) Fill(dst []uint64) []uint64 {
 	c := column{rows: p.rows, count: p.count, present: p.present}
 	if !p.frequent {
 		p.plain.join(dst[:p.count], 0)
-		spread(dst, &c, 0)
-		return dst
-	}
-	var others [64]uint64
-	for i, w := range p.other {
-		run := p.symbols[i<<6 : min(i<<6+64, p.count)]
-		to := dst[i<<6:][:len(run)]
-		for j, symbol := range run {
-			to[j] = p.top[symbol]
-		}
-		p.others.join(others[:bits.OnesCount64(w)], int(p.before[i]))
-		for j := 0; w != 0; j, w = j+1, w&(w-1) {
-			to[bits.TrailingZeros64(w)] = others[j]
+	} else {
+		for from := 0; from < p.count; from += 64 {
+			p.join(dst[from:min(from+64, p.count)], from)
 		}
 	}
 	spread(dst, &c, 0)
 	return dst
+}
+
+// join puts values from to from+len(dst)-1 together: of a word at most, from its
+// beginning.
+func (p *packedColumn) join(dst []uint64, from int) {
+	if !p.frequent {
+		p.plain.join(dst, from)
+		return
+	}
+	word := from >> 6
+	for i, symbol := range p.symbols[from:][:len(dst)] {
+		dst[i] = p.top[symbol]
+	}
+	var others [64]uint64
+	w := p.other[word]
+	p.others.join(others[:bits.OnesCount64(w)], int(p.before[word]))
+	for j := 0; w != 0; j, w = j+1, w&(w-1) {
+		dst[bits.TrailingZeros64(w)] = others[j]
+	}
 }
