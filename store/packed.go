@@ -16,8 +16,9 @@ type Packed struct {
 	mine          packedColumn // with memory for the next
 	value         []byte       // of mine, as it is stored; streams may lie in it
 
-	keep []uint64 // scratch of Restrict: one bit a code
-	room room
+	whole []uint64 // scratch of takeWhole: the values
+	keep  []uint64 // scratch of Restrict: one bit a code
+	room  room
 }
 
 // A packedColumn is what a Packed looks at.
@@ -116,15 +117,31 @@ func planesOf(values []uint64, flip uint64) planes {
 	lo, hi := r.lo^flip, r.hi^flip
 	p := planes{n: len(values), base: min(lo, hi), width: valueRange{min(lo, hi), max(lo, hi)}.width()}
 	for k := range p.width {
-		plane, shift := make([]byte, len(values)), 8*k
-		for i, v := range values {
-			plane[i] = byte((v ^ flip - p.base) >> (shift & 63))
-		}
+		plane := make([]byte, len(values))
+		p.cut(plane, k, values, flip)
 		if !p.thin(k, plane) {
 			p.plane[k] = plane
 		}
 	}
 	return p
+}
+
+// cut fills plane k of values.
+func (p *planes) cut(plane []byte, k int, values []uint64, flip uint64) {
+	base, shift := p.base, 8*k
+	for i, v := range values {
+		plane[i] = byte((v ^ flip - base) >> (shift & 63))
+	}
+}
+
+// put makes p the planes of values, in its own memory.
+func (p *planes) put(values []uint64) {
+	r := rangeOf(values)
+	p.n, p.base, p.width = len(values), r.lo, r.width()
+	for k := range p.width {
+		p.plane[k] = grow(&p.buf[k], len(values))
+		p.cut(p.plane[k], k, values, 0)
+	}
 }
 
 // thin makes plane k a sparse copy, if it is high and most of its bytes are 0.
@@ -246,13 +263,30 @@ func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if ok, body, err = p.take(d, body); !ok || err != nil {
+	ok, rest, err := p.take(d, body)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if len(body) != 0 {
+	case ok && len(rest) != 0:
 		return false, errTrailing
+	case ok:
+		return true, nil
+	case p.coded || int(f) < len(s.clock):
+		return false, nil // codes that no encoder writes, and times, which others follow from
 	}
-	return true, nil
+	return true, p.takeWhole(d, body, &storedParents{s, d, &c})
+}
+
+// takeWhole reads numbers that are written in other ways, such as what follows
+// from an address, and takes their values apart to planes: the next question then
+// finds them so.
+func (p *Packed) takeWhole(d *decoder, src []byte, parents parentSource) error {
+	p.whole = sized(p.whole, p.count)
+	if err := d.whole(p.whole, src, parents); err != nil {
+		return err
+	}
+	p.plain.put(p.whole)
+	return nil
 }
 
 // open makes p one of column c, reads its dictionary if it has one, and returns
