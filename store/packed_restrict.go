@@ -102,7 +102,7 @@ func (p *Packed) restrict(w *wish, set []uint64) {
 		}
 		left += bits.OnesCount64(word)
 	}
-	if left <= p.rows/p.fewOf() {
+	if left <= p.rows/p.fewOf(w) {
 		p.restrictFew(w.wanted, set)
 	} else {
 		p.restrictMany(w, set)
@@ -111,14 +111,18 @@ func (p *Packed) restrict(w *wish, set []uint64) {
 
 // Which part of a column's rows counts as few: to put one value together takes the
 // time of telling so many. Where the frequent ones are written by symbols to tell
-// all takes longer.
+// all takes longer, unless it is spans that are told.
 const (
 	fewOfPlain    = 20
 	fewOfFrequent = 6
+	fewOfSpans    = 10
 )
 
-func (p *Packed) fewOf() int {
-	if p.frequent {
+func (p *Packed) fewOf(w *wish) int {
+	switch {
+	case w.isSpans:
+		return fewOfSpans
+	case p.frequent:
 		return fewOfFrequent
 	}
 	return fewOfPlain
@@ -244,7 +248,7 @@ func (p *planes) tell(told []uint64, w *wish, scratch *room) {
 		}
 		return
 	}
-	if w.isSpans && p.width > 1 && p.plane[1] != nil && p.ascends() {
+	if w.isSpans && p.ascends() {
 		p.tellSpans(told, w.spans, scratch)
 		return
 	}
