@@ -27,6 +27,10 @@ type columns struct {
 
 	begins []uint64 // of from
 
+	lasts     *store.Packed // of lasted, if haveLasts
+	spareLast *store.Packed
+	haveLasts bool
+
 	texts  *textNumbers // of the question, that numbers texts
 	wanted *rowSet      // rows of the current block whose texts need a number
 	chosen rowSet       // scratch of gather
@@ -53,6 +57,7 @@ func (c *columns) open(blk *store.Block) {
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}
 	c.packs = [flow.FieldCount]*store.Packed{}
+	c.haveLasts = false
 }
 
 // close lets go of the current block, whose store may be closed; the memory
@@ -157,6 +162,21 @@ func (c *columns) from() ([]uint64, error) {
 		c.begins = from
 	}
 	return from, err
+}
+
+// lasted returns how long rows lasted, nil if the block does not tell it at one go.
+func (c *columns) lasted() (_ *store.Packed, err error) {
+	if c.haveLasts {
+		return c.lasts, nil
+	}
+	if c.lasts, err = c.blk.Lasted(c.spareLast); err != nil {
+		return nil, err
+	}
+	if c.lasts != nil {
+		c.spareLast = c.lasts
+	}
+	c.haveLasts = true
+	return c.lasts, nil
 }
 
 // packed returns a numeric column that is not put together to values, or nil if

@@ -3,6 +3,14 @@ package query
 import "weir/flow"
 
 func (e *evaluator) computedLeaf(n *computedNode, set *rowSet) error {
+	if n.value == computedDuration {
+		if p, err := e.lasted(); p != nil || err != nil {
+			if err == nil {
+				restrictPacked(p, &numNode{ranges: n.ranges}, set)
+			}
+			return err
+		}
+	}
 	values, err := e.computed(n.value, set)
 	if err != nil {
 		return err

@@ -13,11 +13,7 @@ func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
 			return err
 		}
 		if p != nil {
-			if lo, hi, ok := n.span(); ok {
-				p.RestrictRange(lo, hi, set[:])
-			} else {
-				p.Restrict(n.wanted(), set[:])
-			}
+			restrictPacked(p, n, set)
 			return nil
 		}
 	}
@@ -42,6 +38,15 @@ func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
 	}
 	restrictWanted(values, n.wanted(), set)
 	return nil
+}
+
+// restrictPacked removes the rows whose value does not match n.
+func restrictPacked(p *store.Packed, n *numNode, set *rowSet) {
+	if lo, hi, ok := n.span(); ok {
+		p.RestrictRange(lo, hi, set[:])
+	} else {
+		p.Restrict(n.wanted(), set[:])
+	}
 }
 
 // restrictWanted removes the rows whose value is not wanted.
