@@ -30,6 +30,7 @@ type columns struct {
 	lasts     *store.Packed // of lasted, if haveLasts
 	spareLast *store.Packed
 	haveLasts bool
+	lengths   []uint64 // of lengthsOf
 
 	texts  *textNumbers // of the question, that numbers texts
 	wanted *rowSet      // rows of the current block whose texts need a number
@@ -177,6 +178,20 @@ func (c *columns) lasted() (_ *store.Packed, err error) {
 	}
 	c.haveLasts = true
 	return c.lasts, nil
+}
+
+// lengthsOf is numOf for lasted.
+func (c *columns) lengthsOf(set *rowSet, n int) ([]uint64, error) {
+	p, err := c.lasted()
+	if p == nil || err != nil {
+		return nil, err
+	}
+	if n > c.rows/fewOf {
+		c.lengths = p.Fill(c.lengths)
+	} else {
+		c.lengths = p.Gather(c.lengths, set[:])
+	}
+	return c.lengths, nil
 }
 
 // packed returns a numeric column that is not put together to values, or nil if
