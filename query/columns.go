@@ -27,6 +27,11 @@ type columns struct {
 
 	begins []uint64 // of from
 
+	lasts     *store.Packed // of lasted, if haveLasts
+	spareLast *store.Packed
+	haveLasts bool
+	lengths   []uint64 // of lengthsOf
+
 	texts  *textNumbers // of the question, that numbers texts
 	wanted *rowSet      // rows of the current block whose texts need a number
 	chosen rowSet       // scratch of gather
@@ -53,6 +58,7 @@ func (c *columns) open(blk *store.Block) {
 	c.have = [flow.FieldCount]uint8{}
 	c.dicts = [flow.FieldCount]*store.Dict{}
 	c.packs = [flow.FieldCount]*store.Packed{}
+	c.haveLasts = false
 }
 
 // close lets go of the current block, whose store may be closed; the memory
@@ -83,6 +89,13 @@ func (c *columns) num(f flow.Field) ([]uint64, error) {
 	if p := c.packs[f]; p != nil && !p.HasDict() {
 		c.nums[f] = p.Fill(c.nums[f])
 		return c.nums[f], nil
+	} else if p != nil {
+		d, _, err := c.dict(f)
+		if err != nil {
+			return nil, err
+		}
+		c.nums[f] = d.RowNums(c.nums[f])
+		return c.nums[f], nil
 	}
 	var err error
 	c.nums[f], err = c.blk.Num(f, c.nums[f])
@@ -112,7 +125,8 @@ func (c *columns) numOf(f flow.Field, set *rowSet, n int) ([]uint64, error) {
 // numAt is numOf for who looks up rows here and there, and leaves the memory for
 // columns that the next question may want to those who go over all rows.
 func (c *columns) numAt(f flow.Field, set *rowSet, n int) (_ []uint64, err error) {
-	if f.IsText() || n > c.rows/fewOf || c.have[f]&(haveNum|havePacked) != 0 {
+	p := c.packs[f]
+	if f.IsText() || n > c.rows/fewOf || c.have[f]&haveNum != 0 || p != nil && !p.HasDict() {
 		return c.numOf(f, set, n)
 	}
 	c.nums[f], err = c.blk.NumOf(f, set[:], c.nums[f])
@@ -149,6 +163,35 @@ func (c *columns) from() ([]uint64, error) {
 		c.begins = from
 	}
 	return from, err
+}
+
+// lasted returns how long rows lasted, nil if the block does not tell it at one go.
+func (c *columns) lasted() (_ *store.Packed, err error) {
+	if c.haveLasts {
+		return c.lasts, nil
+	}
+	if c.lasts, err = c.blk.Lasted(c.spareLast); err != nil {
+		return nil, err
+	}
+	if c.lasts != nil {
+		c.spareLast = c.lasts
+	}
+	c.haveLasts = true
+	return c.lasts, nil
+}
+
+// lengthsOf is numOf for lasted.
+func (c *columns) lengthsOf(set *rowSet, n int) ([]uint64, error) {
+	p, err := c.lasted()
+	if p == nil || err != nil {
+		return nil, err
+	}
+	if n > c.rows/fewOf {
+		c.lengths = p.Fill(c.lengths)
+	} else {
+		c.lengths = p.Gather(c.lengths, set[:])
+	}
+	return c.lengths, nil
 }
 
 // packed returns a numeric column that is not put together to values, or nil if
@@ -203,13 +246,8 @@ func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
 		return nil, nil, nil
 	}
 	if c.first(f, haveDict) {
-		d, err := c.blk.DictIn(f, c.spare[f])
-		if err != nil {
+		if err := c.readDict(f); err != nil {
 			return nil, nil, err
-		}
-		c.dicts[f] = d
-		if d != nil {
-			c.spare[f] = d
 		}
 	}
 	d := c.dicts[f]
@@ -217,4 +255,22 @@ func (c *columns) dict(f flow.Field) (*store.Dict, []uint16, error) {
 		return nil, nil, nil
 	}
 	return d, d.RowCodes(), nil
+}
+
+// readDict is dict of one that is not there yet.
+func (c *columns) readDict(f flow.Field) (err error) {
+	var d *store.Dict
+	if p := c.packs[f]; p != nil && p.HasDict() {
+		d = p.Dict(c.spare[f])
+	}
+	if d == nil {
+		if d, err = c.blk.DictIn(f, c.spare[f]); err != nil {
+			return err
+		}
+	}
+	c.dicts[f] = d
+	if d != nil {
+		c.spare[f] = d
+	}
+	return nil
 }

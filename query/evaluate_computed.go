@@ -3,6 +3,19 @@ package query
 import "weir/flow"
 
 func (e *evaluator) computedLeaf(n *computedNode, set *rowSet) error {
+	switch n.value {
+	case computedDuration:
+		if p, err := e.lasted(); p != nil || err != nil {
+			if err == nil {
+				restrictPacked(p, &numNode{ranges: n.ranges}, set)
+			}
+			return err
+		}
+	case computedPPS, computedBPS, computedBPP:
+		if done, err := e.rateLeaf(n, set); done || err != nil {
+			return err
+		}
+	}
 	values, err := e.computed(n.value, set)
 	if err != nil {
 		return err

@@ -2,24 +2,18 @@ package query
 
 import (
 	"math/bits"
-	"slices"
 
-	"weir/flow"
 	"weir/store"
 )
 
 func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
-	if s := e.blk.Stat(n.field); s.MinNum != s.MaxNum && e.packedServes(n.field, set) {
+	if s := e.blk.Stat(n.field); s.MinNum != s.MaxNum && e.have[n.field]&(haveNum|haveDict) == 0 {
 		p, err := e.packed(n.field)
 		if err != nil {
 			return err
 		}
 		if p != nil {
-			if lo, hi, ok := n.span(); ok {
-				p.RestrictRange(lo, hi, set[:])
-			} else {
-				p.Restrict(n.wanted(), set[:])
-			}
+			restrictPacked(p, n, set)
 			return nil
 		}
 	}
@@ -46,6 +40,15 @@ func (e *evaluator) numLeaf(n *numNode, set *rowSet) error {
 	return nil
 }
 
+// restrictPacked removes the rows whose value does not match n.
+func restrictPacked(p *store.Packed, n *numNode, set *rowSet) {
+	if lo, hi, ok := n.span(); ok {
+		p.RestrictRange(lo, hi, set[:])
+	} else {
+		p.Restrict(n.wanted(), set[:])
+	}
+}
+
 // restrictWanted removes the rows whose value is not wanted.
 func restrictWanted(values []uint64, wanted store.Wanted, set *rowSet) {
 	var few [fewRows]uint64
@@ -70,16 +73,6 @@ func restrictWanted(values []uint64, wanted store.Wanted, set *rowSet) {
 		}
 		set[i] = w
 	}
-}
-
-// packedServes reports whether it is best to look at a numeric column before it
-// is put together. Of a dictionary, the answer may need the codes of all rows,
-// which are then decoded anew: that is risked where few rows are left.
-func (e *evaluator) packedServes(f flow.Field, set *rowSet) bool {
-	if e.have[f]&(haveNum|haveDict) != 0 {
-		return false
-	}
-	return !slices.Contains(store.PostingFields, f) || count(set) <= e.rows/4
 }
 
 // span returns the values that n matches if they are one range.

@@ -54,6 +54,16 @@ func (t *byteTest) prepare(base byte) {
 	}
 }
 
+// setRange makes the bytes from first to last those that are wanted.
+func (t *byteTest) setRange(first, last byte) {
+	clear(t.table[:])
+	for b := int(first); b <= int(last); b++ {
+		t.table[b] = 1
+	}
+	t.flip = 0
+	t.prepareRange(first, last)
+}
+
 // prepareRange has the bytes from first to last wanted. The rest of a range that
 // ends at 255 begins at 0, which is told the soonest.
 func (t *byteTest) prepareRange(first, last uint8) {

@@ -103,6 +103,14 @@ func (d *Dict) FindAddr(lo, hi flow.Addr) (i, j int) {
 	return i, max(i, j)
 }
 
+// RowNums returns the value of every row of a numeric field, 0 where absent. It
+// reuses dst.
+func (d *Dict) RowNums(dst []uint64) []uint64 {
+	dst = sized(dst, len(d.codes))
+	d.fillNums(dst)
+	return dst
+}
+
 func (d *Dict) fillNums(dst []uint64) {
 	values := append(d.nums[:d.n], 0) // absent
 	for row, code := range d.codes {

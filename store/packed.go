@@ -16,8 +16,9 @@ type Packed struct {
 	mine          packedColumn // with memory for the next
 	value         []byte       // of mine, as it is stored; streams may lie in it
 
-	keep []uint64 // scratch of Restrict: one bit a code
-	room room
+	whole []uint64 // scratch of takeWhole: the values
+	keep  []uint64 // scratch of Restrict: one bit a code
+	room  room
 }
 
 // A packedColumn is what a Packed looks at.
@@ -76,10 +77,11 @@ func (p *packedColumn) clone() *packedColumn {
 // wanted may keep what it is shown, for all that the compiler knows.
 type room struct {
 	test   byteTest
+	same   byteTest
 	values [256]uint64
 	run    valueRun
 	ranks  [BlockRows / 64]int       // of each word, how many rows before it have the field
-	told   [2][BlockRows / 64]uint64 // of all values, and of those that are not frequent
+	told   [4][BlockRows / 64]uint64 // of all values, of those that are not frequent, of a span, and of a bound of it
 }
 
 // planes are a frame of reference, not put together.
@@ -115,15 +117,31 @@ func planesOf(values []uint64, flip uint64) planes {
 	lo, hi := r.lo^flip, r.hi^flip
 	p := planes{n: len(values), base: min(lo, hi), width: valueRange{min(lo, hi), max(lo, hi)}.width()}
 	for k := range p.width {
-		plane, shift := make([]byte, len(values)), 8*k
-		for i, v := range values {
-			plane[i] = byte((v ^ flip - p.base) >> (shift & 63))
-		}
+		plane := make([]byte, len(values))
+		p.cut(plane, k, values, flip)
 		if !p.thin(k, plane) {
 			p.plane[k] = plane
 		}
 	}
 	return p
+}
+
+// cut fills plane k of values.
+func (p *planes) cut(plane []byte, k int, values []uint64, flip uint64) {
+	base, shift := p.base, 8*k
+	for i, v := range values {
+		plane[i] = byte((v ^ flip - base) >> (shift & 63))
+	}
+}
+
+// put makes p the planes of values, in its own memory.
+func (p *planes) put(values []uint64) {
+	r := rangeOf(values)
+	p.n, p.base, p.width = len(values), r.lo, r.width()
+	for k := range p.width {
+		p.plane[k] = grow(&p.buf[k], len(values))
+		p.cut(p.plane[k], k, values, 0)
+	}
 }
 
 // thin makes plane k a sparse copy, if it is high and most of its bytes are 0.
@@ -245,13 +263,30 @@ func (s *storedBlock) unpack(f flow.Field, p *Packed) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if ok, body, err = p.take(d, body); !ok || err != nil {
+	ok, rest, err := p.take(d, body)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if len(body) != 0 {
+	case ok && len(rest) != 0:
 		return false, errTrailing
+	case ok:
+		return true, nil
+	case p.coded || int(f) < len(s.clock):
+		return false, nil // codes that no encoder writes, and times, which others follow from
 	}
-	return true, nil
+	return true, p.takeWhole(d, body, &storedParents{s, d, &c})
+}
+
+// takeWhole reads numbers that are written in other ways, such as what follows
+// from an address, and takes their values apart to planes: the next question then
+// finds them so.
+func (p *Packed) takeWhole(d *decoder, src []byte, parents parentSource) error {
+	p.whole = sized(p.whole, p.count)
+	if err := d.whole(p.whole, src, parents); err != nil {
+		return err
+	}
+	p.plain.put(p.whole)
+	return nil
 }
 
 // open makes p one of column c, reads its dictionary if it has one, and returns
@@ -338,7 +373,7 @@ func (p *packedColumn) at(i int) uint64 {
 }
 
 // HasDict reports whether the column is stored as a dictionary: then only
-// Restrict may be called.
+// Restrict, RestrictRange and Dict may be called.
 func (p *Packed) HasDict() bool { return p.coded }
 
 // Fill puts the values together, one a row, 0 where absent. It reuses dst.
@@ -347,21 +382,30 @@ func (p *Packed) Fill(dst []uint64) []uint64 {
 	c := column{rows: p.rows, count: p.count, present: p.present}
 	if !p.frequent {
 		p.plain.join(dst[:p.count], 0)
-		spread(dst, &c, 0)
-		return dst
-	}
-	var others [64]uint64
-	for i, w := range p.other {
-		run := p.symbols[i<<6 : min(i<<6+64, p.count)]
-		to := dst[i<<6:][:len(run)]
-		for j, symbol := range run {
-			to[j] = p.top[symbol]
-		}
-		p.others.join(others[:bits.OnesCount64(w)], int(p.before[i]))
-		for j := 0; w != 0; j, w = j+1, w&(w-1) {
-			to[bits.TrailingZeros64(w)] = others[j]
+	} else {
+		for from := 0; from < p.count; from += 64 {
+			p.join(dst[from:min(from+64, p.count)], from)
 		}
 	}
 	spread(dst, &c, 0)
 	return dst
+}
+
+// join puts values from to from+len(dst)-1 together: of a word at most, from its
+// beginning.
+func (p *packedColumn) join(dst []uint64, from int) {
+	if !p.frequent {
+		p.plain.join(dst, from)
+		return
+	}
+	word := from >> 6
+	for i, symbol := range p.symbols[from:][:len(dst)] {
+		dst[i] = p.top[symbol]
+	}
+	var others [64]uint64
+	w := p.other[word]
+	p.others.join(others[:bits.OnesCount64(w)], int(p.before[word]))
+	for j := 0; w != 0; j, w = j+1, w&(w-1) {
+		dst[bits.TrailingZeros64(w)] = others[j]
+	}
 }

@@ -52,10 +52,16 @@ const someValues = 16
 // Restrict removes from set the rows whose value is not wanted, or absent. A code
 // that the dictionary does not have, which no encoder writes, is not wanted.
 func (p *Packed) Restrict(wanted Wanted, set []uint64) {
-	if p.coded {
-		wanted = p.codesOf(wanted)
+	if !p.coded {
+		p.restrict(&wish{wanted: wanted}, set)
+		return
 	}
-	p.restrict(wanted, set)
+	w := p.codesOf(wanted)
+	if w.isSpans && len(w.spans) == 0 {
+		clear(set)
+		return
+	}
+	p.restrict(&w, set)
 }
 
 // RestrictRange is Restrict to values from lo to hi, both inclusive. A dictionary
@@ -70,7 +76,7 @@ func (p *Packed) RestrictRange(lo, hi uint64, set []uint64) {
 		}
 		lo, hi = uint64(from), uint64(to-1)
 	}
-	p.restrict(InRange(lo, hi), set)
+	p.restrict(&wish{InRange(lo, hi), []span{{lo, hi}}, true}, set)
 }
 
 // InRange wants values from lo to hi, both inclusive.
@@ -86,33 +92,37 @@ func InRange(lo, hi uint64) Wanted {
 }
 
 // restrict is Restrict by codes where the column has them.
-func (p *Packed) restrict(wanted Wanted, set []uint64) {
+func (p *Packed) restrict(w *wish, set []uint64) {
 	set = set[:(p.rows+63)/64]
 	left := 0
-	for i, w := range set {
+	for i, word := range set {
 		if p.present != nil {
-			w &= p.present[i]
-			set[i] = w
+			word &= p.present[i]
+			set[i] = word
 		}
-		left += bits.OnesCount64(w)
+		left += bits.OnesCount64(word)
 	}
-	if left <= p.rows/p.fewOf() {
-		p.restrictFew(wanted, set)
+	if left <= p.rows/p.fewOf(w) {
+		p.restrictFew(w.wanted, set)
 	} else {
-		p.restrictMany(wanted, set)
+		p.restrictMany(w, set)
 	}
 }
 
 // Which part of a column's rows counts as few: to put one value together takes the
 // time of telling so many. Where the frequent ones are written by symbols to tell
-// all takes longer.
+// all takes longer, unless it is spans that are told.
 const (
 	fewOfPlain    = 20
 	fewOfFrequent = 6
+	fewOfSpans    = 10
 )
 
-func (p *Packed) fewOf() int {
-	if p.frequent {
+func (p *Packed) fewOf(w *wish) int {
+	switch {
+	case w.isSpans:
+		return fewOfSpans
+	case p.frequent:
 		return fewOfFrequent
 	}
 	return fewOfPlain
@@ -135,8 +145,8 @@ func (p *Packed) restrictFew(wanted Wanted, set []uint64) {
 
 // restrictMany is restrict where many rows are left, which have the field: all
 // values are told.
-func (p *Packed) restrictMany(wanted Wanted, set []uint64) {
-	told := p.tell(wanted)
+func (p *Packed) restrictMany(w *wish, set []uint64) {
+	told := p.tell(w)
 	if p.present == nil {
 		for i := range set {
 			set[i] &= told[i]
@@ -154,19 +164,19 @@ func (p *Packed) restrictMany(wanted Wanted, set []uint64) {
 
 // tell returns of all values that rows have whether they are wanted, bit i%64 of
 // word i/64.
-func (p *Packed) tell(wanted Wanted) []uint64 {
+func (p *Packed) tell(w *wish) []uint64 {
 	told := p.room.told[0][:(p.count+63)/64]
 	if !p.frequent {
-		p.plain.tell(told, wanted, &p.room)
+		p.plain.tell(told, w, &p.room)
 		return told
 	}
 	test := &p.room.test
 	clear(test.table[:])
-	test.table.set(p.top[:p.topCount], wanted)
+	test.table.set(p.top[:p.topCount], w.wanted)
 	test.prepare(0)
 	test.words(told, p.symbols)
 	others := p.room.told[1][:(p.others.n+63)/64]
-	p.others.tell(others, wanted, &p.room)
+	p.others.tell(others, w, &p.room)
 	for i, other := range p.other {
 		if other != 0 {
 			told[i] |= deposit(bitsFrom(others, int(p.before[i])), other)
@@ -175,8 +185,8 @@ func (p *Packed) tell(wanted Wanted) []uint64 {
 	return told
 }
 
-// codesOf returns which codes of the dictionary are of wanted values.
-func (p *Packed) codesOf(wanted Wanted) Wanted {
+// codesOf returns the wish for the codes of wanted values.
+func (p *Packed) codesOf(wanted Wanted) wish {
 	p.keep = sized(p.keep, BlockRows/64)
 	clear(p.keep)
 	for code := 0; code < p.codes(); code += 64 {
@@ -184,12 +194,14 @@ func (p *Packed) codesOf(wanted Wanted) Wanted {
 		p.keep[code>>6] = wanted(run) & (^uint64(0) >> (64 - len(run)))
 	}
 	keep := p.keep
-	return func(codes []uint64) (word uint64) {
+	w := wish{wanted: func(codes []uint64) (word uint64) {
 		for i, code := range codes {
 			word |= keep[code>>6&(BlockRows/64-1)] >> (code & 63) & 1 << (i & 63)
 		}
 		return word
-	}
+	}}
+	w.spans, w.isSpans = spansOf(keep)
+	return w
 }
 
 // codesIn returns the codes i to j-1 of the values from lo to hi, both inclusive.
@@ -227,26 +239,30 @@ func (p *Packed) othersBefore(i int) int {
 }
 
 // tell is Packed.tell of planes.
-func (p *planes) tell(told []uint64, wanted Wanted, scratch *room) {
+func (p *planes) tell(told []uint64, w *wish, scratch *room) {
 	if p.width == 0 {
 		scratch.values[0] = p.base
-		same := -(wanted(scratch.values[:1]) & 1)
+		same := -(w.wanted(scratch.values[:1]) & 1)
 		for i := range told {
 			told[i] = same
 		}
+		return
+	}
+	if w.isSpans && p.ascends() {
+		p.tellSpans(told, w.spans, scratch)
 		return
 	}
 	values, test := &scratch.values, &scratch.test
 	for i := range values {
 		values[i] = p.base + uint64(i)
 	}
-	test.table.set(values[:], wanted) // of values whose other planes are 0, as most are
+	test.table.set(values[:], w.wanted) // of values whose other planes are 0, as most are
 	test.prepare(byte(p.base))
 	test.words(told, p.plane[0][:p.n])
 	for i := range told {
 		from, to := i<<6, min(i<<6+64, p.n)
 		if large := p.large(from, to); large != 0 {
-			told[i] = told[i]&^large | p.lookAtLarge(wanted, from, to, large, scratch)
+			told[i] = told[i]&^large | p.lookAtLarge(w.wanted, from, to, large, scratch)
 		}
 	}
 }
@@ -279,30 +295,4 @@ func (p *planes) lookAtLarge(wanted Wanted, from, to int, large uint64, scratch 
 		i++
 	}
 	return deposit(wanted(values[:n]), large)
-}
-
-// bitsFrom returns 64 bits of words from bit i on, 0 past the end.
-func bitsFrom(words []uint64, i int) uint64 {
-	at, shift := i>>6, i&63
-	word := words[at] >> shift
-	if shift > 0 && at+1 < len(words) {
-		word |= words[at+1] << (64 - shift)
-	}
-	return word
-}
-
-// deposit moves the low bits of w to the places in mask, in order.
-func deposit(w, mask uint64) (out uint64) {
-	if bits.OnesCount64(mask) > 32 {
-		for zeros := ^mask; zeros != 0; zeros &= zeros - 1 { // ascending
-			below := zeros&-zeros - 1
-			w = w&below | w&^below<<1
-		}
-		return w
-	}
-	for ; mask != 0; mask &= mask - 1 {
-		out |= mask & -mask & -(w & 1)
-		w >>= 1
-	}
-	return out
 }

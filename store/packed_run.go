@@ -16,6 +16,9 @@ type valueRun struct {
 	rows   [runRows]uint16
 	at     [runRows]uint16 // the number of each row's value
 	values [runRows]uint64
+
+	which, where [runRows]uint16 // of values that are not frequent: places in the run, and among the others
+	others       [runRows]uint64
 }
 
 // fits reports whether the rows of another word fit.
@@ -59,18 +62,28 @@ func (p *Packed) rank() {
 	}
 }
 
-// valuesAt puts values by their numbers into dst.
+// valuesAt puts values by their numbers, of a run at most, into dst.
 func (p *Packed) valuesAt(dst []uint64, at []uint16) {
 	if !p.frequent {
 		p.plain.valuesAt(dst, at)
 		return
 	}
-	symbols, other := p.symbols, byte(p.topCount)
+	// Without a branch: which are frequent is anybody's guess.
+	r := &p.room.run
+	symbols, other, n := p.symbols, uint32(p.topCount), uint32(0)
 	for j, i := range at {
 		symbol := symbols[i]
-		if dst[j] = p.top[symbol]; symbol == other {
-			dst[j] = p.others.at(p.othersBefore(int(i)))
-		}
+		dst[j] = p.top[symbol]
+		r.which[n%runRows], r.where[n%runRows] = uint16(j), i
+		n += (uint32(symbol) ^ other - 1) >> 31 // 1 if it is not frequent
+	}
+	where, values := r.where[:n], r.others[:n]
+	for j, i := range where {
+		where[j] = uint16(p.othersBefore(int(i)))
+	}
+	p.others.valuesAt(values, where)
+	for j, v := range values {
+		dst[r.which[j]] = v
 	}
 }
 

@@ -133,6 +133,20 @@ func checkPacked(t *testing.T, rng *rand.Rand, blk *Block, f flow.Field, p *Pack
 			p.RestrictRange(lo, hi, got)
 			check("RestrictRange", got)
 		}
+		few := []uint64{values[0], values[len(values)/2], values[len(values)-1] + 1}
+		got = slices.Clone(set)
+		p.Restrict(func(values []uint64) (word uint64) {
+			for i, v := range values {
+				word |= uint64(boolInt(slices.Contains(few, v))) << i
+			}
+			return word
+		}, got)
+		for row, v := range values {
+			want := set[row>>6]&present[row>>6]>>(row&63)&1 != 0 && slices.Contains(few, v)
+			if in := got[row>>6]>>(row&63)&1 != 0; in != want {
+				t.Fatalf("%s: one in %d asked for %v: row %d (value %d) is in: %v, want %v", what, share, few, row, v, in, want)
+			}
+		}
 		if p.HasDict() {
 			continue
 		}
@@ -151,11 +165,32 @@ func checkPacked(t *testing.T, rng *rand.Rand, blk *Block, f flow.Field, p *Pack
 		}
 	}
 	if p.HasDict() {
+		checkPackedDict(t, blk, f, p)
 		return
 	}
 	for row, v := range p.Fill(nil) {
 		if v != values[row] {
 			t.Fatalf("%s: row %d is filled in as %d, want %d", what, row, v, values[row])
 		}
+	}
+}
+
+// checkPackedDict compares a packed column's dictionary with the block's.
+func checkPackedDict(t *testing.T, blk *Block, f flow.Field, p *Packed) {
+	t.Helper()
+	want, err := blk.DictIn(f, nil)
+	if err != nil {
+		t.Fatalf("DictIn(%v): %v", f, err)
+	}
+	got := p.Dict(nil)
+	if got == nil || got.Len() != want.Len() || !slices.Equal(got.Nums(), want.Nums()) || !slices.Equal(got.RowCodes(), want.RowCodes()) || got.HasPostings() != want.HasPostings() {
+		t.Fatalf("%v of %d rows: the dictionary of the packed column is not that of the block", f, blk.Rows())
+	}
+	values, err := blk.Num(f, nil)
+	if err != nil {
+		t.Fatalf("Num(%v): %v", f, err)
+	}
+	if !slices.Equal(got.RowNums(nil), values) {
+		t.Fatalf("%v of %d rows: the values by the dictionary are not those of the block", f, blk.Rows())
 	}
 }
