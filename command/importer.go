@@ -13,8 +13,10 @@ import (
 	"weir/store"
 )
 
-// importRows is how many rows an import gathers before it stores them.
-const importRows = 4 << 10
+const (
+	importRows   = 4 << 10 // rows that an import gathers before it stores them
+	importLedger = 4 << 10 // datagrams between two writings of the ledger
+)
 
 // An importer decodes captures into a store, by the same code that decodes
 // datagrams from the network.
@@ -92,10 +94,13 @@ func (im *importer) datagram(d collector.Datagram) error {
 	}
 	im.result.Datagrams++
 	_ = im.decoder.Decode(im.batch, uint64(max(d.Time.UnixMilli(), 0)), d.Src, d.Payload)
-	if im.batch.Len() < importRows && im.result.Datagrams%importRows != 0 {
+	if im.result.Datagrams%importLedger == 0 {
+		return im.flush()
+	}
+	if im.batch.Len() < importRows {
 		return nil
 	}
-	return im.flush()
+	return im.append()
 }
 
 // flush stores the rows gathered so far and writes the ledger, also where there

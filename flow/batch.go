@@ -34,6 +34,17 @@ func NewBatch(size int) *Batch { return &Batch{size: max(size, 64)} }
 // Len returns the number of rows.
 func (b *Batch) Len() int { return b.n }
 
+// Size returns for how many rows each column has memory, which it takes when it is
+// first asked for.
+func (b *Batch) Size() int { return b.size }
+
+// Enlarge makes room for size rows.
+func (b *Batch) Enlarge(size int) {
+	if size > b.size {
+		b.resize(size)
+	}
+}
+
 // Columns returns the fields that have a column, which is not to say that any
 // row has a value in it.
 func (b *Batch) Columns() FieldSet { return b.cols }

@@ -65,7 +65,7 @@ func (s *Store) appendRun(h Hour, b *flow.Batch, lo, hi int) error {
 		if err != nil {
 			return err
 		}
-		n := min(hi-lo, s.opts.blockRows-p.batch.Len())
+		n := min(hi-lo, s.room(p)-p.batch.Len())
 		p.batch.AppendRows(b, lo, lo+n)
 		p.bounds.add(boundsOf(b, lo, lo+n))
 		s.clock++

@@ -50,6 +50,7 @@ type hourState struct {
 	note       *IndexNote // of the index as it is, see indexIs; nil: nobody asked for it
 	writing    []*part    // handed over, in order, and not yet blocks
 	open       *part      // takes rows; nil until there are any
+	evicted    bool       // its last part was handed over to make room
 	sealing    *Sealing
 	ledger     bool    // there are rows of the ledger on disk
 	change     uint64  // by Store.changes, when the ledger was last written; 0: not by this process

@@ -265,7 +265,7 @@ func crashRun(t *testing.T, seed uint64) {
 	fs := NewMemFS()
 	for range 6 {
 		c := &crasher{fs: fs, rng: rand.New(rand.NewPCG(rng.Uint64(), 1)), model: m, left: 1 + rng.IntN(1500)}
-		o := Options{FS: errorfs.Wrap(fs, c), FlushEvery: -1, blockRows: 50 + rng.IntN(200), MaxOpenHours: 2, MemTableSize: 256 << 10}
+		o := Options{FS: errorfs.Wrap(fs, c), FlushEvery: -1, blockRows: 50 + rng.IntN(200), MaxOpenHours: 2 + rng.IntN(2), MaxOpenRows: 300 + rng.IntN(300), MemTableSize: 256 << 10}
 		s, err := Open("data", o)
 		if err != nil {
 			t.Fatalf("Open after a crash: %v", err)

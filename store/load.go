@@ -256,7 +256,7 @@ func (s *Store) handOverFull() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open := 0
+	open, taken := 0, 0
 	for _, hs := range s.hours.all() {
 		waiting := hs.writing
 		hs.writing = nil
@@ -266,9 +266,13 @@ func (s *Store) handOverFull() {
 		if hs.open == nil {
 			continue
 		}
-		open++
-		if p := hs.open; p.damaged || hs.hidden || p.batch.Len() >= s.opts.blockRows || open > s.opts.MaxOpenHours {
-			s.handOver(hs.open)
+		p := hs.open
+		if p.damaged || hs.hidden || p.batch.Len() >= s.opts.blockRows ||
+			open >= s.opts.MaxOpenHours || taken+s.room(p) > s.opts.MaxOpenRows {
+			s.handOver(p)
+			continue
 		}
+		open++
+		taken += s.room(p)
 	}
 }

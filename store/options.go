@@ -21,10 +21,12 @@ type Options struct {
 	// leaves it to Flush.
 	FlushEvery time.Duration
 
-	// MaxOpenHours bounds the hours with rows in memory at a time. One more makes
-	// the least recently used one a short block. Default 4, about 20 MB each; up
-	// to four parts more are being encoded, and two kept for reuse.
+	// MaxOpenHours bounds the hours with rows in memory at a time, and MaxOpenRows the
+	// rows that these have memory for. One more makes another hour's rows a short
+	// block. Default 64, and four full blocks, about 20 MB each; up to four parts more
+	// are being encoded, and two kept for reuse.
 	MaxOpenHours int
+	MaxOpenRows  int
 
 	// CacheSize is the size of Pebble's block cache in bytes. Default 24 MB; the
 	// operating system's page cache serves large values anyway.
@@ -63,10 +65,13 @@ func (o Options) withDefaults() Options {
 		o.FlushEvery = 500 * time.Millisecond
 	}
 	if o.MaxOpenHours <= 0 {
-		o.MaxOpenHours = 4
+		o.MaxOpenHours = 64
 	}
 	if o.blockRows == 0 {
 		o.blockRows = BlockRows
+	}
+	if o.MaxOpenRows <= 0 {
+		o.MaxOpenRows = 4 * o.blockRows
 	}
 	if o.CacheSize <= 0 {
 		o.CacheSize = 24 << 20

@@ -39,14 +39,17 @@ func (s *Store) partFor(h Hour) (*part, error) {
 		if hs == nil {
 			hs = s.newHour(h)
 		}
-		if hs.open != nil {
-			return hs.open, nil
+		if p := hs.open; p != nil && p.batch.Len() < s.room(p) {
+			return p, nil
 		}
 		if s.writing < maxWriting {
+			if hs.open != nil {
+				s.enlarge(hs.open)
+				return hs.open, nil
+			}
 			if hs.blocks > 0 && hs.indexed == hs.blocks {
 				s.opts.Logger.Warn("records come for an hour that was sealed: it is open again until the next seal", "bucket", h.String())
 			}
-			s.evict()
 			hs.open = s.newPart(hs)
 			return hs.open, nil
 		}
@@ -72,34 +75,21 @@ func (s *Store) stuck() error {
 	return err
 }
 
-// evict hands over the least recently used open part when there are too many.
-// mu is held.
-func (s *Store) evict() {
-	var oldest *part
-	open := 0
-	for _, hs := range s.hours.all() {
-		if hs.open == nil {
-			continue
-		}
-		open++
-		if oldest == nil || hs.open.used < oldest.used {
-			oldest = hs.open
-		}
-	}
-	if open >= s.opts.MaxOpenHours {
-		s.handOver(oldest)
-	}
-}
-
 // newPart returns an empty part. mu is held.
 func (s *Store) newPart(hs *hourState) *part {
 	s.partID++
 	p := &part{hour: hs, id: s.partID}
-	if n := len(s.spare); n > 0 {
+	size := s.opts.blockRows
+	if hs.evicted {
+		size = s.firstRows()
+		hs.evicted = false
+	}
+	s.makeRoom(size, p)
+	if n := len(s.spare); n > 0 && size == s.opts.blockRows {
 		p.batch = s.spare[n-1].batch
 		s.spare = s.spare[:n-1]
 	} else {
-		p.batch = flow.NewBatch(s.opts.blockRows)
+		p.batch = flow.NewBatch(size)
 	}
 	return p
 }
@@ -165,7 +155,7 @@ func (s *Store) recycle(p *part) {
 	if !p.written || p.readers > 0 || p.batch == nil {
 		return
 	}
-	if len(s.spare) < 2 {
+	if len(s.spare) < 2 && p.batch.Size() >= s.opts.blockRows {
 		p.batch.Reset()
 		s.spare = append(s.spare, &part{batch: p.batch})
 	}

@@ -149,28 +149,51 @@ func TestLateRows(t *testing.T) {
 	}
 }
 
-// TestManyHours appends rows of many hours in no order: few may be in memory.
+// TestManyHours appends rows of many hours in no order: few may be in memory, and
+// blocks are to have more than the rows of one visit.
 func TestManyHours(t *testing.T) {
-	s := openTest(t, t.TempDir(), Options{FlushEvery: -1, MaxOpenHours: 3})
-	want := 0
-	for round := range 4 {
-		for i := range 20 {
-			appendTest(t, s, numbered(testHour+Hour(i*7%20), round*100+i, 10))
-			want += 10
+	s := openTest(t, t.TempDir(), Options{FlushEvery: -1, MaxOpenRows: 3 * 4096, blockRows: 4096})
+	const hours, rounds, rows = 20, 100, 20
+	most := 0
+	for round := range rounds {
+		for i := range hours {
+			appendTest(t, s, numbered(testHour+Hour(i*7%hours), round*100+i, rows))
+			s.mu.Lock()
+			_, taken, _ := s.others(nil)
+			s.mu.Unlock()
+			most = max(most, taken)
 		}
 	}
-	s.mu.Lock()
-	open := 0
-	for _, hs := range s.hours.all() {
-		if hs.open != nil {
-			open++
+	if most > 3*4096 {
+		t.Errorf("memory of %d rows was taken, want that of %d at most", most, 3*4096)
+	}
+	blocks := 0
+	for _, b := range s.Buckets() {
+		blocks += b.Blocks
+	}
+	if blocks > 6*hours { // one of its first visit, and the rows by hundreds
+		t.Errorf("%d rows in each of %d hours are %d blocks, want %d at most", rounds*rows, hours, blocks, 6*hours)
+	}
+	if got := storeRows(t, s).Len(); got != hours*rounds*rows {
+		t.Errorf("%d rows, want %d", got, hours*rounds*rows)
+	}
+}
+
+// TestHoursInOrder appends hours that are shorter than a block, one after the
+// other: each is one block, though there is no memory for all of them.
+func TestHoursInOrder(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{FlushEvery: -1, MaxOpenRows: 3 * 1024, blockRows: 1024})
+	for i := range 20 {
+		for range 9 {
+			appendTest(t, s, numbered(testHour+Hour(i), i, 100))
 		}
 	}
-	s.mu.Unlock()
-	if open > 3 {
-		t.Errorf("%d hours are open, want 3 at most", open)
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
 	}
-	if got := storeRows(t, s).Len(); got != want {
-		t.Errorf("%d rows, want %d", got, want)
+	for _, b := range s.Buckets() {
+		if b.Blocks > 1 || b.Rows != 900 {
+			t.Errorf("hour %v has %d rows and %d blocks, want 900 in one", b.Hour, b.Rows, b.Blocks)
+		}
 	}
 }
