@@ -121,6 +121,9 @@ func (p *pending) nextRun(i int) error {
 		}
 	}
 	if r.needsSegment() {
+		if r.mapped != nil {
+			p.table.mapped.Store(true)
+		}
 		if err := s.account(segmentBytes); err != nil {
 			return err
 		}

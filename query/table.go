@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type groupTable struct {
 	shards  [shardCount]shard
 	compact []sumShard[word] // groups that have nothing rare, by shard as in shards; nil: there can be none
 	mixed   atomic.Bool      // groups are in shards, too
+	mapped  atomic.Bool      // most of what groups take is in runs outside of the heap
 	bytes   atomic.Int64     // allocated by all shards
 	numbers *addrNumbers     // that keys refer to
 	max     int64            // of both
@@ -55,7 +57,11 @@ func (t *groupTable) take(n int64) bool {
 	if bytes > manyGroups && t.lend != nil {
 		t.lent.Do(func() {
 			t.giveBack = t.lend(true)
-			debug.FreeOSMemory() // now: most of what groups take next is not of the heap
+			if t.mapped.Load() {
+				debug.FreeOSMemory() // the heap does not need it again
+			} else {
+				runtime.GC() // now: by itself it would come when the groups have taken as much again
+			}
 		})
 	}
 	return bytes+t.numbers.bytes() <= t.max
