@@ -153,7 +153,7 @@ func columnOf(name string) column {
 }
 
 // named returns the name of the record's value, and false if it has none.
-func (c column) named(r *flow.Record) (string, bool) {
+func (c *column) named(r *flow.Record) (string, bool) {
 	if c.text == nil {
 		return "", false
 	}
@@ -162,7 +162,7 @@ func (c column) named(r *flow.Record) (string, bool) {
 }
 
 // has reports whether the record has a value in the column.
-func (c column) has(r *flow.Record) bool {
+func (c *column) has(r *flow.Record) bool {
 	if c.field != 0 {
 		return r.Has(c.field)
 	}
@@ -173,7 +173,7 @@ func (c column) has(r *flow.Record) bool {
 }
 
 // machine appends the value as programs read it.
-func (c column) machine(dst []byte, r *flow.Record) []byte {
+func (c *column) machine(dst []byte, r *flow.Record) []byte {
 	if name, ok := c.named(r); ok {
 		return appendCSVText(dst, name)
 	}
@@ -190,7 +190,7 @@ func (c column) machine(dst []byte, r *flow.Record) []byte {
 }
 
 // human returns the value as people read it.
-func (c column) human(r *flow.Record) string {
+func (c *column) human(r *flow.Record) string {
 	if name, ok := c.named(r); ok {
 		return name
 	}
@@ -354,9 +354,13 @@ func newCSVRecords(out io.Writer, columns []column) (*csvRecords, error) {
 
 func (w *csvRecords) record(r *flow.Record) error {
 	line := w.line[:0]
-	for i, c := range w.columns {
+	for i := range w.columns {
 		if i > 0 {
 			line = append(line, ',')
+		}
+		c := &w.columns[i]
+		if c.field != 0 && !r.Has(c.field) {
+			continue // most columns of most records
 		}
 		if c.has(r) {
 			line = c.machine(line, r)

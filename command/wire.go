@@ -90,6 +90,9 @@ func wireError(line []byte) error {
 	return fmt.Errorf("read a flow from the daemon: %.60q is none", line)
 }
 
+// safeDigits is how many digits a number may have that is in 64 bits in any case.
+const safeDigits = 19
+
 // wireNumber reads the number behind the first byte of b, which is the opening
 // bracket or a comma. What it returns begins with the byte behind the number, a
 // comma or the closing bracket.
@@ -100,7 +103,7 @@ func wireNumber(b []byte) (v uint64, rest []byte, ok bool) {
 	i := 1
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
 		digit := uint64(b[i] - '0')
-		if v > (math.MaxUint64-digit)/10 {
+		if i > safeDigits && v > (math.MaxUint64-digit)/10 {
 			return 0, nil, false
 		}
 		v = v*10 + digit

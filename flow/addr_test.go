@@ -86,3 +86,24 @@ func TestPrefix(t *testing.T) {
 		t.Error("PrefixFrom(IPv6, -1): no error")
 	}
 }
+
+// TestAppendAddr writes addresses as netip does.
+func TestAppendAddr(t *testing.T) {
+	for octet := range uint32(256) {
+		for shift := 0; shift < 32; shift += 8 {
+			a := AddrFrom4(0x0a63640a&^(0xff<<shift) | octet<<shift)
+			if got, want := string(AppendAddr([]byte("x"), a)), "x"+a.Netip().String(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	}
+	for _, text := range []string{"::", "::1", "2001:db8::ffff:1", "::fffe:1.2.3.4"} {
+		a, err := ParseAddr(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := string(AppendAddr(nil, a)), a.Netip().String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

@@ -105,8 +105,28 @@ func (r *Record) AppendValue(dst []byte, f Field) []byte {
 	return AppendNum(dst, f, r.nums[f])
 }
 
-// AppendAddr appends the text form of a.
-func AppendAddr(dst []byte, a Addr) []byte { return a.Netip().AppendTo(dst) }
+// AppendAddr appends the text form of a. Most are IPv4, of which answers hold
+// several a record, so those do not go by way of netip.
+func AppendAddr(dst []byte, a Addr) []byte {
+	if !a.Is4() {
+		return a.Netip().AppendTo(dst)
+	}
+	v := a.As4()
+	dst = append(appendOctet(dst, byte(v>>24)), '.')
+	dst = append(appendOctet(dst, byte(v>>16)), '.')
+	dst = append(appendOctet(dst, byte(v>>8)), '.')
+	return appendOctet(dst, byte(v))
+}
+
+func appendOctet(dst []byte, v byte) []byte {
+	switch {
+	case v >= 100:
+		return append(dst, '0'+v/100, '0'+v/10%10, '0'+v%10)
+	case v >= 10:
+		return append(dst, '0'+v/10, '0'+v%10)
+	}
+	return append(dst, '0'+v)
+}
 
 // AppendNum appends the text form of the value v of numeric field f.
 func AppendNum(dst []byte, f Field, v uint64) []byte {
