@@ -10,8 +10,8 @@ import "unsafe"
 // They lie in segments and are found by place, not by pointers: tens of thousands
 // of these would have to be followed whenever garbage is collected. The segments
 // lie outside of the heap, but for the first, which few questions fill: there they
-// come in large pages, as getting small ones is a tenth of such a question, and
-// are the system's again when the answer is done.
+// come in large pages, as getting small ones takes longer, and are the system's
+// again when the answer is done.
 type runs struct {
 	segments [][]run              // segmentRuns runs each
 	mapped   []byte               // memory of all segments but the first; nil: not needed yet, or not to be had
