@@ -10,8 +10,8 @@ import "unsafe"
 // They lie in segments and are found by place, not by pointers: tens of thousands
 // of these would have to be followed whenever garbage is collected. The segments
 // lie outside of the heap, but for the first, which few questions fill: there they
-// come in large pages, as getting small ones is a tenth of such a question, and
-// are the system's again when the answer is done.
+// come in large pages, as getting small ones takes longer, and are the system's
+// again when the answer is done.
 type runs struct {
 	segments [][]run              // segmentRuns runs each
 	mapped   []byte               // memory of all segments but the first; nil: not needed yet, or not to be had
@@ -174,8 +174,33 @@ func addEntries(s *sumShard[word], entries []runEntry) error {
 		}
 		s.prefetch(s.hashes[:len(some)])
 		for i := range some {
-			s.addOne(some[i].key(), some[i].sums(), s.hashes[i])
+			addEntry(s, &some[i], s.hashes[i])
 		}
 	}
 	return nil
+}
+
+// addEntry is addOne for an entry, of which runs hold millions. Whether a group is
+// new is a matter of chance, so arithmetic tells whether the search has ended: the
+// processor would often guess a branch wrong. A row that is free takes any entry,
+// whose sums are small.
+func addEntry(s *sumShard[word], e *runEntry, hash uint64) {
+	key, sums, rows := e.key(), e.sums(), s.rows
+	for at := s.slot(hash); ; {
+		row := &rows[at]
+		had := row.sums()
+		taken := (had | -had) >> 63 // 1 if the row has a key
+		if uint64(row.key^key)&-uint64(taken) == 0 {
+			s.n += int(1 - taken)
+			if both := had + sums; both&tooLarge == 0 {
+				*row = newKeySum(key, both)
+			} else {
+				s.addLarge(row, sums.acc())
+			}
+			return
+		}
+		if at++; at == uint64(len(rows)) {
+			at = 0
+		}
+	}
 }
