@@ -237,11 +237,6 @@ func (p *Packed) valuesOf(code int) []uint64 {
 	return run
 }
 
-// othersBefore returns how many of the values before number i are not frequent.
-func (p *Packed) othersBefore(i int) int {
-	return int(p.before[i>>6]) + bits.OnesCount64(p.other[i>>6]&(1<<(i&63)-1))
-}
-
 // tell is Packed.tell of planes.
 func (p *planes) tell(told []uint64, w *wish, scratch *room) {
 	if p.width == 0 {

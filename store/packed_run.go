@@ -26,10 +26,10 @@ func (r *valueRun) fill(p *Packed, rows []uint16) []uint64 {
 		p.valuesAt(values, rows)
 		return values
 	}
-	at := r.at[:len(rows)]
+	at, present, ranks := r.at[:len(rows)], p.present, &p.room.ranks
 	for i, row := range rows {
 		word := row >> 6
-		at[i] = uint16(p.room.ranks[word] + bits.OnesCount64(p.present[word]&(1<<(row&63)-1)))
+		at[i] = uint16(ranks[word] + bits.OnesCount64(present[word]&(1<<(row&63)-1)))
 	}
 	p.valuesAt(values, at)
 	return values
@@ -52,29 +52,41 @@ func (p *Packed) valuesAt(dst []uint64, at []uint16) {
 	}
 	// Without a branch: which are frequent is anybody's guess.
 	r := &p.room.run
-	symbols, other, n := p.symbols, uint32(p.topCount), uint32(0)
+	top, symbols, other, n := &p.top, p.symbols, uint32(p.topCount), uint32(0)
+	dst = dst[:len(at)]
 	for j, i := range at {
 		symbol := symbols[i]
-		dst[j] = p.top[symbol]
+		dst[j] = top[symbol]
 		r.which[n%runRows], r.where[n%runRows] = uint16(j), i
 		n += (uint32(symbol) ^ other - 1) >> 31 // 1 if it is not frequent
 	}
-	where, values := r.where[:n], r.others[:n]
+	which, where, values := r.which[:n], r.where[:n], r.others[:n]
+	before, others := p.before, p.other
 	for j, i := range where {
-		where[j] = uint16(p.othersBefore(int(i)))
+		word := i >> 6
+		where[j] = uint16(int(before[word]) + bits.OnesCount64(others[word]&(1<<(i&63)-1)))
 	}
 	p.others.valuesAt(values, where)
 	for j, v := range values {
-		dst[r.which[j]] = v
+		dst[which[j]] = v
 	}
 }
 
 // valuesAt is Packed.valuesAt.
 func (p *planes) valuesAt(dst []uint64, at []uint16) {
-	for j := range dst {
-		dst[j] = p.base
+	dst = dst[:len(at)]
+	base := p.base
+	if p.width == 0 {
+		for j := range dst {
+			dst[j] = base
+		}
+		return
 	}
-	for k := range p.width {
+	low := p.plane[0] // it is never sparse
+	for j, i := range at {
+		dst[j] = base + uint64(low[i])
+	}
+	for k := 1; k < p.width; k++ {
 		plane, shift := p.plane[k], 8*k
 		if plane == nil {
 			p.sparse[k].addAt(dst, at, shift)
