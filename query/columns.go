@@ -24,6 +24,7 @@ type columns struct {
 
 	packs     [flow.FieldCount]*store.Packed
 	sparePack [flow.FieldCount]*store.Packed
+	scratch   store.Scratch // of packs and lasts
 
 	begins []uint64 // of from
 
@@ -170,11 +171,11 @@ func (c *columns) lasted() (_ *store.Packed, err error) {
 	if c.haveLasts {
 		return c.lasts, nil
 	}
+	if c.spareLast == nil {
+		c.spareLast = c.scratch.NewPacked()
+	}
 	if c.lasts, err = c.blk.Lasted(c.spareLast); err != nil {
 		return nil, err
-	}
-	if c.lasts != nil {
-		c.spareLast = c.lasts
 	}
 	c.haveLasts = true
 	return c.lasts, nil
@@ -198,14 +199,14 @@ func (c *columns) lengthsOf(set *rowSet, n int) ([]uint64, error) {
 // the block does not have it so.
 func (c *columns) packed(f flow.Field) (*store.Packed, error) {
 	if c.first(f, havePacked) {
+		if c.sparePack[f] == nil {
+			c.sparePack[f] = c.scratch.NewPacked()
+		}
 		p, err := c.blk.PackedIn(f, c.sparePack[f])
 		if err != nil {
 			return nil, err
 		}
 		c.packs[f] = p
-		if p != nil {
-			c.sparePack[f] = p
-		}
 	}
 	return c.packs[f], nil
 }

@@ -16,7 +16,7 @@ func (b *Block) Lasted(old *Packed) (*Packed, error) {
 		return nil, nil
 	}
 	if old == nil {
-		old = new(Packed)
+		old = new(Scratch).NewPacked()
 	}
 	if err := s.lasted(old); err != nil {
 		return nil, b.damage(flow.Start, err)

@@ -18,7 +18,7 @@ type Packed struct {
 
 	whole []uint64 // scratch of takeWhole: the values
 	keep  []uint64 // scratch of Restrict: one bit a code
-	room  room
+	room  *room
 }
 
 // A packedColumn is what a Packed looks at.
@@ -73,6 +73,14 @@ func (p *packedColumn) clone() *packedColumn {
 	return c
 }
 
+// A Scratch is memory that packed columns share, and the list of the rows that the
+// last of them was asked for: the next is mostly asked for the same. It belongs to
+// one goroutine.
+type Scratch struct{ room room }
+
+// NewPacked returns the memory for a column, to be handed to PackedIn.
+func (s *Scratch) NewPacked() *Packed { return &Packed{room: &s.room} }
+
 // A room is scratch. It is not on the stack, since what tells which values are
 // wanted may keep what it is shown, for all that the compiler knows.
 type room struct {
@@ -80,6 +88,7 @@ type room struct {
 	same   byteTest
 	values [256]uint64
 	run    valueRun
+	list   rowList
 	ranks  [BlockRows / 64]int       // of each word, how many rows before it have the field
 	told   [4][BlockRows / 64]uint64 // of all values, of those that are not frequent, of a span, and of a bound of it
 }
@@ -208,7 +217,7 @@ func (p *planes) join(dst []uint64, from int) {
 }
 
 // PackedIn returns the column of a numeric field so, in the memory of one that
-// is no longer used, which may be nil; nil if the block does not store it in a
+// is no longer used or of a Scratch, which may be nil; nil if the block does not store it in a
 // way that this serves.
 func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 	s, stored := b.src.(*storedBlock)
@@ -216,7 +225,7 @@ func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 		return nil, nil
 	}
 	if old == nil {
-		old = new(Packed)
+		old = new(Scratch).NewPacked()
 	}
 	ok, err := s.packed(f, old)
 	if err != nil {

@@ -103,7 +103,7 @@ func (p *Packed) restrict(w *wish, set []uint64) {
 		left += bits.OnesCount64(word)
 	}
 	if left <= p.rows/p.fewOf(w) {
-		p.restrictFew(w.wanted, set)
+		p.restrictFew(w.wanted, set, left)
 	} else {
 		p.restrictMany(w, set)
 	}
@@ -128,19 +128,23 @@ func (p *Packed) fewOf(w *wish) int {
 	return fewOfPlain
 }
 
-// restrictFew is restrict where few rows are left, which have the field: their
+// restrictFew is restrict where few rows are left, n, which have the field: their
 // values are put together.
-func (p *Packed) restrictFew(wanted Wanted, set []uint64) {
-	p.eachRun(set, func(rows []uint16, values []uint64) {
+func (p *Packed) restrictFew(wanted Wanted, set []uint64, n int) {
+	list, left := &p.room.list, 0
+	all := list.of(set, n)
+	p.eachRun(all, func(rows []uint16, values []uint64) {
 		for i := 0; i < len(values); i += 64 {
 			run := values[i:min(i+64, len(values))]
-			unwanted := ^wanted(run)
-			for _, row := range rows[i:][:len(run)] {
-				set[row>>6] &^= unwanted & 1 << (row & 63)
-				unwanted >>= 1
+			word := wanted(run)
+			for _, row := range rows[i:][:len(run)] { // without a branch; left is not past row
+				all[left] = row
+				left += int(word & 1)
+				word >>= 1
 			}
 		}
 	})
+	list.cut(set, left)
 }
 
 // restrictMany is restrict where many rows are left, which have the field: all
@@ -167,7 +171,7 @@ func (p *Packed) restrictMany(w *wish, set []uint64) {
 func (p *Packed) tell(w *wish) []uint64 {
 	told := p.room.told[0][:(p.count+63)/64]
 	if !p.frequent {
-		p.plain.tell(told, w, &p.room)
+		p.plain.tell(told, w, p.room)
 		return told
 	}
 	test := &p.room.test
@@ -176,7 +180,7 @@ func (p *Packed) tell(w *wish) []uint64 {
 	test.prepare(0)
 	test.words(told, p.symbols)
 	others := p.room.told[1][:(p.others.n+63)/64]
-	p.others.tell(others, w, &p.room)
+	p.others.tell(others, w, p.room)
 	for i, other := range p.other {
 		if other != 0 {
 			told[i] |= deposit(bitsFrom(others, int(p.before[i])), other)
@@ -231,11 +235,6 @@ func (p *Packed) valuesOf(code int) []uint64 {
 	run := p.room.values[:n]
 	p.values.join(run, code)
 	return run
-}
-
-// othersBefore returns how many of the values before number i are not frequent.
-func (p *Packed) othersBefore(i int) int {
-	return int(p.before[i>>6]) + bits.OnesCount64(p.other[i>>6]&(1<<(i&63)-1))
 }
 
 // tell is Packed.tell of planes.

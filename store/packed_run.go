@@ -8,12 +8,10 @@ import (
 // runRows is how many rows a run takes. Few enough stay in the cache.
 const runRows = 512
 
-// A valueRun is rows of a column, in order, whose values are put together at one
-// go: plane by plane, without a branch that depends on which rows they are, so
-// that the processor waits for many of them at a time.
+// A valueRun is values of rows, in order, that are put together at one go: plane
+// by plane, without a branch that depends on which rows they are, so that the
+// processor waits for many of them at a time.
 type valueRun struct {
-	n      int
-	rows   [runRows]uint16
 	at     [runRows]uint16 // the number of each row's value
 	values [runRows]uint64
 
@@ -21,33 +19,17 @@ type valueRun struct {
 	others       [runRows]uint64
 }
 
-// fits reports whether the rows of another word fit.
-func (r *valueRun) fits() bool { return r.n <= runRows-64 }
-
-// add appends the rows of a word whose first row is base.
-func (r *valueRun) add(base int, w uint64) {
-	n := r.n
-	r.n += bits.OnesCount64(w)
-	for w != 0 {
-		for range 2 { // without a branch; what is past the last goes when the next are added
-			r.rows[n%runRows] = uint16(base + bits.TrailingZeros64(w))
-			w &= w - 1
-			n++
-		}
-	}
-}
-
-// fill puts together the values of the run's rows, which have the field.
-func (r *valueRun) fill(p *Packed) []uint64 {
-	rows, values := r.rows[:r.n], r.values[:r.n]
+// fill puts together the values of rows, a run at most, which have the field.
+func (r *valueRun) fill(p *Packed, rows []uint16) []uint64 {
+	values := r.values[:len(rows)]
 	if p.present == nil {
 		p.valuesAt(values, rows)
 		return values
 	}
-	at := r.at[:len(rows)]
+	at, present, ranks := r.at[:len(rows)], p.present, &p.room.ranks
 	for i, row := range rows {
 		word := row >> 6
-		at[i] = uint16(p.room.ranks[word] + bits.OnesCount64(p.present[word]&(1<<(row&63)-1)))
+		at[i] = uint16(ranks[word] + bits.OnesCount64(present[word]&(1<<(row&63)-1)))
 	}
 	p.valuesAt(values, at)
 	return values
@@ -70,29 +52,41 @@ func (p *Packed) valuesAt(dst []uint64, at []uint16) {
 	}
 	// Without a branch: which are frequent is anybody's guess.
 	r := &p.room.run
-	symbols, other, n := p.symbols, uint32(p.topCount), uint32(0)
+	top, symbols, other, n := &p.top, p.symbols, uint32(p.topCount), uint32(0)
+	dst = dst[:len(at)]
 	for j, i := range at {
 		symbol := symbols[i]
-		dst[j] = p.top[symbol]
+		dst[j] = top[symbol]
 		r.which[n%runRows], r.where[n%runRows] = uint16(j), i
 		n += (uint32(symbol) ^ other - 1) >> 31 // 1 if it is not frequent
 	}
-	where, values := r.where[:n], r.others[:n]
+	which, where, values := r.which[:n], r.where[:n], r.others[:n]
+	before, others := p.before, p.other
 	for j, i := range where {
-		where[j] = uint16(p.othersBefore(int(i)))
+		word := i >> 6
+		where[j] = uint16(int(before[word]) + bits.OnesCount64(others[word]&(1<<(i&63)-1)))
 	}
 	p.others.valuesAt(values, where)
 	for j, v := range values {
-		dst[r.which[j]] = v
+		dst[which[j]] = v
 	}
 }
 
 // valuesAt is Packed.valuesAt.
 func (p *planes) valuesAt(dst []uint64, at []uint16) {
-	for j := range dst {
-		dst[j] = p.base
+	dst = dst[:len(at)]
+	base := p.base
+	if p.width == 0 {
+		for j := range dst {
+			dst[j] = base
+		}
+		return
 	}
-	for k := range p.width {
+	low := p.plane[0] // it is never sparse
+	for j, i := range at {
+		dst[j] = base + uint64(low[i])
+	}
+	for k := 1; k < p.width; k++ {
 		plane, shift := p.plane[k], 8*k
 		if plane == nil {
 			p.sparse[k].addAt(dst, at, shift)
@@ -113,7 +107,7 @@ func (p *Packed) Gather(dst []uint64, set []uint64) []uint64 {
 			dst[i<<6+bits.TrailingZeros64(w)] = 0
 		}
 	}
-	p.eachRun(set, func(rows []uint16, values []uint64) {
+	p.eachRun(p.listed(set), func(rows []uint16, values []uint64) {
 		for i, row := range rows {
 			dst[row] = values[i]
 		}
@@ -121,25 +115,32 @@ func (p *Packed) Gather(dst []uint64, set []uint64) []uint64 {
 	return dst
 }
 
-// eachRun calls fn with those rows of set that have the field and their values, a
-// run at a time.
-func (p *Packed) eachRun(set []uint64, fn func(rows []uint16, values []uint64)) {
-	p.rank()
-	r := &p.room.run
-	r.n = 0
-	for i, w := range set[:(p.rows+63)/64] {
-		if p.present != nil {
-			w &= p.present[i]
+// listed returns those rows of set that have the field.
+func (p *Packed) listed(set []uint64) []uint16 {
+	set = set[:(p.rows+63)/64]
+	if p.present != nil {
+		having := p.room.told[0][:len(set)]
+		for i, w := range set {
+			having[i] = w & p.present[i]
 		}
-		if w == 0 {
-			continue
-		}
-		if r.add(i<<6, w); !r.fits() {
-			fn(r.rows[:r.n], r.fill(p))
-			r.n = 0
-		}
+		set = having
 	}
-	fn(r.rows[:r.n], r.fill(p))
+	n := 0
+	for _, w := range set {
+		n += bits.OnesCount64(w)
+	}
+	return p.room.list.of(set, n)
+}
+
+// eachRun calls fn with rows, which have the field, and their values, a run at a
+// time.
+func (p *Packed) eachRun(rows []uint16, fn func(rows []uint16, values []uint64)) {
+	p.rank()
+	for len(rows) > 0 {
+		run := rows[:min(runRows, len(rows))]
+		rows = rows[len(run):]
+		fn(run, p.room.run.fill(p, run))
+	}
 }
 
 // Sum adds up the values of the rows in set, of which there are n.
@@ -147,7 +148,7 @@ func (p *Packed) Sum(set []uint64, n int) (sum uint64) {
 	if n == p.rows {
 		return p.sumAll()
 	}
-	p.eachRun(set, func(_ []uint16, values []uint64) {
+	p.eachRun(p.listed(set), func(_ []uint16, values []uint64) {
 		for _, v := range values {
 			sum += v
 		}

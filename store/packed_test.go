@@ -32,7 +32,7 @@ func TestPackedIsNum(t *testing.T) {
 			}
 			p = got
 			checkPacked(t, rng, blk, f, p)
-			checkPacked(t, rng, blk, f, &Packed{packedColumn: p.clone()})
+			checkPacked(t, rng, blk, f, &Packed{packedColumn: p.clone(), room: new(room)})
 			frequent += boolInt(p.frequent)
 			plain += boolInt(!p.frequent)
 			dict += boolInt(p.coded)
