@@ -94,8 +94,11 @@ func (v *visit) differingAddrs(g *grouper, set *rowSet) error {
 			return err
 		}
 		b, err := v.addr(g.other)
+		if err != nil {
+			return err
+		}
 		restrictRows(set, func(row int) bool { return g.cut(a[row]) != g.cut(b[row]) })
-		return err
+		return nil
 	}
 	a, b := src.Addrs(), dst.Addrs()
 	if g.bits4 < 0 && g.bits6 < 0 {
