@@ -358,11 +358,7 @@ func (w *csvRecords) record(r *flow.Record) error {
 		if i > 0 {
 			line = append(line, ',')
 		}
-		c := &w.columns[i]
-		if c.field != 0 && !r.Has(c.field) {
-			continue // most columns of most records
-		}
-		if c.has(r) {
+		if c := &w.columns[i]; c.has(r) {
 			line = c.machine(line, r)
 		}
 	}
