@@ -61,10 +61,7 @@ func runComparison(ctx context.Context, s settings, out io.Writer) (err error) {
 	if err := c.addDuckDB(ctx, wantDuckDB); err != nil {
 		return err
 	}
-	if err := c.archive.start(ctx, "forever"); err != nil {
-		return err
-	}
-	if err := c.archive.daemon.settle(ctx); err != nil {
+	if err := c.archive.startCalm(ctx); err != nil {
 		return err
 	}
 	if err := c.askAll(ctx); err != nil {

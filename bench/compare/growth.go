@@ -32,10 +32,7 @@ func (c *comparison) grow(ctx context.Context, hours int) error {
 	if g.opened, err = c.open(ctx); err != nil {
 		return err
 	}
-	if err := c.archive.start(ctx, "forever"); err != nil {
-		return err
-	}
-	if err := c.archive.daemon.settle(ctx); err != nil {
+	if err := c.archive.startCalm(ctx); err != nil {
 		return err
 	}
 	total, wal := c.archive.bytes()

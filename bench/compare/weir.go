@@ -54,6 +54,15 @@ func (a *archive) start(ctx context.Context, keep string) error {
 	return err
 }
 
+// startCalm starts weir collect to be asked: it waits until nothing else is
+// done.
+func (a *archive) startCalm(ctx context.Context) error {
+	if err := a.start(ctx, "forever"); err != nil {
+		return err
+	}
+	return a.daemon.settle(ctx)
+}
+
 // stop stops the daemon.
 func (a *archive) stop() error {
 	if a.daemon == nil {
