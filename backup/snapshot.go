@@ -1,11 +1,8 @@
 package backup
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -101,7 +98,7 @@ func listFiles(dir string) ([]store.ListedFile, error) {
 		}
 		f := store.ListedFile{Name: filepath.ToSlash(rel), Size: info.Size(), Modified: info.ModTime().UnixNano()}
 		if !f.IsTable() {
-			if f.SHA256, err = hashFile(path); err != nil {
+			if f.SHA256, err = store.HashFile(store.Disk(), path); err != nil {
 				return err
 			}
 		}
@@ -112,20 +109,6 @@ func listFiles(dir string) ([]store.ListedFile, error) {
 		return nil, fmt.Errorf("list the copy: %w", err)
 	}
 	return files, nil
-}
-
-// hashFile returns the SHA-256 of a small file in hexadecimal.
-func hashFile(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", name, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // syncDir makes the names in a directory durable.

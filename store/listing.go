@@ -115,15 +115,15 @@ func (f *ListedFile) check(fs FS, dir string) error {
 	case f.IsTable() || f.SHA256 == "":
 		return nil
 	}
-	sum, err := hashFile(fs, name)
+	sum, err := HashFile(fs, name)
 	if err == nil && sum != f.SHA256 {
 		err = fmt.Errorf("%w: %s in %s has other content", ErrTorn, f.Name, dir)
 	}
 	return err
 }
 
-// hashFile returns the SHA-256 of a file in hexadecimal.
-func hashFile(fs FS, name string) (string, error) {
+// HashFile returns the SHA-256 of a file in hexadecimal.
+func HashFile(fs FS, name string) (string, error) {
 	f, err := fs.Open(name)
 	if err != nil {
 		return "", err

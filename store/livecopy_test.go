@@ -56,7 +56,7 @@ func checkpointTest(t *testing.T, s *Store, name string) {
 	for i := range l.Files {
 		f := &l.Files[i]
 		if !f.IsTable() {
-			if f.SHA256, err = hashFile(Disk(), filepath.Join(at, f.Name)); err != nil {
+			if f.SHA256, err = HashFile(Disk(), filepath.Join(at, f.Name)); err != nil {
 				t.Fatal(err)
 			}
 		}
