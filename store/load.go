@@ -267,8 +267,7 @@ func (s *Store) handOverFull() {
 			continue
 		}
 		p := hs.open
-		if p.damaged || hs.hidden || p.batch.Len() >= s.opts.blockRows ||
-			open >= s.opts.MaxOpenHours || taken+s.room(p) > s.opts.MaxOpenRows {
+		if p.damaged || hs.hidden || p.batch.Len() >= s.opts.blockRows || !s.mayHave(open+1, taken+s.room(p)) {
 			s.handOver(p)
 			continue
 		}

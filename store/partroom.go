@@ -20,12 +20,17 @@ func (s *Store) enlarge(p *part) {
 	p.batch.Enlarge(size)
 }
 
+// mayHave reports whether so many parts may be open, with memory for so many rows.
+func (s *Store) mayHave(parts, rows int) bool {
+	return parts <= s.opts.MaxOpenHours && rows <= s.opts.MaxOpenRows
+}
+
 // makeRoom hands over open parts of others than p until it may have memory for
 // rows. mu is held.
 func (s *Store) makeRoom(rows int, p *part) {
 	for {
 		open, taken, worst := s.others(p)
-		if open < s.opts.MaxOpenHours && taken+rows <= s.opts.MaxOpenRows || worst == nil {
+		if worst == nil || s.mayHave(open+1, taken+rows) {
 			return
 		}
 		worst.hour.evicted = true
