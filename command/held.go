@@ -147,7 +147,7 @@ func (l *local) eachHeld(ctx context.Context, from, to store.Hour, fn func(b *st
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := countExporters(b, i, counts); store.IsDamage(err) {
+			if err := countBlock(b, i, counts); store.IsDamage(err) {
 				damage = errors.Join(damage, err)
 			} else if err != nil {
 				return err
@@ -160,19 +160,12 @@ func (l *local) eachHeld(ctx context.Context, from, to store.Hour, fn func(b *st
 	return nil
 }
 
-func countExporters(b *store.Bucket, i int, counts map[flow.Addr]uint64) error {
+func countBlock(b *store.Bucket, i int, counts map[flow.Addr]uint64) error {
 	block, err := b.Block(i)
 	if err != nil {
 		return err
 	}
-	exporters, err := block.Addr(flow.Exporter, nil)
-	if err != nil {
-		return err
-	}
-	for _, addr := range exporters {
-		counts[addr]++
-	}
-	return nil
+	return block.CountExporters(counts)
 }
 
 // heldRows makes the rows of an hour.

@@ -157,19 +157,3 @@ func total(counts map[flow.Addr]uint64) (n uint64) {
 	}
 	return n
 }
-
-// countRows counts the rows of a block by exporter.
-func countRows(b *store.Block, counts map[flow.Addr]uint64) error {
-	if !b.Columns().Has(flow.Exporter) {
-		counts[flow.Addr{}] += uint64(b.Rows())
-		return nil
-	}
-	exporters, err := b.Addr(flow.Exporter, nil)
-	if err != nil {
-		return err
-	}
-	for _, addr := range exporters {
-		counts[addr]++
-	}
-	return nil
-}

@@ -180,7 +180,7 @@ func (w *verification) verifyBucket(ctx context.Context, b *store.Bucket) error 
 			err = blk.Verify()
 		}
 		if err == nil {
-			err = countRows(blk, rows)
+			err = blk.CountExporters(rows)
 		}
 		switch {
 		case err == nil:

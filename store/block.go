@@ -135,6 +135,19 @@ func (b *Block) Addr(f flow.Field, dst []flow.Addr) ([]flow.Addr, error) {
 	return dst, nil
 }
 
+// CountExporters adds the rows of the block to counts, by exporter; rows without
+// one count for the zero address. Its errors are those of Addr.
+func (b *Block) CountExporters(counts map[flow.Addr]uint64) error {
+	exporters, err := b.Addr(flow.Exporter, nil)
+	if err != nil {
+		return err
+	}
+	for _, addr := range exporters {
+		counts[addr]++
+	}
+	return nil
+}
+
 // Present returns which rows have the field, row i at bit i%64 of word i/64. It
 // reuses dst.
 func (b *Block) Present(f flow.Field, dst []uint64) ([]uint64, error) {

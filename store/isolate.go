@@ -95,7 +95,7 @@ func (r *removal) isolate(ctx context.Context, done *Isolation) error {
 		}
 		r.blocks = append(r.blocks, keptBlock{number: i, bounds: b.bounds, fields: b.columns})
 		done.Rows += int64(b.Rows())
-		if err := countExporters(b, kept); err != nil {
+		if err := b.CountExporters(kept); err != nil {
 			return err
 		}
 	}
@@ -118,22 +118,6 @@ func (r *removal) isolate(ctx context.Context, done *Isolation) error {
 		r.notes = lossRows(done, bad)
 	}
 	return r.replace()
-}
-
-// countExporters counts the rows of a block by exporter.
-func countExporters(b *Block, counts map[flow.Addr]uint64) error {
-	if !b.columns.Has(flow.Exporter) {
-		counts[flow.Addr{}] += uint64(b.Rows())
-		return nil
-	}
-	exporters, err := b.Addr(flow.Exporter, nil)
-	if err != nil {
-		return err
-	}
-	for _, addr := range exporters {
-		counts[addr]++
-	}
-	return nil
 }
 
 // badTables returns the tables of the bucket that do not read.
