@@ -73,7 +73,7 @@ func plainDevices(c *query.Coverage) (said []string) {
 			say("%d more devices did not report for a time.", len(c.Quiet)-i)
 			break
 		}
-		say("The device %s did not report from %s to %s.", plainName(q.Addr, q.Name), plainTime(q.From), plainTime(q.To))
+		say("The device %s did not report from %s to %s.", query.CallExporter(q.Addr, q.Name), plainTime(q.From), plainTime(q.To))
 	}
 	return said
 }
@@ -127,7 +127,7 @@ func plainTimes(c *query.Coverage) (said []string) {
 		if k.SkewMS < 0 {
 			k.SkewMS, way = -k.SkewMS, "ahead"
 		}
-		say("The clock of the device %s was about %s %s: the times of its records are wrong by as much.", plainName(k.Addr, k.Name), query.SpanText(query.Moment(k.SkewMS)), way)
+		say("The clock of the device %s was about %s %s: the times of its records are wrong by as much.", query.CallExporter(k.Addr, k.Name), query.SpanText(query.Moment(k.SkewMS)), way)
 	}
 	if c.Open != 0 {
 		say("What was still going on at %s may be reported later, and is not here then.", plainTime(c.Open))
@@ -176,22 +176,12 @@ const plainMost = 3
 func plainNames(gaps []query.ExporterGap, n int) string {
 	var words []string
 	for _, g := range gaps[:min(len(gaps), plainMost)] {
-		words = append(words, plainName(g.Addr, g.Name))
+		words = append(words, query.CallExporter(g.Addr, g.Name))
 	}
 	if more := n - len(words); more > 0 {
 		words = append(words, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(words, ", ")
-}
-
-func plainName(addr, name string) string {
-	switch {
-	case name == "":
-		return addr
-	case addr == "":
-		return name
-	}
-	return name + " (" + addr + ")"
 }
 
 func plainTime(m query.Moment) string { return showMS(uint64(m)) }

@@ -60,7 +60,7 @@ func (c *Coverage) absent() (facts []string) {
 			facts = append(facts, fmt.Sprintf("%d more were silent for a time", len(c.Quiet)-i))
 			break
 		}
-		facts = append(facts, fmt.Sprintf("%s silent from %s for %s", callExporter(q.Addr, q.Name), shortTime(q.From), SpanText(q.To-q.From)))
+		facts = append(facts, fmt.Sprintf("%s silent from %s for %s", CallExporter(q.Addr, q.Name), shortTime(q.From), SpanText(q.To-q.From)))
 	}
 	return facts
 }
@@ -168,7 +168,7 @@ func (c *Coverage) lost() (facts []string) {
 	if c.Loss >= leastLoss || c.WorstLoss != nil && c.WorstLoss.Loss >= leastWorst {
 		fact := fmt.Sprintf("estimated loss %s: %s of %s records", ShareText(c.Loss), CountText(c.Lost), CountText(c.Lost+c.Records))
 		if w := c.WorstLoss; w != nil && c.Expected > 1 {
-			fact += fmt.Sprintf(", worst %s with %s", callExporter(w.Addr, w.Name), ShareText(w.Loss))
+			fact += fmt.Sprintf(", worst %s with %s", CallExporter(w.Addr, w.Name), ShareText(w.Loss))
 		}
 		facts = append(facts, fact)
 	}
@@ -177,7 +177,7 @@ func (c *Coverage) lost() (facts []string) {
 			facts = append(facts, fmt.Sprintf("%d more exporters without a template", len(c.Templates)-i))
 			break
 		}
-		facts = append(facts, fmt.Sprintf("%s of %s given up for want of a template", Things(t.Sets, "data set"), callExporter(t.Addr, t.Name)))
+		facts = append(facts, fmt.Sprintf("%s of %s given up for want of a template", Things(t.Sets, "data set"), CallExporter(t.Addr, t.Name)))
 	}
 	facts = append(facts, c.agents()...)
 	if c.Refused > 0 {
@@ -204,7 +204,7 @@ func (c *Coverage) agents() (facts []string) {
 		if i == nameMost {
 			return append(facts, fmt.Sprintf("%d more sFlow agents dropped samples", len(c.Agents)-i))
 		}
-		facts = append(facts, fmt.Sprintf("%s %s at %s", Things(a.Samples, "sample"), ReasonAgent, callExporter(a.Addr, a.Name)))
+		facts = append(facts, fmt.Sprintf("%s %s at %s", Things(a.Samples, "sample"), ReasonAgent, CallExporter(a.Addr, a.Name)))
 	}
 	return facts
 }
@@ -231,7 +231,7 @@ func (c *Coverage) quality() (facts []string) {
 			break
 		}
 		skew, way := clockText(k.SkewMS)
-		facts = append(facts, fmt.Sprintf("the clock of %s is %s %s: its flows are not at their time", callExporter(k.Addr, k.Name), skew, way))
+		facts = append(facts, fmt.Sprintf("the clock of %s is %s %s: its flows are not at their time", CallExporter(k.Addr, k.Name), skew, way))
 	}
 	if window := c.To - c.From; c.Open != 0 && (c.To-c.Open)*leastOpen >= window {
 		facts = append(facts, fmt.Sprintf("flows since %s are still being reported", shortTime(c.Open)))
@@ -275,7 +275,7 @@ func (c *Coverage) samplingText() string {
 func gapNames(gaps []ExporterGap, n int) string {
 	var words []string
 	for _, g := range gaps[:min(len(gaps), nameMost)] {
-		word := callExporter(g.Addr, g.Name)
+		word := CallExporter(g.Addr, g.Name)
 		if g.Last != 0 {
 			word += " since " + shortTime(g.Last)
 		}
@@ -287,8 +287,8 @@ func gapNames(gaps []ExporterGap, n int) string {
 	return strings.Join(words, ", ")
 }
 
-// callExporter calls an exporter by its name, if it has one.
-func callExporter(addr, name string) string {
+// CallExporter calls an exporter by its name, if it has one.
+func CallExporter(addr, name string) string {
 	switch {
 	case name == "":
 		return addr
