@@ -208,6 +208,15 @@ func holdCase(c *cli.Context, arg bool) (string, error) {
 	return ref, checkHoldCase(ref)
 }
 
+// holdFlags reads what a command about one hold has: its case may be an argument.
+func holdFlags(c *cli.Context, std *Std) (dir, format, ref string, err error) {
+	if dir, format, err = archiveAndFormat(c, std); err != nil {
+		return dir, format, ref, err
+	}
+	ref, err = holdCase(c, true)
+	return dir, format, ref, err
+}
+
 // forCase runs a command on behalf of a case.
 func forCase(ref string, run runner) runner {
 	return func(ctx context.Context, std *Std) error { return run(withCase(ctx, ref), std) }
@@ -227,11 +236,7 @@ has about the case. It counts records, which takes time where they are many.`,
 			{"weir hold show IR-17 -o csv", "what was taken out, by hour and exporter"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, format, err := archiveAndFormat(c, std)
-			if err != nil {
-				return nil, err
-			}
-			ref, err := holdCase(c, true)
+			dir, format, ref, err := holdFlags(c, std)
 			if err != nil {
 				return nil, err
 			}
@@ -375,11 +380,7 @@ that are not past retention stay as long as all others. Backups that were made e
 			{"weir hold release --case IR-17 --yes", "the case is closed"},
 		},
 		prepare: func(c *cli.Context, std *Std) (runner, error) {
-			dir, format, err := archiveAndFormat(c, std)
-			if err != nil {
-				return nil, err
-			}
-			ref, err := holdCase(c, true)
+			dir, format, ref, err := holdFlags(c, std)
 			if err != nil {
 				return nil, err
 			}
