@@ -3,14 +3,10 @@ package command
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"github.com/urfave/cli/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"weir/flow"
 )
@@ -133,74 +129,6 @@ func TestParseColumnsRefuses(t *testing.T) {
 		if _, err := parseColumns(noArchive, text); err == nil || err.Error() != want {
 			t.Errorf("parseColumns(%q): got %v, want %s", text, err, want)
 		}
-	}
-}
-
-// drawRecord returns a record with any values in any fields.
-func drawRecord(t *rapid.T) *flow.Record {
-	var r flow.Record
-	for _, f := range rapid.SliceOfDistinct(rapid.SampledFrom(slices.Collect(flow.AllFields().All)), rapid.ID[flow.Field]).Draw(t, "fields") {
-		if f.IsAddr() {
-			var b [16]byte
-			copy(b[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "addr"))
-			a := flow.AddrFrom16(b)
-			if rapid.Bool().Draw(t, "v4") {
-				a = flow.AddrFrom4(a.As4())
-			}
-			r.SetAddr(f, a)
-		} else if f.IsText() {
-			r.SetText(f, string(rapid.SliceOfN(rapid.Byte(), 0, flow.MaxText).Draw(t, "text")))
-		} else {
-			r.SetNum(f, rapid.Uint64().Draw(t, "num"))
-		}
-	}
-	return &r
-}
-
-func TestWireRecord(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := drawRecord(t)
-		line := appendWireRecord(nil, want)
-		if !json.Valid(line) {
-			t.Fatalf("not JSON: %s", line)
-		}
-		var got flow.Record
-		if err := parseWireRecord(line, &got); err != nil {
-			t.Fatal(err)
-		}
-		if got != *want {
-			t.Fatalf("got %+v, want %+v", got, *want)
-		}
-	})
-}
-
-func FuzzParseWireRecord(f *testing.F) {
-	f.Add(appendWireRecord(nil, testRecord()))
-	f.Add([]byte(`[1,2,8,"x"]`))
-	f.Add([]byte(`[8,"`))
-	f.Add([]byte(`[110,"61",76,5]`))
-	f.Add([]byte(`[110,"6"]`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		var r flow.Record
-		if parseWireRecord(line, &r) != nil {
-			return
-		}
-		var again flow.Record
-		if err := parseWireRecord(appendWireRecord(nil, &r), &again); err != nil || again != r {
-			t.Fatalf("%s: %v, %+v is not %+v", line, err, again, r)
-		}
-	})
-}
-
-func BenchmarkWireRecord(b *testing.B) { // go test -bench WireRecord ./command
-	line := appendWireRecord(nil, testRecord())
-	var r flow.Record
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := parseWireRecord(line, &r); err != nil {
-			b.Fatal(err)
-		}
-		line = appendWireRecord(line[:0], &r)
 	}
 }
 
