@@ -174,6 +174,36 @@ func TestHumanCount(t *testing.T) {
 	}
 }
 
+func TestHumanTime(t *testing.T) {
+	for ms, want := range map[uint64]string{
+		0: "1970-01-01 00:00:00.000Z", 1766412180007: "2025-12-22 14:03:00.007Z",
+		253402300800_000: "10000-01-01 00:00:00.000Z", 1<<64 - 1: "1969-12-31 23:59:59.999Z",
+	} {
+		if got := humanTime(ms); got != want {
+			t.Errorf("humanTime(%d) = %s, want %s", ms, got, want)
+		}
+		if got := string(appendHumanTime([]byte("T"), ms)); got != "T"+want {
+			t.Errorf("appendHumanTime(%d) = %s, want T%s", ms, got, want)
+		}
+	}
+}
+
+func TestLayoutDuration(t *testing.T) {
+	for ms, want := range map[uint64][2]string{
+		0: {"00:00:00.000", "0.000"}, 7: {"00:00:00.007", "0.007"}, 59_045: {"00:00:59.045", "59.045"},
+		86399_999: {"23:59:59.999", "86399.999"}, 86400_000: {"1d 00:00:00.000", "86400.000"}, 1<<64 - 1: {"213503982334d 14:25:51.615", "18446744073709551.615"},
+	} {
+		var r flow.Record
+		r.SetNum(flow.Start, 0)
+		r.SetNum(flow.End, ms)
+		for i, plain := range []bool{false, true} {
+			if got := string(layoutDuration(nil, &layoutRow{&r, 1, plain})); got != want[i] {
+				t.Errorf("%d ms, plain %v: got %s, want %s", ms, plain, got, want[i])
+			}
+		}
+	}
+}
+
 func TestHumanFlags(t *testing.T) {
 	for n, want := range map[uint64]string{0: "........", 2: "......S.", 0x12: "...A..S.", 0xff: "CEUAPRSF", 0x102: "0x102"} {
 		if got := humanFlags(n); got != want {
