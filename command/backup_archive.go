@@ -139,7 +139,7 @@ func (s *server) backup(w http.ResponseWriter, r *http.Request) {
 	ctx := withReports(r.Context(), reports{copied: func(at backup.Progress) {
 		if now := time.Now(); now.Sub(last) >= progressEvery {
 			last = now
-			_, _ = out.stream.Write(append(marshal(answerLine{Copied: &at}), '\n')) // the client may be gone
+			_ = out.object(answerObject{Copied: &at}) // the client may be gone
 			_ = out.stream.Flush()
 		}
 	}})

@@ -104,21 +104,9 @@ func (c *fileCaptures) check() error {
 	return nil
 }
 
-// Captures cross the socket in frames, each led by its kind in one byte and its
-// length in four, most significant first. A body that ends without frameEnd was
-// cut off: its sender is gone.
-const (
-	frameName byte = 'n' // the name of the file that follows
-	frameData byte = 'd' // a part of the file
-	frameFail byte = 'f' // the file could not be read further; the reason
-	frameStop byte = 's' // the user interrupts: nothing more comes
-	frameEnd  byte = 'e' // nothing more comes
-
-	maxFrame = 1 << 20 // bytes in a frame
-)
-
-// sendFrames writes all files to w. It ends early, as told by frameStop, when
-// ctx is cancelled.
+// sendFrames writes all files to w, in frames (frame.go). A body that ends without
+// frameEnd was cut off: its sender is gone. It ends early, as told by frameStop,
+// when ctx is cancelled.
 func sendFrames(ctx context.Context, w io.Writer, files captures) error {
 	buf := make([]byte, 256<<10)
 	for {
@@ -162,7 +150,7 @@ func sendFile(w io.Writer, r io.Reader, buf []byte) error {
 
 func sendFrame(w io.Writer, kind byte, data []byte) error {
 	data = data[:min(len(data), maxFrame)]
-	head := [5]byte{kind}
+	head := [frameHead]byte{kind}
 	binary.BigEndian.PutUint32(head[1:], uint32(len(data)))
 	if _, err := w.Write(head[:]); err != nil {
 		return err
@@ -177,9 +165,9 @@ func sendFrame(w io.Writer, kind byte, data []byte) error {
 // framedCaptures is the receiving side of sendFrames.
 type framedCaptures struct {
 	in   *bufio.Reader
-	kind byte   // of the frame being read
-	left uint32 // bytes of the frame not read yet
-	err  error  // why the present file ended, if not well
+	kind byte  // of the frame being read
+	left int   // bytes of the frame not read yet
+	err  error // why the present file ended, if not well
 	done bool
 	bad  error // why nothing more can be read
 }
@@ -192,7 +180,7 @@ func newFramedCaptures(r io.Reader) *framedCaptures {
 func (c *framedCaptures) Next() (string, io.Reader, error) {
 	for !c.done {
 		if c.kind != frameName {
-			if _, err := c.in.Discard(int(c.left)); err != nil {
+			if _, err := c.in.Discard(c.left); err != nil {
 				return "", nil, gone(err)
 			}
 			if err := c.frame(); err != nil {
@@ -216,17 +204,17 @@ func (c *framedCaptures) frame() error {
 		return c.bad
 	}
 	c.kind, c.left = 0, 0
-	var head [5]byte
+	var head [frameHead]byte
 	if _, err := io.ReadFull(c.in, head[:]); err != nil {
 		c.bad = gone(err)
 		return c.bad
 	}
-	size := binary.BigEndian.Uint32(head[1:])
-	if size > maxFrame {
-		c.bad = fmt.Errorf("a frame of %d bytes is over the bound", size)
+	kind, size, err := parseFrameHead(head[:])
+	if err != nil {
+		c.bad = err
 		return c.bad
 	}
-	c.kind, c.left = head[0], size
+	c.kind, c.left = kind, size
 	c.done = c.kind == frameEnd || c.kind == frameStop
 	return nil
 }
@@ -257,8 +245,8 @@ func (c *framedCaptures) read(p []byte) (int, error) {
 			return 0, c.err
 		}
 	}
-	n, err := c.in.Read(p[:min(len(p), int(c.left))])
-	c.left -= uint32(n)
+	n, err := c.in.Read(p[:min(len(p), c.left)])
+	c.left -= n
 	if err != nil {
 		c.err = gone(err)
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -35,8 +36,13 @@ func humanShare(part, whole uint64) string {
 }
 
 // humanTime writes ms since the epoch for people, with its zone.
-func humanTime(ms uint64) string {
-	return time.UnixMilli(int64(ms)).UTC().Format("2006-01-02 15:04:05.000Z")
+func humanTime(ms uint64) string { return string(appendHumanTime(nil, ms)) }
+
+func appendHumanTime(dst []byte, ms uint64) []byte {
+	begin := len(dst)
+	dst = flow.AppendTime(dst, ms)
+	dst[begin+bytes.IndexByte(dst[begin:], 'T')] = ' '
+	return dst
 }
 
 // humanMillis writes a span of ms in seconds.

@@ -156,23 +156,6 @@ func layoutTokenNames() []string {
 	return append(names, layoutNames()...)
 }
 
-// cells returns the values of a record, one for each part, "" for text.
-func (l *layout) cells(r *flow.Record, number uint64) []string {
-	row := layoutRow{r, number, l.plain}
-	cells := make([]string, len(l.parts))
-	var buf [64]byte
-	for i, p := range l.parts {
-		if p.value == nil {
-			continue
-		}
-		v := p.value(buf[:0], &row)
-		if cells[i] = string(v); len(v) == 0 {
-			cells[i] = layoutAbsent
-		}
-	}
-	return cells
-}
-
 // layoutAbsent stands for a value that the record does not have. It keeps the
 // number of words in a line what scripts count on.
 const layoutAbsent = "-"

@@ -10,6 +10,19 @@ import (
 
 func appendUint(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, v, 10) }
 
+// appendDigits appends the last two or three decimal digits of v.
+func appendDigits(dst []byte, v uint64, digits int) []byte {
+	if digits == 3 {
+		dst = append(dst, byte('0'+v/100%10))
+	}
+	return append(dst, byte('0'+v/10%10), byte('0'+v%10))
+}
+
+// appendSeconds appends ms in seconds.
+func appendSeconds(dst []byte, ms uint64) []byte {
+	return appendDigits(append(appendUint(dst, ms/1000), '.'), ms%1000, 3)
+}
+
 // layoutNum returns the column of a numeric field.
 func layoutNum(f flow.Field) func([]byte, *layoutRow) []byte {
 	return func(dst []byte, r *layoutRow) []byte {
@@ -59,7 +72,7 @@ func layoutTime(f flow.Field) func([]byte, *layoutRow) []byte {
 		if !r.Has(f) {
 			return dst
 		}
-		return append(dst, humanTime(r.Num(f))...)
+		return appendHumanTime(dst, r.Num(f))
 	}
 }
 
@@ -69,7 +82,7 @@ func layoutEpoch(f flow.Field) func([]byte, *layoutRow) []byte {
 		if !r.Has(f) {
 			return dst
 		}
-		return fmt.Appendf(dst, "%d.%03d", r.Num(f)/1000, r.Num(f)%1000)
+		return appendSeconds(dst, r.Num(f))
 	}
 }
 
@@ -90,9 +103,12 @@ func layoutDuration(dst []byte, r *layoutRow) []byte {
 	}
 	s := ms / 1000
 	if days := s / 86400; days > 0 {
-		dst = fmt.Appendf(dst, "%dd ", days)
+		dst = append(appendUint(dst, days), "d "...)
 	}
-	return fmt.Appendf(dst, "%02d:%02d:%02d.%03d", s/3600%24, s/60%60, s%60, ms%1000)
+	dst = append(appendDigits(dst, s/3600%24, 2), ':')
+	dst = append(appendDigits(dst, s/60%60, 2), ':')
+	dst = append(appendDigits(dst, s%60, 2), '.')
+	return appendDigits(dst, ms%1000, 3)
 }
 
 func layoutSeconds(dst []byte, r *layoutRow) []byte {
@@ -100,7 +116,7 @@ func layoutSeconds(dst []byte, r *layoutRow) []byte {
 	if !ok {
 		return dst
 	}
-	return fmt.Appendf(dst, "%d.%03d", ms/1000, ms%1000)
+	return appendSeconds(dst, ms)
 }
 
 // layoutCount returns the column of a counter: the first of the fields that the

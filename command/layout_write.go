@@ -21,6 +21,9 @@ type layoutRecords struct {
 	headed bool        // the head is written
 	timer  *time.Timer // writes the held rows when no more come
 	number uint64      // rows so far
+	row    layoutRow   // of the record being written
+	values []byte      // of it, one behind the other
+	ends   []int       // where each of them ends
 	line   []byte
 	err    error // the first error of out
 }
@@ -36,7 +39,7 @@ func (w *layoutRecords) record(r *flow.Record) error {
 		return w.err
 	}
 	w.number++
-	cells := w.layout.cells(r, w.number)
+	cells := w.cells(r)
 	for i, cell := range cells {
 		w.widths[i] = max(w.widths[i], len(cell))
 	}
@@ -54,6 +57,29 @@ func (w *layoutRecords) record(r *flow.Record) error {
 		})
 	}
 	return nil
+}
+
+// cells returns the values of a record, one for each part, "" for text. They are cut
+// out of one string, which is one allocation in place of one each.
+func (w *layoutRecords) cells(r *flow.Record) []string {
+	w.row = layoutRow{r, w.number, w.layout.plain}
+	values, ends := w.values[:0], w.ends[:0]
+	for i := range w.layout.parts {
+		if value := w.layout.parts[i].value; value != nil {
+			before := len(values)
+			if values = value(values, &w.row); len(values) == before {
+				values = append(values, layoutAbsent...)
+			}
+		}
+		ends = append(ends, len(values))
+	}
+	w.values, w.ends = values, ends
+	text, begin := string(values), 0
+	cells := make([]string, len(ends))
+	for i, end := range ends {
+		cells[i], begin = text[begin:end], end
+	}
+	return cells
 }
 
 func (w *layoutRecords) finish() error {

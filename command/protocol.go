@@ -10,18 +10,22 @@ import (
 
 // The daemon's socket speaks HTTP. Every request names the protocol in a
 // header, and so does every answer; a question is a POST of JSON to one of the
-// paths below, and its answer is a stream of lines:
+// paths below, and its answer is a stream of frames (frame.go):
 //
-//	[1,1763820185123,…]           a flow (wire.go), or a group (topwire.go)
-//	{"progress":…}                how far the question is, or what a tail has missed
-//	{"copied":…}                  how far a backup is
-//	{"result":…}                  the end of an answer: a summary or the answer itself
-//	{"error":{"status":2,…}}      the end of an answer that failed
+//	frameFlow    a flow
+//	frameGroup   a group (topwire.go)
+//	frameObject  {"progress":…}            how far the question is, or what a tail has missed
+//	             {"copied":…}              how far a backup is
+//	             {"result":…}              the end of an answer: a summary or the answer itself
+//	             {"error":{"status":2,…}}  the end of an answer that failed
 //
 // A stream that ends with neither was cut off. To cancel, the client goes away.
+//
+// pathHello is answered to commands of any weir, in JSON without frames, so that
+// one of another protocol can say so.
 const (
 	protocolHeader  = "Weir-Protocol"
-	protocolVersion = "2"
+	protocolVersion = "3"
 
 	pathHello     = "/hello"
 	pathFlows     = "/flows"
@@ -43,9 +47,9 @@ type hello struct {
 	PID      int    `json:"pid"`
 }
 
-// An answerLine is a line of an answer that is no flow. The last one has a
-// result or an error.
-type answerLine struct {
+// An answerObject is what an answer has beside flows and groups. The last one has
+// a result or an error.
+type answerObject struct {
 	Progress *query.Progress  `json:"progress,omitempty"`
 	Copied   *backup.Progress `json:"copied,omitempty"`
 	Result   json.RawMessage  `json:"result,omitempty"`
@@ -65,4 +69,14 @@ func (e *remoteError) Error() string { return e.Message }
 func protocolMismatch(daemon hello) error {
 	return fmt.Errorf("the collector that runs here is weir %s and this is weir %s, and they do not understand each other; use the collector's weir, or restart the collector with this one",
 		daemon.Version, version)
+}
+
+// marshal returns v in JSON, without a line's end; v is one of this package's own
+// types, which always marshal.
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("command: marshal %T: %v", v, err))
+	}
+	return b
 }

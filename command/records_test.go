@@ -3,14 +3,10 @@ package command
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"github.com/urfave/cli/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"weir/flow"
 )
@@ -136,74 +132,6 @@ func TestParseColumnsRefuses(t *testing.T) {
 	}
 }
 
-// drawRecord returns a record with any values in any fields.
-func drawRecord(t *rapid.T) *flow.Record {
-	var r flow.Record
-	for _, f := range rapid.SliceOfDistinct(rapid.SampledFrom(slices.Collect(flow.AllFields().All)), rapid.ID[flow.Field]).Draw(t, "fields") {
-		if f.IsAddr() {
-			var b [16]byte
-			copy(b[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "addr"))
-			a := flow.AddrFrom16(b)
-			if rapid.Bool().Draw(t, "v4") {
-				a = flow.AddrFrom4(a.As4())
-			}
-			r.SetAddr(f, a)
-		} else if f.IsText() {
-			r.SetText(f, string(rapid.SliceOfN(rapid.Byte(), 0, flow.MaxText).Draw(t, "text")))
-		} else {
-			r.SetNum(f, rapid.Uint64().Draw(t, "num"))
-		}
-	}
-	return &r
-}
-
-func TestWireRecord(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := drawRecord(t)
-		line := appendWireRecord(nil, want)
-		if !json.Valid(line) {
-			t.Fatalf("not JSON: %s", line)
-		}
-		var got flow.Record
-		if err := parseWireRecord(line, &got); err != nil {
-			t.Fatal(err)
-		}
-		if got != *want {
-			t.Fatalf("got %+v, want %+v", got, *want)
-		}
-	})
-}
-
-func FuzzParseWireRecord(f *testing.F) {
-	f.Add(appendWireRecord(nil, testRecord()))
-	f.Add([]byte(`[1,2,8,"x"]`))
-	f.Add([]byte(`[8,"`))
-	f.Add([]byte(`[110,"61",76,5]`))
-	f.Add([]byte(`[110,"6"]`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		var r flow.Record
-		if parseWireRecord(line, &r) != nil {
-			return
-		}
-		var again flow.Record
-		if err := parseWireRecord(appendWireRecord(nil, &r), &again); err != nil || again != r {
-			t.Fatalf("%s: %v, %+v is not %+v", line, err, again, r)
-		}
-	})
-}
-
-func BenchmarkWireRecord(b *testing.B) { // go test -bench WireRecord ./command
-	line := appendWireRecord(nil, testRecord())
-	var r flow.Record
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := parseWireRecord(line, &r); err != nil {
-			b.Fatal(err)
-		}
-		line = appendWireRecord(line[:0], &r)
-	}
-}
-
 // A table must not wait for rows that do not come.
 func TestTableIsStreamed(t *testing.T) {
 	rows := make(chan string, 10)
@@ -242,6 +170,36 @@ func TestHumanCount(t *testing.T) {
 	} {
 		if got := humanCount(n); got != want {
 			t.Errorf("humanCount(%d) = %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestHumanTime(t *testing.T) {
+	for ms, want := range map[uint64]string{
+		0: "1970-01-01 00:00:00.000Z", 1766412180007: "2025-12-22 14:03:00.007Z",
+		253402300800_000: "10000-01-01 00:00:00.000Z", 1<<64 - 1: "1969-12-31 23:59:59.999Z",
+	} {
+		if got := humanTime(ms); got != want {
+			t.Errorf("humanTime(%d) = %s, want %s", ms, got, want)
+		}
+		if got := string(appendHumanTime([]byte("T"), ms)); got != "T"+want {
+			t.Errorf("appendHumanTime(%d) = %s, want T%s", ms, got, want)
+		}
+	}
+}
+
+func TestLayoutDuration(t *testing.T) {
+	for ms, want := range map[uint64][2]string{
+		0: {"00:00:00.000", "0.000"}, 7: {"00:00:00.007", "0.007"}, 59_045: {"00:00:59.045", "59.045"},
+		86399_999: {"23:59:59.999", "86399.999"}, 86400_000: {"1d 00:00:00.000", "86400.000"}, 1<<64 - 1: {"213503982334d 14:25:51.615", "18446744073709551.615"},
+	} {
+		var r flow.Record
+		r.SetNum(flow.Start, 0)
+		r.SetNum(flow.End, ms)
+		for i, plain := range []bool{false, true} {
+			if got := string(layoutDuration(nil, &layoutRow{&r, 1, plain})); got != want[i] {
+				t.Errorf("%d ms, plain %v: got %s, want %s", ms, plain, got, want[i])
+			}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -79,13 +78,17 @@ func (r *remote) Close() error {
 	return nil
 }
 
-// ask posts a question and reads its answer: the lines of flows and groups go to
+// An eachFrame takes the flows or the groups of an answer, a frame each. What it
+// is given is valid during the call.
+type eachFrame func(kind byte, frame []byte) error
+
+// ask posts a question and reads its answer: the frames of flows and groups go to
 // each, the result to result.
-func (r *remote) ask(ctx context.Context, path string, question, result any, each func(line []byte) error) error {
+func (r *remote) ask(ctx context.Context, path string, question, result any, each eachFrame) error {
 	return r.post(ctx, path, bytes.NewReader(marshal(question)), result, each)
 }
 
-func (r *remote) post(ctx context.Context, path string, body io.Reader, result any, each func(line []byte) error) error {
+func (r *remote) post(ctx context.Context, path string, body io.Reader, result any, each eachFrame) error {
 	// The request ends with this call, whatever it returns: that is how the
 	// daemon learns that nobody waits for the rest.
 	ctx, cancel := context.WithCancel(ctx)
@@ -122,19 +125,19 @@ func askError(ctx context.Context, err error) error {
 	return fmt.Errorf("ask the collector: %w", err)
 }
 
-// readAnswer reads the lines of an answer up to its last.
-func readAnswer(body io.Reader, result any, each func(line []byte) error, report reports) error {
-	in := bufio.NewReaderSize(body, 64<<10)
+// readAnswer reads the frames of an answer up to its last.
+func readAnswer(body io.Reader, result any, each eachFrame, report reports) error {
+	in := newFrameReader(body)
 	for {
-		line, err := readLine(in)
+		kind, frame, err := in.next()
 		if errors.Is(err, io.EOF) {
 			return errors.New("the collector stopped in the middle of its answer; ask again")
 		}
 		if err != nil {
 			return fmt.Errorf("read the collector's answer: %w", err)
 		}
-		if len(line) == 0 || line[0] != '[' {
-			end, err := readOther(line, result, report)
+		if kind == frameObject {
+			end, err := readObject(frame, result, report)
 			if end || err != nil {
 				return err
 			}
@@ -143,45 +146,30 @@ func readAnswer(body io.Reader, result any, each func(line []byte) error, report
 		if each == nil {
 			return errors.New("the collector answered with flows to a question about something else")
 		}
-		if err := each(line); err != nil {
+		if err := each(kind, frame); err != nil {
 			return err
 		}
 	}
 }
 
-// eachFlow returns what hands the flows of lines to emit.
-func eachFlow(emit func(*flow.Record) error) func(line []byte) error {
+// eachFlow returns what hands the flows of an answer to emit.
+func eachFlow(emit func(*flow.Record) error) eachFrame {
 	var record flow.Record
-	return func(line []byte) error {
-		if err := parseWireRecord(line, &record); err != nil {
-			return err
+	return func(kind byte, frame []byte) error {
+		if kind != frameFlow {
+			return fmt.Errorf("read the collector's answer: a frame of kind %q among flows", kind)
+		}
+		if err := record.ParseBinary(frame); err != nil {
+			return fmt.Errorf("read the collector's answer: %w", err)
 		}
 		return emit(&record)
 	}
 }
 
-// readLine returns the next line without its end. It is valid until the next
-// call.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	line, err := in.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		line = bytes.Clone(line) // reading on overwrites it
-		rest, restErr := in.ReadBytes('\n')
-		line, err = append(line, rest...), restErr
-	}
-	if err != nil {
-		if len(line) > 0 && errors.Is(err, io.EOF) {
-			return nil, io.ErrUnexpectedEOF
-		}
-		return nil, err
-	}
-	return line[:len(line)-1], nil
-}
-
-// readOther reads a line that is no flow. end says that it is the last.
-func readOther(line []byte, result any, report reports) (end bool, err error) {
-	var a answerLine
-	if err := json.Unmarshal(line, &a); err != nil {
+// readObject reads a frame that is no flow or group. end says that it is the last.
+func readObject(text []byte, result any, report reports) (end bool, err error) {
+	var a answerObject
+	if err := json.Unmarshal(text, &a); err != nil {
 		return true, fmt.Errorf("read the collector's answer: %w", err)
 	}
 	switch {
@@ -216,7 +204,7 @@ func (r *remote) Flows(ctx context.Context, req query.FlowsRequest, emit func(*f
 // Top implements backend.
 func (r *remote) Top(ctx context.Context, req query.TopRequest) (*query.TopResult, query.Summary, error) {
 	var w wireTop
-	if err := r.ask(ctx, pathTop, req, &w, w.addLine); err != nil {
+	if err := r.ask(ctx, pathTop, req, &w, w.add); err != nil {
 		return nil, query.Summary{}, err
 	}
 	result, summary := w.result()

@@ -299,18 +299,18 @@ func (s *server) turn(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// An answer is the stream of lines that a question gets.
+// An answer is the stream of frames that a question gets.
 type answer struct {
 	stream   *streamWriter
-	line     []byte
+	frame    []byte
 	answered bool
 	ended    func(answered bool)
 }
 
 // newAnswer begins an answer. It is not a success yet: that is in its last
-// line. ended is called when it closes.
+// frame. ended is called when it closes.
 func newAnswer(w http.ResponseWriter, ended func(answered bool)) *answer {
-	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Content-Type", "application/octet-stream")
 	control := http.NewResponseController(w)
 	return &answer{stream: newStream(deadlineWriter{w, control}, func() { _ = control.Flush() }), ended: ended}
 }
@@ -328,9 +328,22 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 }
 
 func (a *answer) flow(r *flow.Record) error {
-	a.line = append(appendWireRecord(a.line[:0], r), '\n')
-	_, err := a.stream.Write(a.line)
+	a.frame = r.AppendBinary(beginFrame(a.frame[:0], frameFlow))
+	return a.send(a.frame)
+}
+
+// send sends a frame that beginFrame began.
+func (a *answer) send(frame []byte) error {
+	if err := endFrame(frame); err != nil {
+		return err
+	}
+	_, err := a.stream.Write(frame)
 	return err
+}
+
+// object sends what is no flow or group.
+func (a *answer) object(o answerObject) error {
+	return a.send(append(beginFrame(nil, frameObject), marshal(o)...))
 }
 
 // watched returns a context with which a question tells the client how far it
@@ -346,30 +359,26 @@ func (a *answer) watched(ctx context.Context) context.Context {
 }
 
 func (a *answer) progress(p query.Progress) {
-	_, _ = a.stream.Write(append(marshal(answerLine{Progress: &p}), '\n')) // the client may be gone
+	_ = a.object(answerObject{Progress: &p}) // the client may be gone
 }
 
-// A listing is a result of which parts are lines of their own, before its last.
-type listing interface {
-	lines(write func(line []byte) error) error
+// A framed is a result of which parts are frames of their own, before its last.
+type framed interface {
+	frames(write func(frame []byte) error) error
 }
 
-// end writes the last line, after those that the result is.
+// end sends the last frame, after those that the result is.
 func (a *answer) end(result any, err error) {
-	var line answerLine
-	if l, ok := result.(listing); ok && err == nil {
-		err = l.lines(func(line []byte) error {
-			a.line = append(append(a.line[:0], line...), '\n')
-			_, err := a.stream.Write(a.line)
-			return err
-		})
+	if f, ok := result.(framed); ok && err == nil {
+		err = f.frames(a.send)
+	}
+	if err == nil {
+		err = a.object(answerObject{Result: marshal(result)})
+		a.answered = err == nil
 	}
 	if err != nil {
-		line.Error = &remoteError{Status: exitStatus(err), Message: err.Error()}
-	} else {
-		line.Result, a.answered = marshal(result), true
+		_ = a.object(answerObject{Error: &remoteError{Status: exitStatus(err), Message: err.Error()}}) // the client may be gone
 	}
-	_, _ = a.stream.Write(append(marshal(line), '\n')) // the client may be gone
 }
 
 func (a *answer) close() {

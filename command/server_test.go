@@ -1,14 +1,12 @@
 package command
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -280,31 +278,6 @@ func TestRemoteTop(t *testing.T) {
 	}
 }
 
-func TestProtocolMismatch(t *testing.T) {
-	r, _ := serve(t, &fakeBackend{})
-	req, err := http.NewRequest(http.MethodPost, "http://weir"+pathFlows, strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set(protocolHeader, "999")
-	resp, err := r.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusUpgradeRequired {
-		t.Errorf("got %s", resp.Status)
-	}
-}
-
-// An older collector does not know a newer question.
-func TestUnknownQuestion(t *testing.T) {
-	r, _ := serve(t, &fakeBackend{})
-	if err := r.ask(t.Context(), "/of/tomorrow", struct{}{}, nil, nil); err == nil || !strings.Contains(err.Error(), "restart it with this one") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestSocket(t *testing.T) {
 	t.Run("mode", func(t *testing.T) {
 		_, dir := serve(t, &fakeBackend{})
@@ -372,46 +345,6 @@ func TestRemoteImportInterrupted(t *testing.T) {
 	}
 }
 
-func TestReadAnswer(t *testing.T) {
-	tests := []struct {
-		text   string
-		result string
-		err    string
-		seen   int
-	}{
-		{`{"result":"x"}` + "\n", "x", "", 0},
-		{`{"progress":{"rows":5}}` + "\n" + `{"progress":{"rows":6}}` + "\n" + `{"result":"x"}` + "\n", "x", "", 2},
-		{`{"error":{"status":2,"message":"no"}}` + "\n", "", "no", 0},
-		{"", "", "the collector stopped in the middle of its answer; ask again", 0},
-		{`{"progress":{"rows":5}}` + "\n", "", "the collector stopped in the middle of its answer; ask again", 1},
-		{`{"result":"x"}`, "", "read the collector's answer: unexpected EOF", 0},
-		{"[1,2]\n", "", "the collector answered with flows to a question about something else", 0},
-		{"nonsense\n", "", "read the collector's answer: invalid character 'o' in literal null (expecting 'u')", 0},
-		{"\n", "", "read the collector's answer: unexpected end of JSON input", 0},
-	}
-	for _, tt := range tests {
-		var result string
-		seen := 0
-		err := readAnswer(strings.NewReader(tt.text), &result, nil, reports{asked: func(query.Progress) { seen++ }})
-		if got := fmt.Sprint(err); result != tt.result || seen != tt.seen || got != tt.err && (err != nil || tt.err != "") {
-			t.Errorf("%q: got %q, %v, %d times progress", tt.text, result, err, seen)
-		}
-	}
-}
-
-// An answer about thousands of addresses is one line, longer than any buffer.
-func TestReadAnswerOfALongLine(t *testing.T) {
-	var want strings.Builder
-	for i := range 40_000 {
-		fmt.Fprint(&want, i, " ")
-	}
-	var got string
-	err := readAnswer(strings.NewReader(`{"result":"`+want.String()+`"}`+"\n"), &got, nil, reports{})
-	if err != nil || got != want.String() {
-		t.Errorf("%d bytes, %v; want the %d that were sent", len(got), err, want.Len())
-	}
-}
-
 func TestProgressText(t *testing.T) {
 	at := &query.Progress{Buckets: 3, Total: 2160, Rows: 2_000_000, Matched: 7}
 	if got, want := progressText(at, 2*time.Second), "3 of 2160 hours, 2.00M flows looked at (1.00M/s), 7 match, 2 s; Ctrl-C stops"; got != want {
@@ -434,30 +367,6 @@ func TestProgressHides(t *testing.T) {
 	p.end()
 	if got := terminal.String(); !strings.HasSuffix(got, "\r\x1b[Krow\n") || strings.Count(got, "waiting") != 1 {
 		t.Errorf("got %q", got)
-	}
-}
-
-// TestLongLinesAreRead reads lines that are longer than the reader's buffer.
-func TestLongLinesAreRead(t *testing.T) {
-	var text []byte
-	var want []string
-	for i, n := range []int{0, 1, 100, 5000, 16, 40_000, 3} {
-		line := make([]byte, n)
-		for j := range line {
-			line[j] = byte('a' + (i+j*7)%26)
-		}
-		want = append(want, string(line))
-		text = append(append(text, line...), '\n')
-	}
-	in := bufio.NewReaderSize(bytes.NewReader(text), 16)
-	for _, line := range want {
-		got, err := readLine(in)
-		if err != nil || string(got) != line {
-			t.Fatalf("line of %d bytes: got %d bytes, equal: %v, error %v", len(line), len(got), string(got) == line, err)
-		}
-	}
-	if _, err := readLine(in); !errors.Is(err, io.EOF) {
-		t.Errorf("at the end: %v", err)
 	}
 }
 

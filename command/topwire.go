@@ -1,22 +1,28 @@
 package command
 
 import (
-	"encoding/hex"
-	"fmt"
+	"encoding/binary"
+	"errors"
 	"math"
-	"strconv"
 
 	"weir/flow"
 	"weir/query"
 )
 
-// The groups of an answer cross the socket as flows do, a line each, before the
-// line that ends the answer: without a limit they are hundreds of thousands, of
-// which objects would be a gigabyte of memory and most of the time. A line is a
-// JSON list of numbers: the sums of the group, the bits of those that are
-// fractions, and of each value of its key what a wireKey says.
+// The groups of an answer cross the socket as flows do, a frame each, before the
+// object that ends the answer: without a limit they are hundreds of thousands, of
+// which objects would be a gigabyte of memory and most of the time. A group is its
+// sums, and then the values of its key up to the end of the frame. All numbers are
+// unsigned varints (encoding/binary), and fractions their 64 bits (IEEE 754), least
+// significant byte first.
 //
-//	[3,3,180,3,180,3,0,0,0,0,0,4591870180066957722,0,12,5,0,0,281473902969351]
+//	+------------+------------+-----------------+-----+
+//	| 10 numbers | 3 fractions | value of the key | … |
+//	+------------+------------+-----------------+-----+
+//
+// A value of the key is its field, what it has (wirePresent and so on), its bits and 1,
+// its number or, of a field of addresses, its address (flow.Addr.AppendBinary);
+// and with wireNamed its name, behind the length of that.
 
 // A wireTop is an answer on its way over the socket. The groups are apart.
 type wireTop struct {
@@ -33,23 +39,25 @@ func toWire(r *query.TopResult, s query.Summary) *wireTop {
 	return w
 }
 
-// lines implements listing.
-func (w *wireTop) lines(write func(line []byte) error) error {
-	var line []byte
+// frames implements framed.
+func (w *wireTop) frames(write func(frame []byte) error) error {
+	var frame []byte
 	for i := range w.rows {
-		line = appendWireRow(line[:0], &w.rows[i])
-		if err := write(line); err != nil {
+		frame = appendWireRow(beginFrame(frame[:0], frameGroup), &w.rows[i])
+		if err := write(frame); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addLine reads a line that lines wrote.
-func (w *wireTop) addLine(line []byte) error {
-	row, ok := parseWireRow(line)
-	if !ok {
-		return fmt.Errorf("read a group from the daemon: %.60q is none", line)
+var errNoGroup = errors.New("read the collector's answer: these bytes are no group")
+
+// add reads a frame that frames wrote.
+func (w *wireTop) add(kind byte, data []byte) error {
+	row, ok := parseWireRow(data)
+	if kind != frameGroup || !ok {
+		return errNoGroup
 	}
 	w.rows = append(w.rows, row)
 	return nil
@@ -64,40 +72,32 @@ func (w *wireTop) result() (*query.TopResult, query.Summary) {
 	return &w.Result, w.Summary
 }
 
-// wireSums is how many numbers a row has before its key.
-const wireSums = 13
-
-// appendWireRow appends the line of a group, without its end.
+// appendWireRow appends what a group's frame holds.
 func appendWireRow(dst []byte, r *query.TopRow) []byte {
-	numbers := [wireSums]uint64{
-		r.Records, r.Flows, r.Bytes, r.Packets, r.EstimatedBytes, r.EstimatedPackets, r.Sampled,
-		math.Float64bits(r.Variance.Bytes), math.Float64bits(r.Variance.Packets), r.First, r.Last,
-		math.Float64bits(r.Share), r.Distinct,
+	for _, n := range [...]uint64{
+		r.Records, r.Flows, r.Bytes, r.Packets, r.EstimatedBytes, r.EstimatedPackets, r.Sampled, r.First, r.Last, r.Distinct,
+	} {
+		dst = binary.AppendUvarint(dst, n)
 	}
-	dst = append(dst, '[')
-	for i, n := range numbers {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = strconv.AppendUint(dst, n, 10)
+	for _, x := range [...]float64{r.Variance.Bytes, r.Variance.Packets, r.Share} {
+		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(x))
 	}
 	for i := range r.Key {
 		dst = appendWireKey(dst, &r.Key[i])
 	}
-	return append(dst, ']')
+	return dst
 }
 
 // What a value of a key has.
 const (
 	wirePresent = 1 << iota
 	wireLiteral
-	wireNamed // a name follows its numbers
+	wireNamed // a name follows its number or address
 )
 
-// appendWireKey appends a value: its field, what it has, its bits and 1, and its
-// number, or the two of its address; and its name in hexadecimal, as a string.
+// appendWireKey appends a value of a key.
 func appendWireKey(dst []byte, v *query.Value) []byte {
-	has := uint64(0)
+	has := byte(0)
 	if v.Present {
 		has |= wirePresent
 	}
@@ -107,85 +107,110 @@ func appendWireKey(dst []byte, v *query.Value) []byte {
 	if v.Name != "" {
 		has |= wireNamed
 	}
-	dst = strconv.AppendUint(append(dst, ','), uint64(v.Field), 10)
-	dst = strconv.AppendUint(append(dst, ','), has, 10)
-	dst = strconv.AppendUint(append(dst, ','), uint64(v.Bits+1), 10)
-	if v.Field != 0 && v.Field.IsAddr() {
-		dst = strconv.AppendUint(append(dst, ','), v.Addr.Hi, 10)
-		dst = strconv.AppendUint(append(dst, ','), v.Addr.Lo, 10)
+	dst = binary.AppendUvarint(append(dst, byte(v.Field), has), uint64(v.Bits+1))
+	if v.Field.IsAddr() {
+		dst = v.Addr.AppendBinary(dst)
 	} else {
-		dst = strconv.AppendUint(append(dst, ','), v.Num, 10)
+		dst = binary.AppendUvarint(dst, v.Num)
 	}
 	if v.Name != "" {
-		dst = append(hex.AppendEncode(append(dst, ',', '"'), []byte(v.Name)), '"')
+		dst = append(binary.AppendUvarint(dst, uint64(len(v.Name))), v.Name...)
 	}
 	return dst
 }
 
+// A wireReader takes a group's frame apart. Behind what cannot be read all is zero,
+// and bad is set.
+type wireReader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *wireReader) number() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+// octets returns the next n bytes, nil if there are not so many.
+func (r *wireReader) octets(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.fail()
+		return nil
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *wireReader) octet() byte {
+	if b := r.octets(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *wireReader) fraction() float64 {
+	if b := r.octets(8); b != nil {
+		return math.Float64frombits(binary.LittleEndian.Uint64(b))
+	}
+	return 0
+}
+
+func (r *wireReader) addr() flow.Addr {
+	a, rest, ok := flow.ParseBinaryAddr(r.rest)
+	if r.rest = rest; !ok {
+		r.fail()
+	}
+	return a
+}
+
+func (r *wireReader) fail() { r.rest, r.bad = nil, true }
+
 // parseWireRow reads what appendWireRow wrote.
-func parseWireRow(line []byte) (r query.TopRow, ok bool) {
-	if len(line) == 0 || line[0] != '[' {
-		return r, false
+func parseWireRow(data []byte) (row query.TopRow, ok bool) {
+	r := wireReader{rest: data}
+	for _, n := range [...]*uint64{
+		&row.Records, &row.Flows, &row.Bytes, &row.Packets, &row.EstimatedBytes, &row.EstimatedPackets, &row.Sampled,
+		&row.First, &row.Last, &row.Distinct,
+	} {
+		*n = r.number()
 	}
-	var n [wireSums]uint64
-	rest, ok := wireNumbers(line, n[:])
-	if !ok {
-		return r, false
+	for _, x := range [...]*float64{&row.Variance.Bytes, &row.Variance.Packets, &row.Share} {
+		*x = r.fraction()
 	}
-	r.Sums = query.Sums{
-		Records: n[0], Flows: n[1], Bytes: n[2], Packets: n[3], EstimatedBytes: n[4], EstimatedPackets: n[5], Sampled: n[6],
-		Variance: query.Variance{Bytes: math.Float64frombits(n[7]), Packets: math.Float64frombits(n[8])}, First: n[9], Last: n[10],
-	}
-	r.Share, r.Distinct = math.Float64frombits(n[11]), n[12]
 	var room [4]query.Value
 	key := room[:0]
-	for rest[0] != ']' {
-		var v query.Value
-		if rest, ok = parseWireKey(rest, &v); !ok {
-			return r, false
+	for len(r.rest) > 0 {
+		v, ok := r.key()
+		if !ok {
+			return row, false
 		}
 		key = append(key, v)
 	}
-	r.Key = append(r.Key, key...)
-	return r, len(rest) == 1
+	row.Key = append(row.Key, key...)
+	return row, !r.bad
 }
 
-// parseWireKey reads what appendWireKey wrote, and returns what follows.
-func parseWireKey(rest []byte, v *query.Value) (_ []byte, ok bool) {
-	var n [3]uint64
-	if rest, ok = wireNumbers(rest, n[:]); !ok {
-		return nil, false
+// key reads what appendWireKey wrote.
+func (r *wireReader) key() (v query.Value, ok bool) {
+	v.Field = flow.Field(r.octet())
+	has, bits := r.octet(), r.number()
+	if v.Field != 0 && !v.Field.Valid() || bits > 129 {
+		return v, false
 	}
-	f := flow.Field(n[0])
-	if n[0] >= flow.FieldCount || f != 0 && !f.Valid() || n[2] > 129 {
-		return nil, false
-	}
-	v.Field, v.Present, v.Literal, v.Bits = f, n[1]&wirePresent != 0, n[1]&wireLiteral != 0, int(n[2])-1
-	named := n[1]&wireNamed != 0
-	if f != 0 && f.IsAddr() {
-		rest, ok = wireNumbers(rest, n[:2])
-		v.Addr = flow.Addr{Hi: n[0], Lo: n[1]}
+	v.Present, v.Literal, v.Bits = has&wirePresent != 0, has&wireLiteral != 0, int(bits)-1
+	if v.Field.IsAddr() {
+		v.Addr = r.addr()
 	} else {
-		rest, ok = wireNumbers(rest, n[:1])
-		v.Num = n[0]
+		v.Num = r.number()
 	}
-	if ok && named {
-		v.Name, rest, ok = wireText(rest, maxWireName)
+	if has&wireNamed != 0 {
+		v.Name = string(r.octets(r.number()))
 	}
-	return rest, ok
-}
-
-// maxWireName is the longest name of a group in octets: those of kept elements
-// are texts of theirs, or twice as many hexadecimal digits; those of files and of
-// the configuration are short.
-const maxWireName = 1 << 16
-
-// wireNumbers reads as many numbers as there is room for, as wireNumber does.
-func wireNumbers(b []byte, into []uint64) (rest []byte, ok bool) {
-	for i := range into {
-		if into[i], b, ok = wireNumber(b); !ok {
-			return nil, false
-		}
-	}
-	return b, true
+	return v, !r.bad
 }

@@ -35,29 +35,46 @@ func wireRows() []query.TopRow {
 
 func TestWireRow(t *testing.T) {
 	for _, want := range wireRows() {
-		line := appendWireRow(nil, &want)
-		got, ok := parseWireRow(line)
+		data := appendWireRow(nil, &want)
+		got, ok := parseWireRow(data)
 		if !ok || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s\ngave %+v, %v\nwant %+v", line, got, ok, want)
+			t.Errorf("%x\ngave %+v, %v\nwant %+v", data, got, ok, want)
 		}
-		if !json.Valid(line) || bytes.ContainsRune(line, '\n') {
-			t.Errorf("%s is no line of JSON", line)
+		ends := map[int]bool{} // where the key could end as well
+		for n := range want.Key {
+			short := want
+			short.Key = want.Key[:n]
+			ends[len(appendWireRow(nil, &short))] = true
 		}
-		for n := range line {
-			if _, ok := parseWireRow(line[:n]); ok {
-				t.Errorf("the first %d bytes of %s are a group", n, line)
+		for n := range data {
+			if _, ok := parseWireRow(data[:n]); ok != ends[n] {
+				t.Errorf("the first %d bytes of %x: %v, want %v", n, data, ok, ends[n])
 			}
-		}
-	}
-	for _, line := range []string{"[1,2]", `["a"]`, "[0,0,0,0,0,0,0,0,0,0,0,0,0,255,1,0,1]", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,130,1]", "[0,0,0,0,0,0,0,0,0,0,0,0,0]]"} {
-		var w wireTop
-		if err := w.addLine([]byte(line)); err == nil {
-			t.Errorf("%s is a group: %+v", line, w.rows)
 		}
 	}
 }
 
-// The groups of an answer are lines of their own, in their order, and an answer
+func TestWireRowMistakes(t *testing.T) {
+	sums := appendWireRow(nil, &query.TopRow{})
+	for name, key := range map[string][]byte{
+		"a field that is none":       {255, 1, 0, 1},
+		"130 bits":                   {0, 1, 130, 1, 1},
+		"an address of 5 bytes":      {byte(flow.SrcAddr), 1, 0, 5, 1, 2, 3, 4, 5},
+		"a name longer than the key": {0, wireNamed, 0, 1, 2, 'a'},
+		"a name of 2^63 bytes":       {0, wireNamed, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1},
+	} {
+		var w wireTop
+		if err := w.add(frameGroup, append(sums[:len(sums):len(sums)], key...)); err == nil {
+			t.Errorf("%s: got %+v", name, w.rows)
+		}
+	}
+	var w wireTop
+	if err := w.add(frameFlow, sums); err == nil {
+		t.Errorf("a flow is a group: %+v", w.rows)
+	}
+}
+
+// The groups of an answer are frames of their own, in their order, and an answer
 // without any is empty and not absent.
 func TestWireTop(t *testing.T) {
 	want := &query.TopResult{Fields: []string{"src_addr"}, By: "bytes", Groups: 3, Rows: wireRows()}
@@ -65,7 +82,7 @@ func TestWireTop(t *testing.T) {
 		want.Rows = rows
 		var out wireTop
 		sent := toWire(want, query.Summary{Emitted: 3})
-		if err := sent.lines(out.addLine); err != nil {
+		if err := sent.frames(func(frame []byte) error { return out.add(frame[0], frame[frameHead:]) }); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(marshal(sent), &out); err != nil {
@@ -76,7 +93,7 @@ func TestWireTop(t *testing.T) {
 		}
 	}
 	gone := errors.New("gone")
-	if err := toWire(&query.TopResult{Rows: wireRows()}, query.Summary{}).lines(func([]byte) error { return gone }); !errors.Is(err, gone) {
+	if err := toWire(&query.TopResult{Rows: wireRows()}, query.Summary{}).frames(func([]byte) error { return gone }); !errors.Is(err, gone) {
 		t.Errorf("got %v, want what writing said", err)
 	}
 }
@@ -85,14 +102,14 @@ func FuzzParseWireRow(f *testing.F) {
 	for _, row := range wireRows() {
 		f.Add(appendWireRow(nil, &row))
 	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		row, ok := parseWireRow(line)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		row, ok := parseWireRow(data)
 		if !ok {
 			return
 		}
 		again, ok := parseWireRow(appendWireRow(nil, &row))
 		if !ok || !bytes.Equal(appendWireRow(nil, &again), appendWireRow(nil, &row)) {
-			t.Errorf("%q: %+v became %+v, %v", line, row, again, ok)
+			t.Errorf("%x: %+v became %+v, %v", data, row, again, ok)
 		}
 	})
 }

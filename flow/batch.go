@@ -256,12 +256,13 @@ func (b *Batch) GetText(f Field, row int) string {
 
 // Record copies one row into r.
 func (b *Batch) Record(row int, r *Record) {
-	*r = Record{}
+	var present FieldSet
+	word, bit := row>>6, uint64(1)<<(row&63)
 	for f := range b.cols.All {
-		if !b.Has(f, row) {
+		if b.present[f][word]&bit == 0 {
 			continue
 		}
-		r.Present.Add(f)
+		present.Add(f)
 		switch {
 		case f.IsAddr():
 			r.addrs[addrPlace[f]] = b.addrs[f][row]
@@ -271,6 +272,7 @@ func (b *Batch) Record(row int, r *Record) {
 			r.nums[f] = b.nums[f][row]
 		}
 	}
+	r.only(present)
 }
 
 // AppendRecord appends r as a row.

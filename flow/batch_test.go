@@ -34,8 +34,8 @@ func checkBatch(t *testing.T, b *Batch, want []Record) {
 	if b.Len() != len(want) {
 		t.Fatalf("Len() = %d, want %d", b.Len(), len(want))
 	}
+	var got Record // keeps nothing of the row before
 	for row := range want {
-		var got Record
 		if b.Record(row, &got); got != want[row] {
 			t.Fatalf("row %d is %s, want %s", row, got.AppendJSON(nil), want[row].AppendJSON(nil))
 		}

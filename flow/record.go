@@ -79,6 +79,16 @@ func (r *Record) Clear(f Field) {
 	}
 }
 
+// only makes fields those that are present. What was absent is zero, the others
+// have the values they had: a record is large, and one that is filled again and
+// again mostly has the same fields.
+func (r *Record) only(fields FieldSet) {
+	for f := range r.Present.without(fields).All {
+		r.Clear(f)
+	}
+	r.Present = fields
+}
+
 // AppendMAC appends the 48-bit address as six hexadecimal pairs.
 func AppendMAC(dst []byte, mac uint64) []byte {
 	const hex = "0123456789abcdef"
