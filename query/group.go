@@ -285,7 +285,7 @@ func (l *layout) compareValue(a, b []uint64, i int) int {
 	g := &l.groupers[i]
 	x, y := g.slot.of(a), g.slot.of(b)
 	switch {
-	case g.kept != nil || a[0]>>i&b[0]>>i&1 == 0:
+	case g.kept != nil || (a[0]&b[0])>>i&1 == 0:
 		return l.value(a, i).compare(l.value(b, i))
 	case g.isAddr():
 		return l.numbers.unpack(x).Compare(l.numbers.unpack(y))
