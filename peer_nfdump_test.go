@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"weir/bench"
+	"weir/testdata/peer"
 )
 
 // TestPeerNfdump sends the same datagrams to weir and to nfcapd and compares
 // the records of both, with those that the generator made for a third opinion.
 func TestPeerNfdump(t *testing.T) {
-	needTools(t, "nfcapd", "nfdump")
+	peer.Need(t, "nfcapd", "nfdump")
 	binary := buildWeir(t)
 	for _, f := range []bench.Format{bench.NetFlow5, bench.NetFlow9, bench.IPFIX} {
 		t.Run(f.String(), func(t *testing.T) {
@@ -34,7 +35,7 @@ func TestPeerNfdump(t *testing.T) {
 	}
 }
 
-// forget makes records of ours what nfcapd 1.7.1 makes of them: it does not keep
+// forget makes records of ours what nfcapd makes of them: it does not keep
 // the masks of NetFlow v5 and the type and code of ICMPv6 in NetFlow v9, and it
 // takes the destination port of ICMP in NetFlow v5 for type and code, which weir
 // leaves as it was exported.
@@ -62,7 +63,7 @@ func forget(rows []row) []row {
 // TestPeerNfreplay lets nfreplay send what nfcapd stored to weir collect and
 // compares weir query with nfdump on the file.
 func TestPeerNfreplay(t *testing.T) {
-	needTools(t, "nfcapd", "nfdump", "nfreplay")
+	peer.Need(t, "nfcapd", "nfdump", "nfreplay")
 	binary := buildWeir(t)
 	export, _ := generated(t, bench.Options{
 		Seed: 32, Records: 2000, Start: time.Now().Add(-time.Minute).Truncate(time.Second), Exporters: bench.UniformExporters(1, bench.NetFlow9),
@@ -91,7 +92,7 @@ func TestPeerNfreplay(t *testing.T) {
 	}
 }
 
-// nfdumpKeys are the fields that nfdump 1.7.1 prints and the test compares.
+// nfdumpKeys are the fields that nfdump prints and the test compares.
 var nfdumpKeys = []string{
 	"exporter", "src_addr", "dst_addr", "src_port", "dst_port", "proto", "tcp_flags", "tos", "bytes", "packets",
 	"in_if", "out_if", "src_as", "dst_as", "src_mask", "dst_mask", "next_hop", "start", "end", "icmp_type", "icmp_code",

@@ -10,13 +10,14 @@ import (
 
 	"weir/bench"
 	"weir/flow"
+	"weir/testdata/peer"
 )
 
 // TestPeerSoftflowd lets softflowd make flows of known packets, sends its
 // export to a running weir collect, to nfcapd and to tshark, and compares what
 // weir query answers with the packets and with what the others saw.
 func TestPeerSoftflowd(t *testing.T) {
-	needTools(t, "softflowd", "nfcapd", "nfdump", "tshark")
+	peer.Need(t, "softflowd", "nfcapd", "nfdump", "tshark")
 	binary := buildWeir(t)
 	start := time.Now().Add(-20 * time.Minute).Truncate(time.Second)
 	packets := officeSession(t, start)

@@ -22,23 +22,8 @@ import (
 	"weir/testdata"
 )
 
-// peerTools are the programs of others that the tests TestPeer… need. With
-// WEIR_PEERS=require a missing one is a failure, else the test is left out.
+// peerTools are the programs of others that the tests TestPeer… need.
 var peerTools = []string{"softflowd", "nfcapd", "nfdump", "nfreplay", "tshark"}
-
-// needTools leaves the test out unless all the tools are installed.
-func needTools(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("WEIR_PEERS") == "require" {
-			t.Fatalf("%s is not installed, and WEIR_PEERS=require", tool)
-		}
-		t.Skipf("left out: %s is not installed", tool)
-	}
-}
 
 // A row is a record as text, by weir's JSON key.
 type row map[string]string

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"weir/bench"
+	"weir/testdata/peer"
 )
 
 // TestPeerTshark compares the decoder's records with those of Wireshark's
 // dissectors, for every capture in testdata and for generated traffic.
 func TestPeerTshark(t *testing.T) {
-	needTools(t, "tshark")
+	peer.Need(t, "tshark")
 	paths, err := filepath.Glob("testdata/*.pcap")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no captures in testdata (%v)", err)

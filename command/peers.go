@@ -38,7 +38,7 @@ sums what was exported. FILTER is as for weir query and narrows the flows.
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(query.PeerOrders, ", "), DefaultText: "bytes"},
 			limitFlag("at most `N` peers; 0 is no limit", strconv.Itoa(defaultPeers)),
-			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
+			namesFlag(), exporterFlag(), filterFileFlag(), quietFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir peers 192.0.2.7 --last 1d", "who this host exchanged most with"},

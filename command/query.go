@@ -115,6 +115,8 @@ func (o *queryOptions) split(c *cli.Context) error {
 		return usagef("--split-by writes files").withHint("name a directory for them with --dir DIR")
 	case o.format != formatCSV && o.format != formatJSON || o.count:
 		return usagef("--split-by writes csv or json").withHint("add -o csv or -o json")
+	case o.quiet:
+		return usagef("--quiet is for an answer on standard output: a file of --split-by names its columns")
 	}
 	return oneOf("--split-by", o.splitBy, splitFields)
 }
@@ -175,7 +177,7 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writeCount(std, o.format, result, summary); err != nil {
+	if err := writeCount(std, o.format, o.quiet, result, summary); err != nil {
 		return err
 	}
 	noteFolded(std, summary)
@@ -186,13 +188,17 @@ func runCount(ctx context.Context, std *Std, b backend, o queryOptions) error {
 	return conclude(std, ending{o.request.Window, o.format, o.covered}, summary)
 }
 
-func writeCount(std *Std, format string, result *query.TopResult, s query.Summary) error {
+func writeCount(std *Std, format string, quiet bool, result *query.TopResult, s query.Summary) error {
 	var err error
 	switch t := result.Total; format {
 	case formatJSON:
 		_, err = fmt.Fprintf(std.Out, `{"records":%d,"flows":%d,"packets":%d,"bytes":%d,"folded":%d}`+"\n", t.Records, t.Flows, t.Packets, t.Bytes, s.Folded)
 	case formatCSV:
-		_, err = fmt.Fprintf(std.Out, "records,flows,packets,bytes,folded\r\n%d,%d,%d,%d,%d\r\n", t.Records, t.Flows, t.Packets, t.Bytes, s.Folded)
+		head := "records,flows,packets,bytes,folded\r\n"
+		if quiet {
+			head = ""
+		}
+		_, err = fmt.Fprintf(std.Out, head+"%d,%d,%d,%d,%d\r\n", t.Records, t.Flows, t.Packets, t.Bytes, s.Folded)
 	default:
 		_, err = fmt.Fprintf(std.Out, "%d\n", t.Records)
 	}

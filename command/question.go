@@ -113,12 +113,13 @@ type place struct {
 	dir      string
 	timing   bool
 	coverage bool
+	quiet    bool // no head line
 }
 
 // placeOf returns the place that flags, environment or defaults name.
 func placeOf(c *cli.Context, std *Std) (place, error) {
 	dir, err := dataDir(c, std)
-	return place{dir, c.Bool("timing"), c.Bool("coverage")}, err
+	return place{dir, c.Bool("timing"), c.Bool("coverage"), c.Bool("quiet")}, err
 }
 
 // question puts one question to the archive and writes its answer.
@@ -138,6 +139,9 @@ func question[Result any](ctx context.Context, std *Std, at place, w query.Windo
 	}
 	out := newStream(std.Out, nil)
 	defer out.Close()
+	if at.quiet {
+		out.skip = headLines(format)
+	}
 	err = write(out, result, summary)
 	if closeErr := out.Close(); err == nil {
 		err = closeErr

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ type recordOptions struct {
 	format  string
 	columns []column // nil for the format's own choice
 	plain   bool
+	quiet   bool // no head line
 	naming  *naming
 	names   bool
 	kept    *flow.Kept // whose elements a layout names; nil: none
@@ -29,7 +29,7 @@ func recordFlags() []cli.Flag {
 		&cli.StringFlag{Name: "fields", Usage: "print these `FIELDS`, separated by commas"},
 		&cli.BoolFlag{Name: "wide", Usage: "the table with more columns: end, tos, ICMP, interfaces, AS, masks, next hops, VLAN, MAC, MPLS, VRF, sampling, NAT, firewall"},
 		&cli.BoolFlag{Name: "plain", Aliases: []string{"N"}, Usage: "numbers in full in nfdump's layouts"},
-		namesFlag(),
+		quietFlag(), namesFlag(),
 	}, namingFlags()...)
 }
 
@@ -52,7 +52,7 @@ func recordOptionsOf(c *cli.Context) (o recordOptions, err error) {
 			return o, err
 		}
 	}
-	o.plain, o.names = c.Bool("plain"), c.Bool("names")
+	o.plain, o.quiet, o.names = c.Bool("plain"), c.Bool("quiet"), c.Bool("names")
 	if o.names && isLayout(o.format) {
 		return o, usagef("-o %s has no names: --names goes with table, json and csv", o.format)
 	}
@@ -83,10 +83,13 @@ func queryFormat(c *cli.Context) (string, *flow.Kept, error) {
 
 // writer returns what writes flows to out with the names that b knows. With
 // live rows come one by one, for as long as somebody watches.
-func (o *recordOptions) writer(ctx context.Context, b backend, out io.Writer, color, live bool) (recordWriter, error) {
+func (o *recordOptions) writer(ctx context.Context, b backend, out *streamWriter, color, live bool) (recordWriter, error) {
 	named, err := shapeOf(ctx, o.naming, b, o.format, o.columns, o.names)
 	if err != nil {
 		return nil, err
+	}
+	if o.quiet {
+		out.skip = headLines(o.format)
 	}
 	w, err := newRecordWriter(o.format, out, named.columns, color, o.kept)
 	if err != nil {
@@ -97,6 +100,9 @@ func (o *recordOptions) writer(ctx context.Context, b backend, out io.Writer, co
 		w.extra = named.extra
 	case *layoutRecords:
 		w.layout.plain = o.plain
+		if o.quiet {
+			out.skip = w.layout.headLines()
+		}
 	case *tableRecords:
 		if live {
 			err = w.begin()

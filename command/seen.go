@@ -43,7 +43,7 @@ records on a scale of powers of ten.
 			&cli.BoolFlag{Name: "hours", Usage: "the records of each hour"},
 			&cli.StringFlag{Name: "by", Usage: "sort by `KEY`: " + strings.Join(seenOrders, ", ") + "; all but addr with the largest or latest first, first with the earliest", DefaultText: "addr"},
 			limitFlag("at most `N` addresses; 0 is no limit", "0"),
-			timingFlag(), coverageFlag(),
+			quietFlag(), timingFlag(), coverageFlag(),
 		}, windowFlags()...),
 		examples: []example{
 			{"weir seen 203.0.113.9 --last 90d", "did we ever see it, when, as what"},
@@ -99,6 +99,9 @@ func seenFlags(c *cli.Context, std *Std) (o seenOptions, err error) {
 		return o, err
 	}
 	o.all, o.request.Hours = c.Bool("all"), c.Bool("hours")
+	if o.request.Hours && o.format == formatTable {
+		o.quiet = false // a calendar's first line says whose it is
+	}
 	o.request.Window, err = window(c, std)
 	return o, err
 }

@@ -61,7 +61,7 @@ for both ends.
 			limitFlag("at most `N` groups beside the others", strconv.Itoa(defaultGroups)),
 			&cli.StringFlag{Name: "distinct", Usage: "count the different addresses of `FIELD` in each step"},
 			&cli.BoolFlag{Name: "spread", Usage: "divide a flow over the time it lasted"},
-			exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
+			exporterFlag(), filterFileFlag(), quietFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir series 'dst ip 192.0.2.7' --by packets --last 6h", "when did the flood start and stop"},

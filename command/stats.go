@@ -32,7 +32,7 @@ are no property of flows.
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the answer: table, json (one object a line), csv or nfdump", DefaultText: formatTable},
 			&cli.BoolFlag{Name: "nfdump", Aliases: []string{"I"}, Usage: "the same as -o nfdump"},
 			&cli.StringFlag{Name: "per", Usage: "also the totals of each `SPAN`: hour"},
-			namesFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
+			namesFlag(), exporterFlag(), filterFileFlag(), quietFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir stats --last 1d", "what came in, from whom"},

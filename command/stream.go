@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ const (
 type streamWriter struct {
 	out   io.Writer
 	after func() // called after each write to out; may be nil
+	skip  int    // lines at the beginning yet to be left out; set before the first write
 
 	mu      sync.Mutex
 	buf     []byte
@@ -37,7 +39,7 @@ func (w *streamWriter) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	w.buf = append(w.buf, p...)
+	w.buf = append(w.buf, w.rest(p)...)
 	if len(w.buf) >= streamBuffer {
 		w.pass()
 		return len(p), w.err
@@ -51,6 +53,18 @@ func (w *streamWriter) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// rest returns what of p is not left out.
+func (w *streamWriter) rest(p []byte) []byte {
+	for w.skip > 0 {
+		_, after, found := bytes.Cut(p, []byte{'\n'})
+		if p = after; !found {
+			break
+		}
+		w.skip--
+	}
+	return p
 }
 
 func (w *streamWriter) tick() {

@@ -92,7 +92,8 @@ func TestTailShowsWhatQueryPrints(t *testing.T) {
 	c := startCollector(t, data)
 	const filter = "src ip in [ 10.0.0.2 10.0.0.4 10.0.0.5 ] and udp"
 	var tails []*running
-	formats := [][]string{{"-o", "json"}, {"-o", "csv"}, {"-o", "line"}, {"--fields", "src_addr,bytes", "-o", "csv"}, {"-o", "json", "--names"}}
+	formats := [][]string{{"-o", "json"}, {"-o", "csv"}, {"-o", "line"}, {"--fields", "src_addr,bytes", "-o", "csv"}, {"-o", "json", "--names"},
+		{"-q", "-o", "csv"}, {"-q", "-o", "line"}, {"-q", "-o", "json"}}
 	for _, format := range formats {
 		tails = append(tails, startTail(t, data, append(format, filter, "-n", "3")...))
 	}
@@ -127,6 +128,19 @@ func TestTailTable(t *testing.T) {
 		if strings.Index(line, "127.0.0.1") != at {
 			t.Errorf("rows do not stand below the head:\n%s", tail.out.String())
 		}
+	}
+}
+
+func TestTailWithoutHead(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	c := startCollector(t, data)
+	tail := startTail(t, data, "-q", "--fields", "src_addr", "-n", "1")
+	c.send(t, netflow5(1))
+	if status := tail.end(t); status != exitOK {
+		t.Errorf("status %d, %s", status, tail.errs.String())
+	}
+	if got := tail.out.String(); got != "10.0.0.1\n" {
+		t.Errorf("got %q, want the row alone", got)
 	}
 }
 

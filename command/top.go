@@ -37,7 +37,7 @@ Fields: ` + fieldList(),
 			&cli.StringFlag{Name: "distinct", Usage: "count the different values of `FIELD` in each group"},
 			namesFlag(), exporterFlag(),
 			limitFlag("at most `N` rows; 0 is no limit", strconv.Itoa(defaultTop)),
-			filterFileFlag(), timingFlag(), coverageFlag(),
+			filterFileFlag(), quietFlag(), timingFlag(), coverageFlag(),
 		}, sumFlags(), namingFlags(), windowFlags()),
 		examples: []example{
 			{"weir top src_addr --last 1d", "who sends most"},
@@ -70,6 +70,7 @@ type topOptions struct {
 	format  string
 	timing  bool
 	covered bool // say what the answer lacks in any case
+	quiet   bool // no head line
 	naming  *naming
 	names   bool
 }
@@ -101,7 +102,7 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 	if o.request.Window, err = window(c, std); err != nil {
 		return o, err
 	}
-	o.timing, o.covered = c.Bool("timing"), c.Bool("coverage")
+	o.timing, o.covered, o.quiet = c.Bool("timing"), c.Bool("coverage"), c.Bool("quiet")
 	o.request.Raw, o.request.Dedup = c.Bool("raw"), c.Bool("dedup")
 	if o.request.Exporter, err = exporterText(c); err != nil {
 		return o, err
@@ -183,6 +184,9 @@ func runTop(ctx context.Context, std *Std, o topOptions) error {
 	}
 	out := newStream(std.Out, nil)
 	defer out.Close()
+	if o.quiet {
+		out.skip = headLines(o.format)
+	}
 	var name keyNamer
 	if o.names {
 		if name, err = newKeyNamer(ctx, o.naming, b, result.Fields); err != nil {
