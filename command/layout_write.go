@@ -17,10 +17,11 @@ type layoutRecords struct {
 
 	mu     sync.Mutex
 	widths []int
-	held   [][]string  // cells of rows not written yet
+	held   []*cells    // rows not written yet
 	headed bool        // the head is written
 	timer  *time.Timer // writes the held rows when no more come
-	number uint64      // rows so far
+	row    layoutRow   // the last one; its number is that of rows so far
+	cells  cells       // of row
 	line   []byte
 	err    error // the first error of out
 }
@@ -35,15 +36,15 @@ func (w *layoutRecords) record(r *flow.Record) error {
 	if w.err != nil {
 		return w.err
 	}
-	w.number++
-	cells := w.layout.cells(r, w.number)
-	for i, cell := range cells {
-		w.widths[i] = max(w.widths[i], len(cell))
+	w.row = layoutRow{r, w.row.number + 1, w.layout.plain}
+	w.layout.appendCells(&w.cells, &w.row)
+	for i := range w.widths {
+		w.widths[i] = max(w.widths[i], len(w.cells.cell(i)))
 	}
 	if w.headed {
-		return w.write(cells)
+		return w.write(&w.cells)
 	}
-	if w.held = append(w.held, cells); len(w.held) >= tableSample {
+	if w.held = append(w.held, w.cells.clone()); len(w.held) >= tableSample {
 		return w.release()
 	}
 	if w.timer == nil {
@@ -75,8 +76,8 @@ func (w *layoutRecords) release() error {
 	if _, w.err = w.out.Write(w.line); w.err != nil {
 		return w.err
 	}
-	for _, cells := range w.held {
-		if err := w.write(cells); err != nil {
+	for _, row := range w.held {
+		if err := w.write(row); err != nil {
 			return err
 		}
 	}
@@ -84,8 +85,8 @@ func (w *layoutRecords) release() error {
 	return nil
 }
 
-func (w *layoutRecords) write(cells []string) error {
-	w.line = w.layout.appendLine(w.line[:0], cells, w.widths)
+func (w *layoutRecords) write(row *cells) error {
+	w.line = w.layout.appendLine(w.line[:0], row, w.widths)
 	_, w.err = w.out.Write(w.line)
 	return w.err
 }

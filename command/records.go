@@ -189,25 +189,25 @@ func (c *column) machine(dst []byte, r *flow.Record) []byte {
 	return r.AppendValue(dst, c.field)
 }
 
-// human returns the value as people read it.
-func (c *column) human(r *flow.Record) string {
+// human appends the value as people read it.
+func (c *column) human(dst []byte, r *flow.Record) []byte {
 	if name, ok := c.named(r); ok {
-		return name
+		return append(dst, name...)
 	}
 	if c.kept != nil {
-		return humanKept(c.kept, r)
+		return appendKept(dst, c.kept, r)
 	}
 	switch c.field {
 	case 0:
-		return humanMillis(duration(r))
+		return appendMillis(dst, duration(r))
 	case flow.MPLSLabel1:
-		return string(appendLabels(nil, r))
+		return appendLabels(dst, r)
 	case flow.TCPFlags:
 		if r.Has(flow.Proto) && r.Num(flow.Proto) != 6 {
-			return ""
+			return dst
 		}
 	}
-	return humanValue(r, c.field)
+	return appendHuman(dst, r, c.field)
 }
 
 func duration(r *flow.Record) uint64 { return r.Num(flow.End) - r.Num(flow.Start) }
@@ -391,6 +391,7 @@ func newCSV(out io.Writer) *csv.Writer {
 type tableRecords struct {
 	table   *tableWriter
 	columns []column
+	cells   cells
 }
 
 func newTableRecords(out io.Writer, columns []column, color bool) *tableRecords {
@@ -412,13 +413,14 @@ func (w *tableRecords) begin() error {
 }
 
 func (w *tableRecords) record(r *flow.Record) error {
-	cells := make([]string, len(w.columns))
-	for i, c := range w.columns {
-		if c.has(r) {
-			cells[i] = c.human(r)
+	w.cells.reset()
+	for i := range w.columns {
+		if c := &w.columns[i]; c.has(r) {
+			w.cells.text = c.human(w.cells.text, r)
 		}
+		w.cells.end()
 	}
-	return w.table.row(cells)
+	return w.table.add(&w.cells)
 }
 
 func (w *tableRecords) finish() error { return w.table.finish() }
