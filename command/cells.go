@@ -55,13 +55,17 @@ func isASCII(text []byte) bool {
 	return true
 }
 
-// blanks are as many as most cells lack.
-const blanks = "                                "
+// Runs of what is appended many times, as long as most that are needed.
+const (
+	blanks = "                                "
+	commas = ",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"
+)
 
-// appendBlanks appends n blanks, none if n is negative.
-func appendBlanks(dst []byte, n int) []byte {
-	for ; n > len(blanks); n -= len(blanks) {
-		dst = append(dst, blanks...)
+// appendRun appends the first n bytes of a run, which are all the same and may be
+// fewer than n; none if n is negative.
+func appendRun(dst []byte, run string, n int) []byte {
+	for ; n > len(run); n -= len(run) {
+		dst = append(dst, run...)
 	}
-	return append(dst, blanks[:max(n, 0)]...)
+	return append(dst, run[:max(n, 0)]...)
 }

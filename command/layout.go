@@ -224,7 +224,7 @@ func trimBlanks(line []byte) []byte {
 func appendPadded(dst, cell []byte, width int, left bool) []byte {
 	pad := width - len(cell)
 	if left {
-		return appendBlanks(append(dst, cell...), pad)
+		return appendRun(append(dst, cell...), blanks, pad)
 	}
-	return append(appendBlanks(dst, pad), cell...)
+	return append(appendRun(dst, blanks, pad), cell...)
 }

@@ -163,12 +163,12 @@ func (t *tableWriter) layout(dst []byte, row *cells) []byte {
 		cell := row.cell(i)
 		pad := t.columns[i].width - characters(cell, ascii)
 		if t.columns[i].right {
-			dst = appendBlanks(dst, pad)
+			dst = appendRun(dst, blanks, pad)
 			pad = 0
 		}
 		dst = append(dst, cell...)
 		if i < last {
-			dst = appendBlanks(dst, pad)
+			dst = appendRun(dst, blanks, pad)
 		}
 	}
 	return dst

@@ -257,30 +257,13 @@ func (b *Batch) GetText(f Field, row int) string {
 // Record copies one row into r.
 func (b *Batch) Record(row int, r *Record) {
 	var present FieldSet
-	for w, word := range b.cols { // not cols.All, which is a call for each value
-		for ; word != 0; word &= word - 1 {
-			bit := bits.TrailingZeros64(word)
-			f := Field(w<<6 + bit)
-			if b.present[f][row>>6]>>(row&63)&1 == 0 {
-				continue
-			}
-			present[w] |= 1 << bit
-			switch {
-			case f < FirstKeptAddr && !f.IsAddr():
-				r.nums[f] = b.nums[f][row]
-			case f.IsText():
-				r.texts[f-FirstKeptText] = b.texts[f-FirstKeptText][row]
-			default:
-				r.addrs[addrPlace[f]] = b.addrs[f][row]
-			}
+	for f := range b.cols.All {
+		if b.Has(f, row) {
+			present.Add(f)
+			r.take(b, f, row)
 		}
 	}
-	if gone := r.Present.without(present); gone != (FieldSet{}) {
-		for f := range gone.All {
-			r.Clear(f)
-		}
-	}
-	r.Present = present
+	r.keep(present)
 }
 
 // AppendRecord appends r as a row.

@@ -164,12 +164,14 @@ func (r *Record) AppendJSONFields(dst []byte, fields []Field) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = r.appendMember(dst, f)
+		dst = r.AppendMember(dst, f)
 	}
 	return append(dst, '}')
 }
 
-func (r *Record) appendMember(dst []byte, f Field) []byte {
+// AppendMember appends one present field as a member of an object: its key, a
+// colon and its value, for MPLSLabel1 the whole label stack.
+func (r *Record) AppendMember(dst []byte, f Field) []byte {
 	if f == MPLSLabel1 {
 		dst = append(dst, `"mpls_labels":[`...)
 		for l := MPLSLabel1; l <= MPLSLabel10 && r.Has(l); l++ {

@@ -108,14 +108,12 @@ func (f *flows) stream(ctx context.Context) error {
 		}
 		return v.gather(rows, f.fields)
 	}
-	var r flow.Record
 	return scanBlocks(ctx, f.scan, look, func(b *flow.Batch) error {
-		for i := range b.Len() {
-			if i&0xfff == 0xfff && ctx.Err() != nil {
+		for r := range b.Records {
+			if f.summary.Emitted&0xfff == 0xfff && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			b.Record(i, &r)
-			if err := f.emit(&r); err != nil {
+			if err := f.emit(r); err != nil {
 				return err
 			}
 			f.summary.Emitted++
