@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -39,15 +38,21 @@ func humanShare(part, whole uint64) string {
 func humanTime(ms uint64) string { return string(appendHumanTime(nil, ms)) }
 
 func appendHumanTime(dst []byte, ms uint64) []byte {
-	begin := len(dst)
 	dst = flow.AppendTime(dst, ms)
-	dst[begin+bytes.IndexByte(dst[begin:], 'T')] = ' '
+	dst[len(dst)-len("T15:04:05.000Z")] = ' '
 	return dst
 }
 
 // humanMillis writes a span of ms in seconds.
-func humanMillis(ms uint64) string {
-	return strconv.FormatFloat(float64(ms)/1000, 'f', 3, 64)
+func humanMillis(ms uint64) string { return string(appendMillis(nil, ms)) }
+
+func appendMillis(dst []byte, ms uint64) []byte {
+	return appendThree(append(appendUint(dst, ms/1000), '.'), ms%1000)
+}
+
+// appendThree appends v, which is less than 1000, in three digits.
+func appendThree(dst []byte, v uint64) []byte {
+	return flow.AppendPair(append(dst, byte('0'+v/100)), v%100)
 }
 
 // protoName returns the usual name of an IP protocol, "" if it has none here.
@@ -58,33 +63,36 @@ func protoName(proto uint64) string { return query.ProtoName(proto) }
 const flagLetters = "CEUAPRSF"
 
 // humanFlags writes TCP flags as nfdump does: a letter where set, else a dot.
-func humanFlags(flags uint64) string {
+func humanFlags(flags uint64) string { return string(appendFlags(nil, flags)) }
+
+func appendFlags(dst []byte, flags uint64) []byte {
 	if flags > 0xff {
-		return "0x" + strconv.FormatUint(flags, 16)
+		return strconv.AppendUint(append(dst, "0x"...), flags, 16)
 	}
-	b := []byte("........")
-	for i := range b {
+	for i := range flagLetters {
 		if flags>>(7-i)&1 != 0 {
-			b[i] = flagLetters[i]
+			dst = append(dst, flagLetters[i])
+		} else {
+			dst = append(dst, '.')
 		}
 	}
-	return string(b)
+	return dst
 }
 
-// humanValue writes a present field for people.
-func humanValue(r *flow.Record, f flow.Field) string {
+// appendHuman appends a present field for people.
+func appendHuman(dst []byte, r *flow.Record, f flow.Field) []byte {
 	switch f {
 	case flow.Proto, flow.TunProto:
 		if name := protoName(r.Num(f)); name != "" {
-			return name
+			return append(dst, name...)
 		}
 	case flow.TCPFlags:
-		return humanFlags(r.Num(f))
+		return appendFlags(dst, r.Num(f))
 	case flow.Bytes, flow.Packets, flow.ReverseBytes, flow.ReversePackets, flow.PostBytes, flow.PostPackets:
-		return humanCount(r.Num(f))
+		return query.AppendCount(dst, r.Num(f))
 	}
 	if f.Kind() == flow.KindTime {
-		return humanTime(r.Num(f))
+		return appendHumanTime(dst, r.Num(f))
 	}
-	return string(r.AppendValue(nil, f))
+	return r.AppendValue(dst, f)
 }

@@ -183,8 +183,8 @@ func writeShown(w io.Writer, lead string, records []flow.Record, kept *flow.Kept
 		var cells []string
 		for _, c := range columns {
 			if c.has(&records[i]) {
-				if v := c.human(&records[i]); v != "" {
-					cells = append(cells, c.name+" "+v)
+				if v := c.human(nil, &records[i]); len(v) > 0 {
+					cells = append(cells, c.name+" "+string(v))
 				}
 			}
 		}

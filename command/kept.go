@@ -303,15 +303,12 @@ func keptText(k *flow.Kept) string {
 	return ", with " + strings.Join(names, ", ")
 }
 
-// humanKept returns the value of a kept element as people read it.
-func humanKept(e *flow.KeptElement, r *flow.Record) string {
-	switch {
-	case e.Field.IsAddr():
-		return string(e.AppendText(nil, r))
-	case e.Type.Form() == flow.FormTime:
-		return humanTime(r.Num(e.Field))
+// appendKept appends the value of a kept element as people read it.
+func appendKept(dst []byte, e *flow.KeptElement, r *flow.Record) []byte {
+	if !e.Field.IsAddr() && e.Type.Form() == flow.FormTime {
+		return appendHumanTime(dst, r.Num(e.Field))
 	}
-	return string(e.AppendText(nil, r))
+	return e.AppendText(dst, r)
 }
 
 // filterOptions returns what the filters of a command line may refer to.

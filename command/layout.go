@@ -156,6 +156,21 @@ func layoutTokenNames() []string {
 	return append(names, layoutNames()...)
 }
 
+// appendCells makes dst the values of a record, one for each part, nothing for
+// text.
+func (l *layout) appendCells(dst *cells, row *layoutRow) {
+	dst.reset()
+	for i := range l.parts {
+		if value := l.parts[i].value; value != nil {
+			begin := len(dst.text)
+			if dst.text = value(dst.text, row); len(dst.text) == begin {
+				dst.text = append(dst.text, layoutAbsent...)
+			}
+		}
+		dst.end()
+	}
+}
+
 // layoutAbsent stands for a value that the record does not have. It keeps the
 // number of words in a line what scripts count on.
 const layoutAbsent = "-"
@@ -173,7 +188,7 @@ func (l *layout) widths() []int {
 func (l *layout) appendHead(dst []byte, widths []int) []byte {
 	for i, p := range l.parts {
 		if p.value != nil {
-			dst = appendPadded(dst, p.head, widths[i], p.left)
+			dst = appendPadded(dst, []byte(p.head), widths[i], p.left)
 			continue
 		}
 		for _, c := range p.text {
@@ -187,10 +202,10 @@ func (l *layout) appendHead(dst []byte, widths []int) []byte {
 }
 
 // appendLine appends a line of cells in columns of the given widths.
-func (l *layout) appendLine(dst []byte, cells []string, widths []int) []byte {
-	for i, p := range l.parts {
-		if p.value != nil {
-			dst = appendPadded(dst, cells[i], widths[i], p.left)
+func (l *layout) appendLine(dst []byte, row *cells, widths []int) []byte {
+	for i := range l.parts {
+		if p := &l.parts[i]; p.value != nil {
+			dst = appendPadded(dst, row.cell(i), widths[i], p.left)
 		} else {
 			dst = append(dst, p.text...)
 		}
@@ -206,15 +221,10 @@ func trimBlanks(line []byte) []byte {
 }
 
 // appendPadded appends cell with blanks up to the width.
-func appendPadded(dst []byte, cell string, width int, left bool) []byte {
+func appendPadded(dst, cell []byte, width int, left bool) []byte {
+	pad := width - len(cell)
 	if left {
-		dst = append(dst, cell...)
+		return appendRun(append(dst, cell...), blanks, pad)
 	}
-	for range width - len(cell) {
-		dst = append(dst, ' ')
-	}
-	if !left {
-		dst = append(dst, cell...)
-	}
-	return dst
+	return append(appendRun(dst, blanks, pad), cell...)
 }

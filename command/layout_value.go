@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"strconv"
 
 	"weir/flow"
@@ -9,19 +8,6 @@ import (
 )
 
 func appendUint(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, v, 10) }
-
-// appendDigits appends the last two or three decimal digits of v.
-func appendDigits(dst []byte, v uint64, digits int) []byte {
-	if digits == 3 {
-		dst = append(dst, byte('0'+v/100%10))
-	}
-	return append(dst, byte('0'+v/10%10), byte('0'+v%10))
-}
-
-// appendSeconds appends ms in seconds.
-func appendSeconds(dst []byte, ms uint64) []byte {
-	return appendDigits(append(appendUint(dst, ms/1000), '.'), ms%1000, 3)
-}
 
 // layoutNum returns the column of a numeric field.
 func layoutNum(f flow.Field) func([]byte, *layoutRow) []byte {
@@ -49,7 +35,7 @@ func layoutKept(e *flow.KeptElement) func([]byte, *layoutRow) []byte {
 		if !r.Has(e.Field) {
 			return dst
 		}
-		return append(dst, humanKept(e, r.Record)...)
+		return appendKept(dst, e, r.Record)
 	}
 }
 
@@ -62,7 +48,12 @@ func layoutHex(f flow.Field, digits int) func([]byte, *layoutRow) []byte {
 		if !r.Has(f) {
 			return dst
 		}
-		return fmt.Appendf(dst, "0x%0*x", digits, r.Num(f))
+		v := r.Num(f)
+		dst = append(dst, "0x"...)
+		for i := digits - 1; i > 0 && v>>(4*i) == 0; i-- {
+			dst = append(dst, '0')
+		}
+		return strconv.AppendUint(dst, v, 16)
 	}
 }
 
@@ -82,7 +73,7 @@ func layoutEpoch(f flow.Field) func([]byte, *layoutRow) []byte {
 		if !r.Has(f) {
 			return dst
 		}
-		return appendSeconds(dst, r.Num(f))
+		return appendMillis(dst, r.Num(f))
 	}
 }
 
@@ -105,10 +96,10 @@ func layoutDuration(dst []byte, r *layoutRow) []byte {
 	if days := s / 86400; days > 0 {
 		dst = append(appendUint(dst, days), "d "...)
 	}
-	dst = append(appendDigits(dst, s/3600%24, 2), ':')
-	dst = append(appendDigits(dst, s/60%60, 2), ':')
-	dst = append(appendDigits(dst, s%60, 2), '.')
-	return appendDigits(dst, ms%1000, 3)
+	dst = append(flow.AppendPair(dst, s/3600%24), ':')
+	dst = append(flow.AppendPair(dst, s/60%60), ':')
+	dst = append(flow.AppendPair(dst, s%60), '.')
+	return appendThree(dst, ms%1000)
 }
 
 func layoutSeconds(dst []byte, r *layoutRow) []byte {
@@ -116,7 +107,7 @@ func layoutSeconds(dst []byte, r *layoutRow) []byte {
 	if !ok {
 		return dst
 	}
-	return appendSeconds(dst, ms)
+	return appendMillis(dst, ms)
 }
 
 // layoutCount returns the column of a counter: the first of the fields that the
@@ -139,11 +130,15 @@ func (r *layoutRow) appendScaled(dst []byte, v uint64) []byte {
 	case r.plain || v < 1e6:
 		return appendUint(dst, v)
 	case v < 1e9:
-		return fmt.Appendf(dst, "%.1f M", float64(v)/1e6)
+		return appendTenths(dst, float64(v)/1e6, " M")
 	case v < 1e12:
-		return fmt.Appendf(dst, "%.1f G", float64(v)/1e9)
+		return appendTenths(dst, float64(v)/1e9, " G")
 	}
-	return fmt.Appendf(dst, "%.1f T", float64(v)/1e12)
+	return appendTenths(dst, float64(v)/1e12, " T")
+}
+
+func appendTenths(dst []byte, v float64, unit string) []byte {
+	return append(strconv.AppendFloat(dst, v, 'f', 1, 64), unit...)
 }
 
 // layoutFlows is the number of flows a record stands for: one, but for an
@@ -196,15 +191,12 @@ func layoutProto(dst []byte, r *layoutRow) []byte {
 	if !r.Has(flow.Proto) {
 		return dst
 	}
-	if name := layoutProtoNames[r.Num(flow.Proto)]; name != "" && !r.plain {
-		return append(dst, name...)
-	}
-	return appendUint(dst, r.Num(flow.Proto))
+	return r.appendName(dst, r.Num(flow.Proto), layoutProtoNames)
 }
 
 // layoutProtoNames are nfdump's names of the protocols that still occur, at
 // most five characters.
-var layoutProtoNames = map[uint64]string{
+var layoutProtoNames = []string{
 	1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 8: "EGP", 9: "IGP", 17: "UDP", 27: "RDP", 33: "DCCP",
 	41: "IPv6", 43: "Rte6", 44: "Frag6", 46: "RSVP", 47: "GRE", 50: "ESP", 51: "AH", 55: "MOBIL",
 	58: "ICMP6", 59: "NOHE6", 60: "OPTS6", 88: "EIGRP", 89: "OSPF", 97: "ETHIP", 98: "ENCAP", 103: "PIM",
@@ -214,7 +206,7 @@ var layoutProtoNames = map[uint64]string{
 // layoutFlags is a letter for each TCP flag that is set; none are where the
 // exporter sent none.
 func layoutFlags(dst []byte, r *layoutRow) []byte {
-	return append(dst, humanFlags(r.Num(flow.TCPFlags))...)
+	return appendFlags(dst, r.Num(flow.TCPFlags))
 }
 
 func layoutDirection(dst []byte, r *layoutRow) []byte {
@@ -235,7 +227,9 @@ func layoutLabel(f flow.Field) func([]byte, *layoutRow) []byte {
 			return dst
 		}
 		v := r.Num(f)
-		return fmt.Appendf(dst, "%d-%d-%d", v>>4, v>>1&7, v&1)
+		dst = append(appendUint(dst, v>>4), '-')
+		dst = append(appendUint(dst, v>>1&7), '-')
+		return appendUint(dst, v&1)
 	}
 }
 
@@ -276,10 +270,12 @@ func (r *layoutRow) hasEngine() bool {
 // layoutEvent is the firewall's event or, where there is none, the NAT's.
 func layoutEvent(dst []byte, r *layoutRow) []byte {
 	if v := r.Num(flow.FirewallEvent); r.Has(flow.FirewallEvent) && (v != 0 || !r.Has(flow.NATEvent)) {
-		return r.appendName(dst, v, []string{"IGNORE", "CREATE", "DELETE", "DENIED", "ALERT", "UPDATE"})
+		return r.appendName(dst, v, layoutEventNames)
 	}
 	return layoutNATEvent(dst, r)
 }
+
+var layoutEventNames = []string{"IGNORE", "CREATE", "DELETE", "DENIED", "ALERT", "UPDATE"}
 
 // layoutNATEvent is the NAT's event (RFC 8158, section 4.3) under nfdump's short
 // names.
@@ -287,15 +283,17 @@ func layoutNATEvent(dst []byte, r *layoutRow) []byte {
 	if !r.Has(flow.NATEvent) {
 		return dst
 	}
-	return r.appendName(dst, r.Num(flow.NATEvent), []string{
-		"INVALID", "ADD", "DELETE", "EXHAUST", "ADD44", "DEL44", "ADD64", "DEL64", "ADD44BIB", "DEL44BIB",
-		"ADD64BIB", "DEL64BIB", "PEXHAUST", "QUOTAEXH", "ADDADDR", "DELADDR", "ADDPBLK", "DELPBLK", "THRESHLD",
-	})
+	return r.appendName(dst, r.Num(flow.NATEvent), layoutNATEventNames)
+}
+
+var layoutNATEventNames = []string{
+	"INVALID", "ADD", "DELETE", "EXHAUST", "ADD44", "DEL44", "ADD64", "DEL64", "ADD44BIB", "DEL44BIB",
+	"ADD64BIB", "DEL64BIB", "PEXHAUST", "QUOTAEXH", "ADDADDR", "DELADDR", "ADDPBLK", "DELPBLK", "THRESHLD",
 }
 
 // appendName appends the name of v, or v where it has none.
 func (r *layoutRow) appendName(dst []byte, v uint64, names []string) []byte {
-	if v < uint64(len(names)) && !r.plain {
+	if v < uint64(len(names)) && names[v] != "" && !r.plain {
 		return append(dst, names[v]...)
 	}
 	return appendUint(dst, v)

@@ -17,13 +17,11 @@ type layoutRecords struct {
 
 	mu     sync.Mutex
 	widths []int
-	held   [][]string  // cells of rows not written yet
+	held   []*cells    // rows not written yet
 	headed bool        // the head is written
 	timer  *time.Timer // writes the held rows when no more come
-	number uint64      // rows so far
-	row    layoutRow   // of the record being written
-	values []byte      // of it, one behind the other
-	ends   []int       // where each of them ends
+	row    layoutRow   // the last one; its number is that of rows so far
+	cells  cells       // of row
 	line   []byte
 	err    error // the first error of out
 }
@@ -38,15 +36,15 @@ func (w *layoutRecords) record(r *flow.Record) error {
 	if w.err != nil {
 		return w.err
 	}
-	w.number++
-	cells := w.cells(r)
-	for i, cell := range cells {
-		w.widths[i] = max(w.widths[i], len(cell))
+	w.row = layoutRow{r, w.row.number + 1, w.layout.plain}
+	w.layout.appendCells(&w.cells, &w.row)
+	for i := range w.widths {
+		w.widths[i] = max(w.widths[i], len(w.cells.cell(i)))
 	}
 	if w.headed {
-		return w.write(cells)
+		return w.write(&w.cells)
 	}
-	if w.held = append(w.held, cells); len(w.held) >= tableSample {
+	if w.held = append(w.held, w.cells.clone()); len(w.held) >= tableSample {
 		return w.release()
 	}
 	if w.timer == nil {
@@ -57,29 +55,6 @@ func (w *layoutRecords) record(r *flow.Record) error {
 		})
 	}
 	return nil
-}
-
-// cells returns the values of a record, one for each part, "" for text. They are cut
-// out of one string, which is one allocation in place of one each.
-func (w *layoutRecords) cells(r *flow.Record) []string {
-	w.row = layoutRow{r, w.number, w.layout.plain}
-	values, ends := w.values[:0], w.ends[:0]
-	for i := range w.layout.parts {
-		if value := w.layout.parts[i].value; value != nil {
-			before := len(values)
-			if values = value(values, &w.row); len(values) == before {
-				values = append(values, layoutAbsent...)
-			}
-		}
-		ends = append(ends, len(values))
-	}
-	w.values, w.ends = values, ends
-	text, begin := string(values), 0
-	cells := make([]string, len(ends))
-	for i, end := range ends {
-		cells[i], begin = text[begin:end], end
-	}
-	return cells
 }
 
 func (w *layoutRecords) finish() error {
@@ -101,8 +76,8 @@ func (w *layoutRecords) release() error {
 	if _, w.err = w.out.Write(w.line); w.err != nil {
 		return w.err
 	}
-	for _, cells := range w.held {
-		if err := w.write(cells); err != nil {
+	for _, row := range w.held {
+		if err := w.write(row); err != nil {
 			return err
 		}
 	}
@@ -110,8 +85,8 @@ func (w *layoutRecords) release() error {
 	return nil
 }
 
-func (w *layoutRecords) write(cells []string) error {
-	w.line = w.layout.appendLine(w.line[:0], cells, w.widths)
+func (w *layoutRecords) write(row *cells) error {
+	w.line = w.layout.appendLine(w.line[:0], row, w.widths)
 	_, w.err = w.out.Write(w.line)
 	return w.err
 }

@@ -178,7 +178,9 @@ func (c *column) machine(dst []byte, r *flow.Record) []byte {
 		return appendCSVText(dst, name)
 	}
 	if c.kept != nil {
-		return appendCSVText(dst, string(c.kept.AppendText(nil, r)))
+		begin := len(dst)
+		dst = c.kept.AppendText(dst, r)
+		return appendCSVText(dst[:begin], string(dst[begin:]))
 	}
 	switch c.field {
 	case 0:
@@ -189,25 +191,25 @@ func (c *column) machine(dst []byte, r *flow.Record) []byte {
 	return r.AppendValue(dst, c.field)
 }
 
-// human returns the value as people read it.
-func (c *column) human(r *flow.Record) string {
+// human appends the value as people read it.
+func (c *column) human(dst []byte, r *flow.Record) []byte {
 	if name, ok := c.named(r); ok {
-		return name
+		return append(dst, name...)
 	}
 	if c.kept != nil {
-		return humanKept(c.kept, r)
+		return appendKept(dst, c.kept, r)
 	}
 	switch c.field {
 	case 0:
-		return humanMillis(duration(r))
+		return appendMillis(dst, duration(r))
 	case flow.MPLSLabel1:
-		return string(appendLabels(nil, r))
+		return appendLabels(dst, r)
 	case flow.TCPFlags:
 		if r.Has(flow.Proto) && r.Num(flow.Proto) != 6 {
-			return ""
+			return dst
 		}
 	}
-	return humanValue(r, c.field)
+	return appendHuman(dst, r, c.field)
 }
 
 func duration(r *flow.Record) uint64 { return r.Num(flow.End) - r.Num(flow.Start) }
@@ -278,8 +280,10 @@ type jsonRecords struct {
 	out     io.Writer
 	columns []column // nil for all fields
 	extra   []column // after all fields
-	fields  []flow.Field
 	line    []byte
+
+	present flow.FieldSet // of the last record: most records have the fields of the one before
+	fields  []flow.Field  // of those, in order
 }
 
 func (w *jsonRecords) record(r *flow.Record) error {
@@ -290,7 +294,10 @@ func (w *jsonRecords) record(r *flow.Record) error {
 // object returns a record as an object, which is good until the next.
 func (w *jsonRecords) object(r *flow.Record) []byte {
 	if w.columns == nil {
-		w.line = r.AppendJSON(w.line[:0])
+		if r.Present != w.present {
+			w.list(r.Present)
+		}
+		w.line = r.AppendJSONFields(w.line[:0], w.fields)
 		if len(w.extra) > 0 {
 			w.line = append(w.members(w.line[:len(w.line)-1], w.extra, r), '}')
 		}
@@ -300,36 +307,53 @@ func (w *jsonRecords) object(r *flow.Record) []byte {
 	return w.line
 }
 
+// list finds the fields, in their order, of records that have the given ones.
+func (w *jsonRecords) list(present flow.FieldSet) {
+	w.present, w.fields = present, w.fields[:0]
+	for _, f := range flow.JSONFields {
+		if present.Has(f) {
+			w.fields = append(w.fields, f)
+		}
+	}
+}
+
 // members appends the columns that the record has to an object that has begun,
 // in their order.
 func (w *jsonRecords) members(dst []byte, columns []column, r *flow.Record) []byte {
-	for _, c := range columns {
+	for i := range columns {
+		c := &columns[i]
 		if !c.has(r) {
 			continue
 		}
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}
-		if name, ok := c.named(r); ok {
-			dst = append(dst, `"`+c.name+`":`...)
-			dst = append(dst, marshal(name)...)
+		name, named := c.named(r)
+		if !named && c.field != 0 && c.kept == nil {
+			dst = r.AppendMember(dst, c.field)
 			continue
 		}
-		if c.field == 0 {
-			dst = append(dst, `"`+c.name+`":`...)
-			dst = c.machine(dst, r)
-			continue
-		}
-		if c.kept != nil {
-			dst = append(dst, `"`+c.name+`":`...)
+		dst = append(append(append(dst, '"'), c.name...), '"', ':')
+		switch {
+		case named:
+			dst = appendJSONText(dst, name)
+		case c.kept != nil:
 			dst = c.kept.AppendJSON(dst, r)
-			continue
+		default:
+			dst = c.machine(dst, r)
 		}
-		w.fields = append(w.fields[:0], c.field)
-		member := r.AppendJSONFields(nil, w.fields)
-		dst = append(dst, member[1:len(member)-1]...)
 	}
 	return dst
+}
+
+// appendJSONText appends text as encoding/json does.
+func appendJSONText(dst []byte, text string) []byte {
+	for i := range len(text) {
+		if b := text[i]; b < ' ' || b > '~' || strings.IndexByte("\"\\<>&", b) >= 0 {
+			return append(dst, marshal(text)...)
+		}
+	}
+	return append(append(append(dst, '"'), text...), '"')
 }
 
 func (w *jsonRecords) finish() error { return nil }
@@ -341,6 +365,9 @@ type csvRecords struct {
 	out     io.Writer
 	columns []column
 	line    []byte
+
+	present flow.FieldSet // of the last record: most records have the fields of the one before
+	filled  []int         // columns that are not empty for want of a field
 }
 
 func newCSVRecords(out io.Writer, columns []column) (*csvRecords, error) {
@@ -353,21 +380,33 @@ func newCSVRecords(out io.Writer, columns []column) (*csvRecords, error) {
 }
 
 func (w *csvRecords) record(r *flow.Record) error {
-	line := w.line[:0]
-	for i := range w.columns {
-		if i > 0 {
-			line = append(line, ',')
-		}
-		if c := &w.columns[i]; c.has(r) {
+	if r.Present != w.present {
+		w.fill(r.Present)
+	}
+	line, at := w.line[:0], 0
+	for _, i := range w.filled {
+		line, at = appendRun(line, commas, i-at), i
+		if c := &w.columns[i]; c.field != 0 || c.has(r) {
 			line = c.machine(line, r)
 		}
 	}
+	line = appendRun(line, commas, len(w.columns)-1-at)
 	if len(line) == 0 {
 		line = append(line, `""`...) // an empty line is no row to most readers
 	}
 	w.line = append(line, '\r', '\n')
 	_, err := w.out.Write(w.line)
 	return err
+}
+
+// fill finds the columns of records that have the given fields.
+func (w *csvRecords) fill(present flow.FieldSet) {
+	w.present, w.filled = present, w.filled[:0]
+	for i, c := range w.columns {
+		if c.field == 0 || present.Has(c.field) {
+			w.filled = append(w.filled, i)
+		}
+	}
 }
 
 func (w *csvRecords) finish() error { return nil }
@@ -391,6 +430,7 @@ func newCSV(out io.Writer) *csv.Writer {
 type tableRecords struct {
 	table   *tableWriter
 	columns []column
+	cells   cells
 }
 
 func newTableRecords(out io.Writer, columns []column, color bool) *tableRecords {
@@ -412,13 +452,14 @@ func (w *tableRecords) begin() error {
 }
 
 func (w *tableRecords) record(r *flow.Record) error {
-	cells := make([]string, len(w.columns))
-	for i, c := range w.columns {
-		if c.has(r) {
-			cells[i] = c.human(r)
+	w.cells.reset()
+	for i := range w.columns {
+		if c := &w.columns[i]; c.has(r) {
+			w.cells.text = c.human(w.cells.text, r)
 		}
+		w.cells.end()
 	}
-	return w.table.row(cells)
+	return w.table.add(&w.cells)
 }
 
 func (w *tableRecords) finish() error { return w.table.finish() }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"io"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -32,9 +31,10 @@ type tableWriter struct {
 	bold    bool
 
 	mu     sync.Mutex
-	held   [][]string  // rows not written yet; nil once the head is out
+	held   []*cells    // rows not written yet; nil once the head is out
 	headed bool        // the head is written
 	timer  *time.Timer // writes the held rows when no more come
+	cells  cells       // of row
 	line   []byte
 	err    error
 }
@@ -51,17 +51,23 @@ func newTable(out io.Writer, columns []tableColumn, bold bool) *tableWriter {
 }
 
 // row adds a row, a cell for each column.
-func (t *tableWriter) row(cells []string) error {
+func (t *tableWriter) row(list []string) error {
+	t.cells.set(list)
+	return t.add(&t.cells)
+}
+
+// add is row for cells that are the caller's again when it returns.
+func (t *tableWriter) add(row *cells) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.err != nil {
 		return t.err
 	}
-	t.widen(cells)
+	t.widen(row)
 	if t.headed {
-		return t.write(cells)
+		return t.write(row)
 	}
-	if t.held = append(t.held, cells); len(t.held) >= tableSample {
+	if t.held = append(t.held, row.clone()); len(t.held) >= tableSample {
 		return t.release()
 	}
 	if t.timer == nil {
@@ -84,10 +90,20 @@ func (t *tableWriter) finish() error {
 	return t.release()
 }
 
-func (t *tableWriter) widen(cells []string) {
-	for i, cell := range cells {
-		t.columns[i].width = max(t.columns[i].width, utf8.RuneCountInString(cell))
+func (t *tableWriter) widen(row *cells) {
+	ascii := isASCII(row.text)
+	for i := range row.ends {
+		t.columns[i].width = max(t.columns[i].width, characters(row.cell(i), ascii))
 	}
+}
+
+// characters returns how many characters a cell of a row has; ascii is whether
+// all of the row's are ASCII.
+func characters(cell []byte, ascii bool) int {
+	if ascii {
+		return len(cell)
+	}
+	return utf8.RuneCount(cell)
 }
 
 // begin writes the head, whether or not there are rows.
@@ -105,8 +121,8 @@ func (t *tableWriter) release() error {
 	if err := t.head(); err != nil {
 		return err
 	}
-	for _, cells := range t.held {
-		if err := t.write(cells); err != nil {
+	for _, row := range t.held {
+		if err := t.write(row); err != nil {
 			return err
 		}
 	}
@@ -120,7 +136,9 @@ func (t *tableWriter) head() error {
 	for i, c := range t.columns {
 		names[i] = c.name
 	}
-	t.line = t.layout(t.line[:0], names)
+	var row cells
+	row.set(names)
+	t.line = t.layout(t.line[:0], &row)
 	if t.bold {
 		t.line = []byte("\x1b[1m" + string(t.line) + "\x1b[0m")
 	}
@@ -128,27 +146,29 @@ func (t *tableWriter) head() error {
 	return t.err
 }
 
-func (t *tableWriter) write(cells []string) error {
-	t.line = append(t.layout(t.line[:0], cells), '\n')
+func (t *tableWriter) write(row *cells) error {
+	t.line = append(t.layout(t.line[:0], row), '\n')
 	_, t.err = t.out.Write(t.line)
 	return t.err
 }
 
 // layout appends the cells, aligned, without spaces at the end of the line.
 // Every character of a cell is taken to be one column wide.
-func (t *tableWriter) layout(dst []byte, cells []string) []byte {
-	for i, cell := range cells {
+func (t *tableWriter) layout(dst []byte, row *cells) []byte {
+	ascii, last := isASCII(row.text), len(row.ends)-1
+	for i := range row.ends {
 		if i > 0 {
 			dst = append(dst, "  "...)
 		}
-		pad := t.columns[i].width - utf8.RuneCountInString(cell)
+		cell := row.cell(i)
+		pad := t.columns[i].width - characters(cell, ascii)
 		if t.columns[i].right {
-			dst = append(dst, strings.Repeat(" ", pad)...)
+			dst = appendRun(dst, blanks, pad)
 			pad = 0
 		}
 		dst = append(dst, cell...)
-		if i < len(cells)-1 {
-			dst = append(dst, strings.Repeat(" ", pad)...)
+		if i < last {
+			dst = appendRun(dst, blanks, pad)
 		}
 	}
 	return dst

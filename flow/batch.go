@@ -257,22 +257,13 @@ func (b *Batch) GetText(f Field, row int) string {
 // Record copies one row into r.
 func (b *Batch) Record(row int, r *Record) {
 	var present FieldSet
-	word, bit := row>>6, uint64(1)<<(row&63)
 	for f := range b.cols.All {
-		if b.present[f][word]&bit == 0 {
-			continue
-		}
-		present.Add(f)
-		switch {
-		case f.IsAddr():
-			r.addrs[addrPlace[f]] = b.addrs[f][row]
-		case f.IsText():
-			r.texts[f-FirstKeptText] = b.texts[f-FirstKeptText][row]
-		default:
-			r.nums[f] = b.nums[f][row]
+		if b.Has(f, row) {
+			present.Add(f)
+			r.take(b, f, row)
 		}
 	}
-	r.only(present)
+	r.keep(present)
 }
 
 // AppendRecord appends r as a row.

@@ -40,6 +40,17 @@ func checkBatch(t *testing.T, b *Batch, want []Record) {
 			t.Fatalf("row %d is %s, want %s", row, got.AppendJSON(nil), want[row].AppendJSON(nil))
 		}
 	}
+	row := 0
+	for got := range b.Records {
+		if *got != want[row] {
+			t.Fatalf("Records gives %s as row %d, want %s", got.AppendJSON(nil), row, want[row].AppendJSON(nil))
+		}
+		got.SetNum(Field(1+row%3), 7) // the next is not to have it
+		row++
+	}
+	if row != len(want) {
+		t.Fatalf("Records gives %d rows, want %d", row, len(want))
+	}
 	for f := range AllFields().All {
 		count := 0
 		for row := range want {

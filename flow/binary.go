@@ -52,7 +52,7 @@ func (r *Record) ParseBinary(data []byte) error {
 	if present.Has(fieldNone) { // all other numbers are fields
 		return errNoRecord
 	}
-	r.only(present)
+	r.keep(present)
 	data, ok := r.parseValues(data[binaryHead:])
 	if !ok || len(data) > 0 {
 		return errNoRecord

@@ -32,7 +32,7 @@ type Record struct {
 }
 
 // Has reports whether the record has field f.
-func (r *Record) Has(f Field) bool { return r.Present.Has(f) }
+func (r *Record) Has(f Field) bool { return r.Present[f>>6]>>(f&63)&1 != 0 }
 
 // Num returns the value of a numeric field, 0 where absent.
 func (r *Record) Num(f Field) uint64 {
@@ -79,16 +79,6 @@ func (r *Record) Clear(f Field) {
 	}
 }
 
-// only makes fields those that are present. What was absent is zero, the others
-// have the values they had: a record is large, and one that is filled again and
-// again mostly has the same fields.
-func (r *Record) only(fields FieldSet) {
-	for f := range r.Present.without(fields).All {
-		r.Clear(f)
-	}
-	r.Present = fields
-}
-
 // AppendMAC appends the 48-bit address as six hexadecimal pairs.
 func AppendMAC(dst []byte, mac uint64) []byte {
 	const hex = "0123456789abcdef"
@@ -106,10 +96,12 @@ func AppendMAC(dst []byte, mac uint64) []byte {
 // a time in TimeFormat, an address, a MAC address, a version's name, the 20-bit
 // label of an MPLS entry, a text. Values of slots look as a KeptElement says.
 func (r *Record) AppendValue(dst []byte, f Field) []byte {
-	switch {
-	case f.IsAddr():
+	switch f.Kind() {
+	case KindNumber:
+		return strconv.AppendUint(dst, r.nums[f], 10)
+	case KindAddr:
 		return AppendAddr(dst, r.Addr(f))
-	case f.IsText():
+	case KindText:
 		return append(dst, r.Text(f)...)
 	}
 	return AppendNum(dst, f, r.nums[f])
@@ -165,22 +157,24 @@ func (r *Record) AppendJSONFields(dst []byte, fields []Field) []byte {
 	dst = append(dst, '{')
 	first := true
 	for _, f := range fields {
-		if !r.Present.Has(f) {
+		if !r.Has(f) {
 			continue
 		}
 		if !first {
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = r.appendMember(dst, f)
+		dst = r.AppendMember(dst, f)
 	}
 	return append(dst, '}')
 }
 
-func (r *Record) appendMember(dst []byte, f Field) []byte {
+// AppendMember appends one present field as a member of an object: its key, a
+// colon and its value, for MPLSLabel1 the whole label stack.
+func (r *Record) AppendMember(dst []byte, f Field) []byte {
 	if f == MPLSLabel1 {
 		dst = append(dst, `"mpls_labels":[`...)
-		for l := MPLSLabel1; l <= MPLSLabel10 && r.Present.Has(l); l++ {
+		for l := MPLSLabel1; l <= MPLSLabel10 && r.Has(l); l++ {
 			if l > MPLSLabel1 {
 				dst = append(dst, ',')
 			}
@@ -188,17 +182,34 @@ func (r *Record) appendMember(dst []byte, f Field) []byte {
 		}
 		return append(dst, ']')
 	}
-	dst = append(dst, '"')
-	dst = append(dst, f.String()...)
-	dst = append(dst, '"', ':')
-	quoted := f.IsAddr() || f.Kind() == KindTime || f.Kind() == KindMAC || f.Kind() == KindVersion
-	if !quoted {
-		return r.AppendValue(dst, f)
-	}
-	dst = append(dst, '"')
+	dst = append(dst, memberKeys[f]...)
 	dst = r.AppendValue(dst, f)
-	return append(dst, '"')
+	if quoted(f) {
+		dst = append(dst, '"')
+	}
+	return dst
 }
+
+// quoted reports whether values of the field are strings in JSON.
+func quoted(f Field) bool {
+	switch f.Kind() {
+	case KindAddr, KindTime, KindMAC, KindVersion:
+		return true
+	}
+	return false
+}
+
+// memberKeys are the keys of a record's JSON, and the quotation mark that begins
+// the value of some.
+var memberKeys = func() (keys [FieldCount]string) {
+	for f := range Field(FieldCount) {
+		keys[f] = `"` + f.String() + `":`
+		if quoted(f) {
+			keys[f] += `"`
+		}
+	}
+	return keys
+}()
 
 // JSONFields is the order of keys in a record's JSON. MPLSLabel1 stands for the
 // whole label stack.

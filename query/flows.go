@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"weir/flow"
 )
@@ -97,6 +98,7 @@ type flows struct {
 // stream emits records in the order of receipt.
 func (f *flows) stream(ctx context.Context) error {
 	scratch := make([][]uint16, workers())
+	spare := sync.Pool{New: func() any { return flow.NewBatch(0) }} // 11 MB for a block with all that a router sends
 	look := func(v *visit) (*flow.Batch, error) {
 		rows := v.selected(scratch[v.worker])
 		scratch[v.worker] = rows
@@ -106,16 +108,15 @@ func (f *flows) stream(ctx context.Context) error {
 		if f.limit > 0 && len(rows) > f.limit {
 			rows = rows[:f.limit]
 		}
-		return v.gather(rows, f.fields)
+		b := spare.Get().(*flow.Batch)
+		return b, v.gather(b, rows, f.fields)
 	}
-	var r flow.Record
 	return scanBlocks(ctx, f.scan, look, func(b *flow.Batch) error {
-		for i := range b.Len() {
-			if i&0xfff == 0xfff && ctx.Err() != nil {
+		for r := range b.Records {
+			if f.summary.Emitted&0xfff == 0xfff && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			b.Record(i, &r)
-			if err := f.emit(&r); err != nil {
+			if err := f.emit(r); err != nil {
 				return err
 			}
 			f.summary.Emitted++
@@ -124,6 +125,7 @@ func (f *flows) stream(ctx context.Context) error {
 				return errEnough
 			}
 		}
+		spare.Put(b)
 		return nil
 	})
 }

@@ -44,24 +44,36 @@ func (v *visit) choose(rows []uint16) {
 	}
 }
 
-// gather returns the given fields of the given rows, in their order.
-// Only these fields are read, and of few rows only their values put together.
-func (v *visit) gather(rows []uint16, fields flow.FieldSet) (*flow.Batch, error) {
-	b := flow.NewBatch(len(rows))
+// gather puts the given fields of the given rows into b, in their order. What was
+// in b is gone. Only these fields are read, and of few rows only their values put
+// together.
+func (v *visit) gather(b *flow.Batch, rows []uint16, fields flow.FieldSet) error {
+	b.Reset()
 	if len(rows) == 0 {
-		return b, nil // no column has to be read
+		return nil // no column has to be read
 	}
-	b.Grow(len(rows))
+	b.Enlarge(len(rows))
+	b.GrowFor(len(rows), v.fullOf(fields))
 	v.choose(rows)
 	for f := range fields.All {
 		if !v.exists(f) {
 			continue
 		}
 		if err := v.gatherField(b, rows, f); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return b, nil
+	return nil
+}
+
+// fullOf returns those of the fields that every row has.
+func (v *visit) fullOf(fields flow.FieldSet) (full flow.FieldSet) {
+	for f := range fields.All {
+		if v.full(f) {
+			full.Add(f)
+		}
+	}
+	return full
 }
 
 func (v *visit) gatherField(b *flow.Batch, rows []uint16, f flow.Field) error {

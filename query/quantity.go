@@ -48,10 +48,13 @@ func Things[N int | uint64](n N, thing string) string {
 
 // CountText writes n for people: up to 9999 as it is, else with three digits and
 // a decimal unit (k = 1000), as nfdump does.
-func CountText(n uint64) string {
+func CountText(n uint64) string { return string(AppendCount(nil, n)) }
+
+// AppendCount appends what CountText returns.
+func AppendCount(dst []byte, n uint64) []byte {
 	const units = "kMGTPE"
 	if n < 10_000 {
-		return strconv.FormatUint(n, 10)
+		return strconv.AppendUint(dst, n, 10)
 	}
 	v, u := float64(n)/1000, 0
 	for v >= 999.5 && u < len(units)-1 {
@@ -64,5 +67,5 @@ func CountText(n uint64) string {
 	case v < 99.95:
 		digits = 1
 	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + units[u:u+1]
+	return append(strconv.AppendFloat(dst, v, 'f', digits, 64), units[u])
 }

@@ -53,7 +53,8 @@ func (f *flows) sorted(ctx context.Context) error {
 	look := func(v *visit) (k keyed, err error) {
 		k.bucket, k.block = v.bucket, v.blk.Number()
 		if k.keys, k.rows, err = f.keys(v, best); err == nil && f.limit == 0 {
-			k.batch, err = v.gather(k.rows, f.fields)
+			k.batch = flow.NewBatch(len(k.rows))
+			err = v.gather(k.batch, k.rows, f.fields)
 		}
 		return k, err
 	}
@@ -131,8 +132,8 @@ func (f *flows) fillEntries(v *visit, bucket *store.Bucket, block int, entries [
 	for i, e := range entries {
 		rows[i] = e.row
 	}
-	batch, err := v.gather(rows, f.fields)
-	if err != nil {
+	batch := flow.NewBatch(len(rows))
+	if err := v.gather(batch, rows, f.fields); err != nil {
 		return err
 	}
 	for i, e := range entries {

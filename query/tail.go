@@ -36,13 +36,11 @@ func NewTail(req TailRequest, o ParseOptions) (*Tail, error) {
 // Pick emits the records of a batch that match, in its order, and reports
 // whether more are asked for. The record is the caller's until emit returns.
 func (t *Tail) Pick(b *flow.Batch, emit func(*flow.Record) error) (more bool, err error) {
-	var r flow.Record
-	for row := range b.Len() {
-		b.Record(row, &r)
-		if !t.root.match(&r) {
+	for r := range b.Records {
+		if !t.root.match(r) {
 			continue
 		}
-		if err := emit(&r); err != nil {
+		if err := emit(r); err != nil {
 			return false, err
 		}
 		if t.open {

@@ -145,7 +145,6 @@ func generate(name string, o bench.Options) {
 	var file, records bytes.Buffer
 	w := bench.NewCaptureWriter(&file)
 	g, b := bench.New(o), flow.NewBatch(64)
-	var r flow.Record
 	for {
 		b.Reset()
 		p, ok := g.Next(b)
@@ -153,8 +152,7 @@ func generate(name string, o bench.Options) {
 			break
 		}
 		check(w.Write(p.Time, p.Source(), p.Destination(), p.Payload))
-		for row := range b.Len() {
-			b.Record(row, &r)
+		for r := range b.Records {
 			records.Write(append(r.AppendJSON(nil), '\n'))
 		}
 	}
