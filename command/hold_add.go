@@ -39,20 +39,19 @@ func (l *local) prepareHold(ctx context.Context, req holdRequest) (one *hold, no
 
 // noPurge keeps a purge from beginning until done, and fails while one is under
 // way: nobody could tell which of the two wins.
-func (l *local) noPurge() (done func(), err error) {
-	purging := &l.first().purging
-	if !purging.TryLock() {
-		return nil, errPurgeFirst
+func (l *local) noPurge(ctx context.Context) (done func(), err error) {
+	if done, err = l.lockPurges(ctx, errPurgeFirst); err != nil {
+		return nil, err
 	}
 	st, err := readPurge(l.store)
 	if err == nil && st != nil {
-		err = errPurgeFirst
+		err = errPurgeFirst // one that was cut short
 	}
 	if err != nil {
-		purging.Unlock()
+		done()
 		return nil, err
 	}
-	return purging.Unlock, nil
+	return done, nil
 }
 
 // errPurgeFirst keeps a hold from being made while nobody knows what will be

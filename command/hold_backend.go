@@ -249,7 +249,7 @@ func (a *audited) Hold(ctx context.Context, count bool) (r *holdReport, err erro
 
 // AddHold implements holding.
 func (a *audited) AddHold(ctx context.Context, req holdRequest) (r *holdReport, err error) {
-	done, err := a.noPurge()
+	done, err := a.noPurge(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -45,14 +45,11 @@ type purgeEnder interface {
 
 // BegunPurge implements purgeEnder. One that is at work is waited for.
 func (a *audited) BegunPurge(ctx context.Context) (*begunPurge, error) {
-	for !a.first().purging.TryLock() {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(lockRetry):
-		}
+	unlock, err := a.lockPurges(ctx, nil)
+	if err != nil {
+		return nil, err
 	}
-	defer a.first().purging.Unlock()
+	defer unlock()
 	st, err := readPurge(a.store)
 	if st == nil || err != nil {
 		return &begunPurge{}, err
@@ -90,10 +87,12 @@ func (st *purgeState) addNoted(s *store.Store, h store.Hour) error {
 // GiveUpPurge implements purgeEnder. What is gone stays gone, its bytes and the
 // filter go from the files as after a purge that ended, and the rest stays.
 func (a *audited) GiveUpPurge(ctx context.Context, ticket string) (*begunPurge, error) {
-	if !a.first().purging.TryLock() {
-		return nil, usagef("a purge is at work at this moment").withHint("interrupt it first: Ctrl-C where it runs, or stop the collector that goes on with it")
+	busy := usagef("a purge is at work at this moment").withHint("interrupt it first: Ctrl-C where it runs, or stop the collector that goes on with it")
+	unlock, err := a.lockPurges(ctx, busy)
+	if err != nil {
+		return nil, err
 	}
-	defer a.first().purging.Unlock()
+	defer unlock()
 	st, err := readPurge(a.store)
 	switch {
 	case err != nil:
