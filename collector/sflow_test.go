@@ -194,6 +194,64 @@ func TestSFlowLedger(t *testing.T) {
 	}
 }
 
+// Sources are told apart by type and index, in the expanded form by all 32 bits
+// of it; a source is the same one in either form.
+func TestSFlowSources(t *testing.T) {
+	record := rawRecord(11, 60, ipv4Of(protoTCP, 0, nil, tcpOf()))
+	compact := func(kind, index, number uint32) []byte { return numberedSample(number, kind<<24|index, 512, 0) }
+	expanded := func(kind, index, number uint32) []byte {
+		head := wire(number, kind, index, uint32(512), uint32(0), uint32(0), uint32(0), uint32(1), uint32(0), uint32(2), uint32(1))
+		return xdrBlock(sampleFlowExpanded, head, record)
+	}
+	type form func(kind, index, number uint32) []byte
+	type source struct {
+		form        form
+		kind, index uint32
+	}
+	for _, c := range []struct {
+		name string
+		a, b source
+		same bool
+	}{
+		{"indexes that differ in the top byte", source{expanded, 0, 0x1a000000}, source{expanded, 0, 0x16000000}, false},
+		{"indexes that differ in the last bit", source{expanded, 0, 0x1a000000}, source{expanded, 0, 0x1a000001}, false},
+		{"types of one index", source{expanded, 0, 7}, source{expanded, 2, 7}, false},
+		{"a type is no part of an index", source{expanded, 1, 7}, source{expanded, 0, 1<<24 | 7}, false},
+		{"compact types of one index", source{compact, 0, 7}, source{compact, 2, 7}, false},
+		{"one source in both forms", source{compact, 2, 7}, source{expanded, 2, 7}, true},
+	} {
+		s := newScripted(t, DecoderOptions{})
+		s.domain = 2
+		// Each has numbers of its own, far from the other's; one source counts on.
+		next := [2]uint32{100, 7000}
+		for i := range 100 {
+			at, of := i%2, c.a
+			if at == 1 {
+				of = c.b
+			}
+			if c.same {
+				at = 0
+			}
+			s.send(sflowDatagram(of.form(of.kind, of.index, next[at])), 1)
+			next[at]++
+		}
+		wantCounts(t, c.name, s.entry(testHour, uint16(flow.VersionSFlow5)), map[ledger.Counter]uint64{
+			ledger.Datagrams: 100, ledger.Records: 100,
+		})
+		sources := 0
+		for _, e := range s.d.all() {
+			for _, stream := range e.streams {
+				for _, a := range stream.agents {
+					sources += len(a.sources)
+				}
+			}
+		}
+		if want := 2 - btoi(c.same); sources != want {
+			t.Errorf("%s: got %d sources, want %d", c.name, sources, want)
+		}
+	}
+}
+
 // A change of the sampling rate, a restart, and two agents behind one source.
 func TestSFlowAgents(t *testing.T) {
 	s := newScripted(t, DecoderOptions{})
