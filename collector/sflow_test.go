@@ -95,6 +95,48 @@ func TestSFlowSampledIP(t *testing.T) {
 	wantNum(t, b, 0, flow.EtherType, 0x0806)
 }
 
+// A router record says the next hop and the masks, and a next hop that is not
+// known costs neither the masks nor the sample.
+func TestSFlowRouter(t *testing.T) {
+	frame := rawRecord(1, 100, ethernetOf(wire(etherIPv4), ipv4Of(protoTCP, 0, nil, tcpOf())))
+	for _, c := range []struct {
+		name     string
+		record   []byte
+		next     string // "": absent
+		src, dst int    // -1: absent
+	}{
+		{"IPv4", wire(uint32(1), uint32(0x0a000008), uint32(24), uint32(16)), "10.0.0.8", 24, 16},
+		{"IPv6", wire(uint32(2), v6two, uint32(64), uint32(48)), "2001:db8::2", 64, 48},
+		{"unknown next hop", wire(uint32(0), uint32(24), uint32(16)), "", 24, 16},
+		{"masks longer than an address", wire(uint32(1), uint32(0x0a000008), uint32(24), uint32(129)), "10.0.0.8", -1, -1},
+	} {
+		b := decodeSample(t, flowSampleOf(1, 2, frame, xdrBlock(1002, c.record)))
+		wantRows(t, c.name, b, 1)
+		if c.next == "" {
+			wantAbsent(t, b, 0, flow.NextHop)
+		} else {
+			wantAddr(t, b, 0, flow.NextHop, c.next)
+		}
+		if c.src < 0 {
+			wantAbsent(t, b, 0, flow.SrcMask, flow.DstMask)
+			continue
+		}
+		wantNum(t, b, 0, flow.SrcMask, uint64(c.src))
+		wantNum(t, b, 0, flow.DstMask, uint64(c.dst))
+	}
+	for name, record := range map[string][]byte{
+		"an address of no type": wire(uint32(3), uint32(0x0a000008), uint32(24), uint32(16)),
+		"cut off":               wire(uint32(1), uint32(0x0a000008), uint32(24)),
+	} {
+		d := NewDecoder(DecoderOptions{})
+		b, errs := decodeAll(d, addrN(1, 6343), sflowDatagram(flowSampleOf(1, 2, frame, xdrBlock(1002, record))))
+		wantRows(t, name, b, 0)
+		if len(errs) != 1 || d.Stats().Total.Error(ReasonSample) != 1 {
+			t.Errorf("%s: got errors %v, want one", name, errs)
+		}
+	}
+}
+
 // A sample that cannot be read costs itself; samples that are none of ours are
 // counted and skipped.
 func TestSFlowBesideBadSamples(t *testing.T) {
