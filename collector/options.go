@@ -163,12 +163,9 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	}
 	_, hasSpace := rec.numbers[306]
 	said := statement{
-		interval: rec.numbers[34],
-		packets:  rec.numbers[305], space: rec.numbers[306], hasSpace: hasSpace,
+		interval: rec.numbers[34], random: rec.numbers[50],
+		packets: rec.numbers[305], space: rec.numbers[306], hasSpace: hasSpace,
 		size: rec.numbers[309], population: rec.numbers[310],
-	}
-	if said.interval == 0 {
-		said.interval = rec.numbers[50]
 	}
 	n := said.n()
 	if n == 0 || n > 0xffffffff {
