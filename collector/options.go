@@ -45,10 +45,7 @@ func (e *exporter) optionsSet(s *stream, t *template, body []byte, d *Decoder) e
 		e.applyOptions(s.domain, &rec, d)
 		e.watchOptions(s.domain, t, &decoded[i], d)
 	}
-	if rest >= t.minLen && !allZero(body[len(body)-rest:]) {
-		return decodeErrorf(ReasonRecord, "options record %d runs over the end of its set", t.id)
-	}
-	return nil
+	return leftOver(records, t.minLen, body[len(body)-rest:])
 }
 
 // wholeRecords returns how many whole records body holds and how many bytes are
