@@ -292,6 +292,12 @@ func TestTwoHeaders(t *testing.T) {
 	wantAddr(t, b, 0, flow.SrcAddr, "0.0.0.3")
 	wantAddr(t, b, 0, flow.TunSrcAddr, "0.0.0.1")
 	wantNum(t, b, 0, flow.TunProto, 47)
+	// A single protocol is the flow's; the tunnel's is not said.
+	b = decodeOne(t, 10, []int{8, 4, 12, 4, 8, 4, 12, 4, 4, 1}, wire(uint32(1), uint32(2), uint32(3), uint32(4), uint8(6)))
+	wantAddr(t, b, 0, flow.SrcAddr, "0.0.0.3")
+	wantAddr(t, b, 0, flow.TunSrcAddr, "0.0.0.1")
+	wantNum(t, b, 0, flow.Proto, 6)
+	wantAbsent(t, b, 0, flow.TunProto)
 }
 
 func TestVariableLength(t *testing.T) {
