@@ -20,7 +20,7 @@ const (
 // heard through one stream. Its datagrams have sequence numbers of their own.
 type agent struct {
 	tracker
-	sources map[uint32]*source // by source id: type << 24 | index
+	sources map[uint64]*source // by source: type << 32 | index
 
 	// Some agents number the samples of all sources together. Both are followed
 	// until one of them is clear.
@@ -54,7 +54,7 @@ func (e *exporter) agentOf(s *stream, h *header, d *Decoder) *agent {
 		if s.agents == nil {
 			s.agents = map[flow.Addr]*agent{}
 		}
-		a = &agent{tracker: newTracker(false), sources: map[uint32]*source{}, samples: newSequence(false)}
+		a = &agent{tracker: newTracker(false), sources: map[uint64]*source{}, samples: newSequence(false)}
 		s.agents[h.agent] = a
 		e.settleIn(a, s, h, d)
 	}
@@ -70,7 +70,10 @@ func (e *exporter) forgetAgents(s *stream, d *Decoder) {
 }
 
 // A sampled is the head of a flow sample.
-type sampled struct{ sequence, source, rate, drops uint32 }
+type sampled struct {
+	source                uint64 // type << 32 | index
+	sequence, rate, drops uint32
+}
 
 // sampled takes in the head of a flow sample: gaps in its source's numbers, the
 // agent's own count of what it dropped, and a change of its rate.

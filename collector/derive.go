@@ -131,10 +131,12 @@ func (d *decoding) deriveICMP(p *plan) {
 }
 
 // icmp sets type and code of one record, from elements of their own or from
-// one that has both.
+// one that has both. That one in a single byte is, in IPFIX, a number that is
+// less than 256 (RFC 7011, section 6.2); v9 has no reduced sizes, and calls it
+// the type.
 func (d *decoding) icmp(p *plan, i int, both, kind, code role) {
 	row := d.base + i
-	if r := d.special(p, both); r.len >= 2 {
+	if r := d.special(p, both); r.len >= 2 || r.len == 1 && d.head.version == 10 {
 		v := uintOf(d.at(r, i))
 		d.b.SetNum(flow.ICMPType, row, v>>8&0xff)
 		d.b.SetNum(flow.ICMPCode, row, v&0xff)

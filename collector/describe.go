@@ -16,7 +16,7 @@ type Description struct {
 	Version    uint16                // as on the wire; sFlow: flow.VersionSFlow5
 	Ports      []uint16              // source ports, ascending
 	Templates  []TemplateDescription // by id, the definitions that came last
-	Sampling   []SamplingDescription // what options data and v5 headers say
+	Sampling   []SamplingDescription // what options data say, the most particular first; v5 headers, ascending
 	SysInit    uint64                // systemInitTimeMilliseconds; 0: not said
 	Interfaces []Interface           // names of the exporter's interfaces, by index
 }
@@ -71,14 +71,19 @@ func (e *exporter) describe(kept keepers) []Description {
 	var all []Description
 	for _, m := range e.domains {
 		one := Description{Exporter: e.addr, Domain: m.key.Domain, Version: m.key.Version, SysInit: m.sysInit, Sampling: m.describeSampling()}
+		var headers []uint32 // intervals that v5 headers say
 		for _, s := range e.streams {
 			if s.domain != m {
 				continue
 			}
 			one.Ports = append(one.Ports, s.key.Port)
-			if said := (SamplingDescription{"all", s.sampling}); s.sampling != 0 && !slices.Contains(one.Sampling, said) {
-				one.Sampling = append(one.Sampling, said)
+			if s.sampling != 0 {
+				headers = append(headers, s.sampling)
 			}
+		}
+		slices.Sort(headers)
+		for _, n := range slices.Compact(headers) {
+			one.Sampling = append(one.Sampling, SamplingDescription{"all", n})
 		}
 		for _, id := range slices.Sorted(maps.Keys(m.latest)) {
 			one.Templates = append(one.Templates, m.latest[id].describe(kept))

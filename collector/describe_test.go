@@ -82,3 +82,21 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("lengths and flows: got %+v", templates)
 	}
 }
+
+// The intervals that v5 headers say through several ports are each there once,
+// in ascending order.
+func TestDescribeSamplingOfV5(t *testing.T) {
+	for range 20 { // the streams come in any order
+		d := NewDecoder(DecoderOptions{})
+		for port, interval := range []int{300, 100, 200, 100, 0} {
+			p := wire(5, 1, uint32(builtUptime), uint32(builtExport), uint32(0), uint32(0), uint8(0), uint8(0), interval, make([]byte, 48))
+			if _, errs := decodeAll(d, addrN(1, uint16(port+1)), p); len(errs) > 0 {
+				t.Fatal(errs)
+			}
+		}
+		want := []SamplingDescription{{"all", 100}, {"all", 200}, {"all", 300}}
+		if got := d.Describe()[0].Sampling; !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	}
+}

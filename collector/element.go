@@ -32,11 +32,12 @@ const (
 	roleICMPCode6 // code of ICMPv6
 	roleDurationMillis
 	roleDurationMicros
-	roleSysInit   // systemInitTimeMilliseconds
-	roleIPVersion // 4 or 6
-	roleSampler   // names a sampler or selector of the options data
-	roleSequence  // names a selection sequence of the options data
-	roleInterval  // own sampling interval
+	roleSysInit        // systemInitTimeMilliseconds
+	roleIPVersion      // 4 or 6
+	roleSampler        // names a sampler or selector of the options data
+	roleSequence       // names a selection sequence of the options data
+	roleInterval       // own sampling interval
+	roleRandomInterval // the same of random sampling
 	rolePacketInterval
 	rolePacketSpace
 	roleSampleSize
@@ -220,8 +221,8 @@ var ianaElements = [409]element{
 	161: {roleDurationMillis, 0, 0, false},
 	162: {roleDurationMicros, 0, 0, false},
 
-	34:  {roleInterval, 0, 1, false},
-	50:  {roleInterval, 0, 0, false},
+	34:  {roleInterval, 0, 0, false},
+	50:  {roleRandomInterval, 0, 0, false},
 	305: {rolePacketInterval, 0, 0, false},
 	306: {rolePacketSpace, 0, 0, false},
 	309: {roleSampleSize, 0, 0, false},

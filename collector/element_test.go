@@ -205,7 +205,7 @@ func TestICMP(t *testing.T) {
 		fields []int
 		values []any
 		kind   int // -1: absent
-		code   int
+		code   int // -1: absent
 	}{
 		{"both in one", 1, []int{32, 2}, []any{0x0301}, 3, 1},
 		{"both in four bytes", 1, []int{32, 4}, []any{uint32(0x0301)}, 3, 1},
@@ -219,14 +219,38 @@ func TestICMP(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fields, record := addrsAnd(c.proto, c.fields, c.values...)
-			b := decodeOne(t, 9, fields, record)
-			if c.kind < 0 {
-				wantAbsent(t, b, 0, flow.ICMPType, flow.ICMPCode)
-				return
+			for _, version := range []int{9, 10} {
+				wantICMP(t, decodeOne(t, version, fields, record), c.kind, c.code)
 			}
-			wantNum(t, b, 0, flow.ICMPType, uint64(c.kind))
-			wantNum(t, b, 0, flow.ICMPCode, uint64(c.code))
 		})
+	}
+	// In one byte, where the versions differ.
+	for _, c := range []struct {
+		version    int
+		proto      uint8
+		element    int
+		value      uint8
+		kind, code int
+	}{
+		{9, 1, 32, 3, 3, -1},
+		{9, 58, 139, 135, 135, -1},
+		{10, 1, 32, 3, 0, 3},
+		{10, 58, 139, 135, 0, 135},
+	} {
+		fields, record := addrsAnd(c.proto, []int{c.element, 1}, c.value)
+		wantICMP(t, decodeOne(t, c.version, fields, record), c.kind, c.code)
+	}
+}
+
+// wantICMP compares type and code of the only row; -1 is absent.
+func wantICMP(t *testing.T, b *flow.Batch, kind, code int) {
+	t.Helper()
+	for f, want := range map[flow.Field]int{flow.ICMPType: kind, flow.ICMPCode: code} {
+		if want < 0 {
+			wantAbsent(t, b, 0, f)
+		} else {
+			wantNum(t, b, 0, f, uint64(want))
+		}
 	}
 }
 
@@ -292,6 +316,12 @@ func TestTwoHeaders(t *testing.T) {
 	wantAddr(t, b, 0, flow.SrcAddr, "0.0.0.3")
 	wantAddr(t, b, 0, flow.TunSrcAddr, "0.0.0.1")
 	wantNum(t, b, 0, flow.TunProto, 47)
+	// A single protocol is the flow's; the tunnel's is not said.
+	b = decodeOne(t, 10, []int{8, 4, 12, 4, 8, 4, 12, 4, 4, 1}, wire(uint32(1), uint32(2), uint32(3), uint32(4), uint8(6)))
+	wantAddr(t, b, 0, flow.SrcAddr, "0.0.0.3")
+	wantAddr(t, b, 0, flow.TunSrcAddr, "0.0.0.1")
+	wantNum(t, b, 0, flow.Proto, 6)
+	wantAbsent(t, b, 0, flow.TunProto)
 }
 
 func TestVariableLength(t *testing.T) {

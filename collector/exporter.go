@@ -216,6 +216,9 @@ func (e *exporter) define(s *stream, t *template, received uint64, d *Decoder) b
 		delete(s.templates, t.id)
 	}
 	if !e.makeRoom(t, d) {
+		if old != nil && s.domain.latest[t.id] == old {
+			delete(s.domain.latest, t.id) // data that follow are not of that layout
+		}
 		e.count(ReasonTemplateLimit)
 		return false
 	}

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"runtime"
 	"testing"
 	"time"
@@ -137,6 +138,48 @@ func TestTrailingBytes(t *testing.T) {
 	wantRows(t, "message", b, 5)
 	if len(errs) != 1 || d.Stats().Total.Error(ReasonTrailing) != 1 {
 		t.Errorf("got errors %v, want trailing", errs)
+	}
+}
+
+// What is left behind the last record of a set is padding up to 7 bytes, or if it
+// is zero; else it is a record that was cut, whatever the template describes.
+func TestBytesBehindTheLastRecord(t *testing.T) {
+	addrs := wire(uint32(1), uint32(2))
+	for _, kind := range []struct {
+		name     string
+		template []byte // of id 400
+		record   []byte
+	}{
+		{"fixed", set(2, templateOf(400, 8, 4, 12, 4, 1, 8)), wire(addrs, uint64(3))},
+		{"variable", set(2, templateOf(400, 8, 4, 12, 4, 82, 0xffff, 1, 8)), wire(addrs, uint8(0), uint64(3))},
+		{"options", set(3, wire(400, 2, 1, 10, 4, 82, 12)), wire(uint32(7), "eth000000000")},
+		{"options of variable length", set(3, wire(400, 3, 1, 10, 4, 82, 0xffff, 83, 8)), wire(uint32(7), uint8(4), "eth0", "the name")},
+		{"no flow", set(2, templateOf(400, 82, 12, 83, 4)), wire("eth000000000", "name")},
+	} {
+		for _, c := range []struct {
+			name    string
+			records int
+			rest    []byte
+			want    uint64 // errors
+		}{
+			{"nothing", 2, nil, 0},
+			{"4 bytes, not zero", 2, []byte{1, 2, 3, 4}, 0},
+			{"12 zero bytes", 2, make([]byte, 12), 0},
+			{"12 bytes of a record", 2, kind.record[:12], 1},
+			{"12 bytes of a record, alone", 0, kind.record[:12], 1},
+			{"4 bytes of a record, alone", 0, kind.record[:4], 1},
+		} {
+			d := NewDecoder(DecoderOptions{})
+			body := append(bytes.Repeat(kind.record, c.records), c.rest...)
+			_, errs := decodeAll(d, addrN(1, 1), ipfix(0, kind.template), ipfix(0, set(400, body)))
+			st := d.Stats().Total
+			if got := st.Error(ReasonRecord); got != c.want || len(errs) != int(c.want) {
+				t.Errorf("%s, %s: got %d of record and errors %v, want %d", kind.name, c.name, got, errs, c.want)
+			}
+			if got := st.Records + st.OptionsRecords + st.Error(ReasonNoFlow); got != uint64(c.records) {
+				t.Errorf("%s, %s: got %d records, want %d", kind.name, c.name, got, c.records)
+			}
+		}
 	}
 }
 

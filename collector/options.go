@@ -45,10 +45,7 @@ func (e *exporter) optionsSet(s *stream, t *template, body []byte, d *Decoder) e
 		e.applyOptions(s.domain, &rec, d)
 		e.watchOptions(s.domain, t, &decoded[i], d)
 	}
-	if rest >= t.minLen && !allZero(body[len(body)-rest:]) {
-		return decodeErrorf(ReasonRecord, "options record %d runs over the end of its set", t.id)
-	}
-	return nil
+	return leftOver(records, t.minLen, body[len(body)-rest:])
 }
 
 // wholeRecords returns how many whole records body holds and how many bytes are
@@ -163,12 +160,9 @@ func (e *exporter) applyOptions(m *domain, rec *optionsRecord, d *Decoder) {
 	}
 	_, hasSpace := rec.numbers[306]
 	said := statement{
-		interval: rec.numbers[34],
-		packets:  rec.numbers[305], space: rec.numbers[306], hasSpace: hasSpace,
+		interval: rec.numbers[34], random: rec.numbers[50],
+		packets: rec.numbers[305], space: rec.numbers[306], hasSpace: hasSpace,
 		size: rec.numbers[309], population: rec.numbers[310],
-	}
-	if said.interval == 0 {
-		said.interval = rec.numbers[50]
 	}
 	n := said.n()
 	if n == 0 || n > 0xffffffff {

@@ -157,7 +157,7 @@ func (c *compiler) finish() {
 			c.address(f, best, twoHeaders)
 		case best[0].elem.inner && twoHeaders:
 			c.step(f, best[len(best)-1], false)
-			if f == flow.Proto {
+			if f == flow.Proto && len(best) > 1 { // a single one is the flow's
 				first := best[0]
 				c.plan.outer = append(c.plan.outer, step{first.elem.role, flow.TunProto, false, first.ref})
 			}

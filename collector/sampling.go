@@ -117,7 +117,8 @@ func (d *decoding) deriveSampling(p *plan) {
 
 // ownInterval reports whether the records say their sampling interval themselves.
 func (p *plan) ownInterval() bool {
-	return p.special[roleInterval] != noRef || p.special[rolePacketInterval] != noRef || p.special[rolePopulation] != noRef
+	return p.special[roleInterval] != noRef || p.special[roleRandomInterval] != noRef ||
+		p.special[rolePacketInterval] != noRef || p.special[rolePopulation] != noRef
 }
 
 // A saidInterval is a sampling interval that records of a domain said
@@ -175,8 +176,8 @@ func (d *decoding) numberAt(p *plan, r role, i int) uint64 {
 
 func (d *decoding) ownInterval(p *plan, i int) uint64 {
 	return statement{
-		interval: d.numberAt(p, roleInterval, i),
-		packets:  d.numberAt(p, rolePacketInterval, i), space: d.numberAt(p, rolePacketSpace, i),
+		interval: d.numberAt(p, roleInterval, i), random: d.numberAt(p, roleRandomInterval, i),
+		packets: d.numberAt(p, rolePacketInterval, i), space: d.numberAt(p, rolePacketSpace, i),
 		hasSpace: p.special[rolePacketSpace] != noRef,
 		size:     d.numberAt(p, roleSampleSize, i), population: d.numberAt(p, rolePopulation, i),
 	}.n()
@@ -185,7 +186,7 @@ func (d *decoding) ownInterval(p *plan, i int) uint64 {
 // A statement is what an exporter said about sampling in one record; zero is
 // unsaid.
 type statement struct {
-	interval         uint64 // 34 or 50
+	interval, random uint64 // 34, 50
 	packets, space   uint64 // 305 packets taken, then 306 left out (RFC 5477, section 8.2)
 	hasSpace         bool
 	size, population uint64 // 309 packets taken out of 310
@@ -197,6 +198,8 @@ func (s statement) n() uint64 {
 	switch {
 	case s.interval != 0:
 		return s.interval
+	case s.random != 0:
+		return s.random
 	case s.packets != 0 && s.hasSpace && s.packets < 1<<32 && s.space < 1<<32:
 		return (s.packets + s.space + s.packets/2) / s.packets
 	case s.size != 0 && s.population >= s.size && s.population < 1<<40:

@@ -38,6 +38,11 @@ func TestSampling(t *testing.T) {
 	sequenceFields, sequenceRecord := with([]int{301, 8}, uint64(3))
 	ownFields, ownRecord := with([]int{34, 4, 48, 1}, uint32(50), uint8(7))
 	ownZeroFields, ownZeroRecord := with([]int{34, 4, 48, 1}, uint32(0), uint8(7))
+	eitherFields, eitherRecord := with([]int{34, 4, 50, 4}, uint32(40), uint32(50))
+	swappedFields, swappedRecord := with([]int{50, 4, 34, 4}, uint32(50), uint32(40))
+	_, randomOnly := with(nil, uint32(0), uint32(50)) // in the order of eitherFields
+	_, firstOnly := with(nil, uint32(0), uint32(40))  // in the order of swappedFields
+	_, neither := with(nil, uint32(0), uint32(0))
 	countFields, countRecord := with([]int{305, 4, 306, 4}, uint32(1), uint32(99))
 	randomFields, randomRecord := with([]int{309, 4, 310, 4}, uint32(2), uint32(200))
 
@@ -67,8 +72,15 @@ func TestSampling(t *testing.T) {
 		{"by another template", [][]byte{optionsV9([]int{5, 2}, []int{34, 4}, 257, uint32(64))}, plain, plainRecord, 0},
 		{"own", [][]byte{system, sampler}, ownFields, ownRecord, 50},
 		{"own is zero", [][]byte{system, sampler}, ownZeroFields, ownZeroRecord, 1000},
+		{"own, either element", [][]byte{system}, eitherFields, eitherRecord, 40},
+		{"own, either element, in the other order", [][]byte{system}, swappedFields, swappedRecord, 40},
+		{"own, 34 is zero", [][]byte{system}, eitherFields, randomOnly, 50},
+		{"own, 50 is zero", [][]byte{system}, swappedFields, firstOnly, 40},
+		{"own, both are zero", [][]byte{system}, eitherFields, neither, 512},
 		{"own, one of a hundred", [][]byte{system}, countFields, countRecord, 100},
 		{"own, two out of two hundred", [][]byte{system}, randomFields, randomRecord, 100},
+		{"system-wide, either element", [][]byte{optionsV9([]int{1, 4}, []int{50, 4, 34, 4}, uint32(0), uint32(50), uint32(40))}, plain, plainRecord, 40},
+		{"system-wide, 34 is zero", [][]byte{optionsV9([]int{1, 4}, []int{50, 4, 34, 4}, uint32(0), uint32(50), uint32(0))}, plain, plainRecord, 50},
 		{"changed", [][]byte{system, optionsV9([]int{1, 4}, []int{34, 4}, uint32(0), uint32(2048))}, plain, plainRecord, 2048},
 		{"zero is unsaid", [][]byte{optionsV9([]int{1, 4}, []int{34, 4}, uint32(0), uint32(0))}, plain, plainRecord, 0},
 		{"scope of no bytes", [][]byte{optionsV9([]int{1, 0}, []int{34, 4}, uint32(10))}, plain, plainRecord, 10},

@@ -80,11 +80,11 @@ func (e *exporter) dataSet(b *flow.Batch, s *stream, t *template, h *header, bod
 	}
 	p := t.compiled(d.kept)
 	if !p.isFlow {
-		n, _ := wholeRecords(t, body)
+		n, rest := wholeRecords(t, body)
 		e.stats.Errors[ReasonNoFlow] += uint64(n)
 		e.skippedLists(t, n)
 		e.account.size.add(n, n)
-		return nil
+		return leftOver(n, t.minLen, body[len(body)-rest:])
 	}
 	h.template = t.id
 	dec := &e.work
@@ -119,11 +119,18 @@ func (e *exporter) skippedLists(t *template, records int) {
 	e.stats.Errors[ReasonList] += uint64(records * t.lists)
 }
 
+// leftOver returns an error if what is left behind the n records of a set is more
+// than padding. Padding is shorter than the shortest record and, to align with 4
+// or 8 bytes, than 8 bytes; more than that, not zero, is a record that was cut or
+// a layout that has changed.
+func leftOver(n, shortest int, rest []byte) error {
+	if n > 0 && len(rest) < min(8, shortest) || allZero(rest) {
+		return nil
+	}
+	return decodeErrorf(ReasonRecord, "%d bytes are left of a set of records of at least %d", len(rest), shortest)
+}
+
 // fixedSet decodes the records of a template of fixed layout, all at once.
-//
-// What is left behind the last record is padding. Padding is shorter than a
-// record and, to align with 4 or 8 bytes, than 8 bytes; more than that, not
-// zero, is a record that was cut or a layout that has changed.
 func (d *decoding) fixedSet(p *plan, body []byte, version uint64) error {
 	n := len(body) / p.recLen
 	if p.recLen < 4 { // padding could be taken for records
@@ -137,10 +144,7 @@ func (d *decoding) fixedSet(p *plan, body []byte, version uint64) error {
 		d.common(version)
 		d.run(p)
 	}
-	if rest := body[n*p.recLen:]; (n == 0 || len(rest) >= 8) && !allZero(rest) {
-		return decodeErrorf(ReasonRecord, "%d bytes are left of a set of records of %d", len(rest), p.recLen)
-	}
-	return nil
+	return leftOver(n, p.recLen, body[n*p.recLen:])
 }
 
 // varyingSet decodes the records of a template with variable-length fields, one
@@ -165,10 +169,7 @@ func (d *decoding) varyingSet(p *plan, body []byte, version uint64) error {
 		d.base = start
 		d.common(version)
 	}
-	if len(body) >= p.recLen && !allZero(body) {
-		return decodeErrorf(ReasonRecord, "a record runs over the end of its set by more than %d bytes", len(body))
-	}
-	return nil
+	return leftOver(d.n, p.recLen, body)
 }
 
 // noteError counts an error under its reason.

@@ -68,6 +68,17 @@ func (x *xdr) addr() (flow.Addr, bool) {
 	return flow.Addr{}, false
 }
 
+// source reads the source of a flow sample: its type << 32 | its index. The
+// compact form has both in one word, the index in 24 bits; the expanded one has
+// a word for each, for indexes that take more.
+func (x *xdr) source(expanded bool) uint64 {
+	kind := uint64(x.u32())
+	if !expanded {
+		return kind>>24<<32 | kind&0xffffff
+	}
+	return kind<<32 | uint64(x.u32())
+}
+
 func (x *xdr) fail() {
 	x.err = errShort
 	x.b = nil
@@ -190,10 +201,8 @@ type flowSample struct {
 //	record:    | enterprise << 12 | format | length | data ... |
 func (s *flowSample) read(format uint32, data []byte) error {
 	x := xdr{b: data}
-	s.head.sequence, s.head.source = x.u32(), x.u32()
-	if format == sampleFlowExpanded {
-		s.head.source = s.head.source<<24 | x.u32()&0xffffff
-	}
+	s.head.sequence = x.u32()
+	s.head.source = x.source(format == sampleFlowExpanded)
 	if s.head.rate = x.u32(); s.head.rate != 0 {
 		s.b.SetNum(flow.SamplingInterval, s.row, uint64(s.head.rate))
 	}

@@ -95,6 +95,48 @@ func TestSFlowSampledIP(t *testing.T) {
 	wantNum(t, b, 0, flow.EtherType, 0x0806)
 }
 
+// A router record says the next hop and the masks, and a next hop that is not
+// known costs neither the masks nor the sample.
+func TestSFlowRouter(t *testing.T) {
+	frame := rawRecord(1, 100, ethernetOf(wire(etherIPv4), ipv4Of(protoTCP, 0, nil, tcpOf())))
+	for _, c := range []struct {
+		name     string
+		record   []byte
+		next     string // "": absent
+		src, dst int    // -1: absent
+	}{
+		{"IPv4", wire(uint32(1), uint32(0x0a000008), uint32(24), uint32(16)), "10.0.0.8", 24, 16},
+		{"IPv6", wire(uint32(2), v6two, uint32(64), uint32(48)), "2001:db8::2", 64, 48},
+		{"unknown next hop", wire(uint32(0), uint32(24), uint32(16)), "", 24, 16},
+		{"masks longer than an address", wire(uint32(1), uint32(0x0a000008), uint32(24), uint32(129)), "10.0.0.8", -1, -1},
+	} {
+		b := decodeSample(t, flowSampleOf(1, 2, frame, xdrBlock(1002, c.record)))
+		wantRows(t, c.name, b, 1)
+		if c.next == "" {
+			wantAbsent(t, b, 0, flow.NextHop)
+		} else {
+			wantAddr(t, b, 0, flow.NextHop, c.next)
+		}
+		if c.src < 0 {
+			wantAbsent(t, b, 0, flow.SrcMask, flow.DstMask)
+			continue
+		}
+		wantNum(t, b, 0, flow.SrcMask, uint64(c.src))
+		wantNum(t, b, 0, flow.DstMask, uint64(c.dst))
+	}
+	for name, record := range map[string][]byte{
+		"an address of no type": wire(uint32(3), uint32(0x0a000008), uint32(24), uint32(16)),
+		"cut off":               wire(uint32(1), uint32(0x0a000008), uint32(24)),
+	} {
+		d := NewDecoder(DecoderOptions{})
+		b, errs := decodeAll(d, addrN(1, 6343), sflowDatagram(flowSampleOf(1, 2, frame, xdrBlock(1002, record))))
+		wantRows(t, name, b, 0)
+		if len(errs) != 1 || d.Stats().Total.Error(ReasonSample) != 1 {
+			t.Errorf("%s: got errors %v, want one", name, errs)
+		}
+	}
+}
+
 // A sample that cannot be read costs itself; samples that are none of ours are
 // counted and skipped.
 func TestSFlowBesideBadSamples(t *testing.T) {
@@ -191,6 +233,64 @@ func TestSFlowLedger(t *testing.T) {
 			ledger.Datagrams: 200 - lost, ledger.Records: (200 - lost) * perDatagram, ledger.Lost: lost, ledger.Gaps: lost,
 			ledger.LostSamples: lost * perDatagram, ledger.SampleDrops: 7 * sources,
 		})
+	}
+}
+
+// Sources are told apart by type and index, in the expanded form by all 32 bits
+// of it; a source is the same one in either form.
+func TestSFlowSources(t *testing.T) {
+	record := rawRecord(11, 60, ipv4Of(protoTCP, 0, nil, tcpOf()))
+	compact := func(kind, index, number uint32) []byte { return numberedSample(number, kind<<24|index, 512, 0) }
+	expanded := func(kind, index, number uint32) []byte {
+		head := wire(number, kind, index, uint32(512), uint32(0), uint32(0), uint32(0), uint32(1), uint32(0), uint32(2), uint32(1))
+		return xdrBlock(sampleFlowExpanded, head, record)
+	}
+	type form func(kind, index, number uint32) []byte
+	type source struct {
+		form        form
+		kind, index uint32
+	}
+	for _, c := range []struct {
+		name string
+		a, b source
+		same bool
+	}{
+		{"indexes that differ in the top byte", source{expanded, 0, 0x1a000000}, source{expanded, 0, 0x16000000}, false},
+		{"indexes that differ in the last bit", source{expanded, 0, 0x1a000000}, source{expanded, 0, 0x1a000001}, false},
+		{"types of one index", source{expanded, 0, 7}, source{expanded, 2, 7}, false},
+		{"a type is no part of an index", source{expanded, 1, 7}, source{expanded, 0, 1<<24 | 7}, false},
+		{"compact types of one index", source{compact, 0, 7}, source{compact, 2, 7}, false},
+		{"one source in both forms", source{compact, 2, 7}, source{expanded, 2, 7}, true},
+	} {
+		s := newScripted(t, DecoderOptions{})
+		s.domain = 2
+		// Each has numbers of its own, far from the other's; one source counts on.
+		next := [2]uint32{100, 7000}
+		for i := range 100 {
+			at, of := i%2, c.a
+			if at == 1 {
+				of = c.b
+			}
+			if c.same {
+				at = 0
+			}
+			s.send(sflowDatagram(of.form(of.kind, of.index, next[at])), 1)
+			next[at]++
+		}
+		wantCounts(t, c.name, s.entry(testHour, uint16(flow.VersionSFlow5)), map[ledger.Counter]uint64{
+			ledger.Datagrams: 100, ledger.Records: 100,
+		})
+		sources := 0
+		for _, e := range s.d.all() {
+			for _, stream := range e.streams {
+				for _, a := range stream.agents {
+					sources += len(a.sources)
+				}
+			}
+		}
+		if want := 2 - btoi(c.same); sources != want {
+			t.Errorf("%s: got %d sources, want %d", c.name, sources, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -189,6 +190,33 @@ func TestTemplateIsReplaced(t *testing.T) {
 	}
 	wantAddr(t, b, 0, flow.SrcAddr, "1.1.1.1")
 	wantAddr(t, b, 1, flow.SrcAddr, "2.2.2.2")
+}
+
+// Where a new layout is refused, the old one holds no longer: data that follow
+// wait for a template, whatever port they come from.
+func TestRefusedTemplateEndsTheOldLayout(t *testing.T) {
+	small := templateOf(256, 12, 4, 8, 4, 4, 1)
+	var fields []int
+	for range 40 {
+		fields = append(fields, 210, 1) // paddingOctets
+	}
+	d := NewDecoder(DecoderOptions{Limits: Limits{TemplateBytes: 1500}})
+	big := templateOf(256, append(fields, 8, 4, 4, 1)...)
+	data := set(256, make([]byte, 9*5)) // whole records of either layout
+	b, errs := decodeAll(d, addrN(1, 1), ipfix(0, set(2, small), data), ipfix(0, set(2, big)))
+	wantRows(t, "by the old layout", b, 5)
+	if got := d.Stats().Total.Error(ReasonTemplateLimit); len(errs) > 0 || got != 1 {
+		t.Fatalf("got errors %v and %d templates refused, want none and 1", errs, got)
+	}
+	for _, port := range []uint16{1, 2} {
+		b, _ = decodeAll(d, addrN(1, port), ipfix(0, data))
+		wantRows(t, fmt.Sprintf("after the refusal, from port %d", port), b, 0)
+	}
+	if got := d.Stats().Total.SetsWaiting; got != 2 {
+		t.Errorf("got %d sets waiting, want 2", got)
+	}
+	b, _ = decodeAll(d, addrN(1, 1), ipfix(0, set(2, small), data))
+	wantRows(t, "defined again", b, 15) // those that waited too
 }
 
 // Withdrawals mean nothing over UDP (RFC 7011, section 8.4).
