@@ -53,6 +53,9 @@ func (d *decoding) run(p *plan) {
 	if len(p.pairs) > 0 {
 		d.resolvePairs(p)
 	}
+	if p.columns.Labels() != (flow.FieldSet{}) {
+		d.trimLabels()
+	}
 	d.derive(p)
 	for i := range p.kept {
 		d.keep(&p.kept[i])
@@ -69,12 +72,10 @@ func (d *decoding) step(s *step) {
 		return
 	}
 	switch s.role {
-	case roleNumber:
+	case roleNumber, roleLabel:
 		d.numbers(s.field, r)
 	case roleAddr:
 		d.addrs(s.field, r)
-	case roleLabel:
-		d.labels(s.field, r)
 	default:
 		d.times(s, r)
 	}
@@ -177,12 +178,15 @@ func (d *decoding) addrs(f flow.Field, r ref) {
 	d.b.Mark(f, d.base, d.base+d.n)
 }
 
-// labels copies MPLS label stack entries. An entry of zero bits is none.
-func (d *decoding) labels(f flow.Field, r ref) {
-	d.numbers(f, r)
-	for i, v := range d.b.Num(f)[d.base : d.base+d.n] {
-		if v == 0 {
-			d.b.Unmark(f, d.base+i, d.base+i+1)
+// trimLabels makes the entries of zero bits below the last label absent, with
+// which exporters fill up the MPLS label stack. Above a label, such an entry is
+// one: IPv4's explicit null (RFC 3032, section 2.1).
+func (d *decoding) trimLabels() {
+	for row := d.base; row < d.base+d.n; row++ {
+		for f := flow.MPLSLabel10; f >= flow.MPLSLabel1 && d.b.GetNum(f, row) == 0; f-- {
+			if d.b.Has(f, row) {
+				d.b.Unmark(f, row, row+1)
+			}
 		}
 	}
 }

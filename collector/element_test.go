@@ -286,14 +286,6 @@ func TestCiscoNATAndFirewall(t *testing.T) {
 	wantNum(t, b, 0, flow.FirewallExtEvent, 2025)
 }
 
-func TestLabels(t *testing.T) {
-	fields, record := addrsAnd(6, []int{70, 3, 71, 3, 72, 3}, []byte{0x01, 0x23, 0x40}, []byte{0x00, 0x00, 0x01}, []byte{0, 0, 0})
-	b := decodeOne(t, 9, fields, record)
-	wantNum(t, b, 0, flow.MPLSLabel1, 0x012340)
-	wantNum(t, b, 0, flow.MPLSLabel2, 1) // explicit null, bottom of stack
-	wantAbsent(t, b, 0, flow.MPLSLabel3)
-}
-
 var (
 	v6one = []byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}
 	v6two = []byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}
