@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gopacket/gopacket"
@@ -16,25 +17,35 @@ import (
 
 // A Datagram is a UDP datagram out of a capture.
 type Datagram struct {
-	Time     time.Time // when it was captured
+	Time     time.Time // when it was captured; from 1970 to 9999
 	Src, Dst netip.AddrPort
 	Payload  []byte // valid until the callback returns
 }
 
-// A CaptureError says what of a capture could not be read. What came before it
-// was handed out all the same.
+// A CaptureError says what of a capture could not be read. The rest was handed
+// out all the same.
 type CaptureError struct {
 	Packets    int   // read before the fault, or in all
 	Incomplete int   // IP packets of which fragments are missing
-	Err        error // the fault; nil if only fragments are missing
+	Misdated   int   // packets with no time from 1970 to 9999, passed over
+	Err        error // the fault; nil if the file was read to its end
 }
 
 // Error returns what is wrong and where.
 func (e *CaptureError) Error() string {
-	if e.Err == nil {
-		return fmt.Sprintf("capture of %d packets: %d fragmented IP packets are incomplete", e.Packets, e.Incomplete)
+	where := fmt.Sprintf("capture of %d packets", e.Packets)
+	var wrong []string
+	if e.Err != nil {
+		where = fmt.Sprintf("read capture after packet %d", e.Packets)
+		wrong = append(wrong, e.Err.Error())
 	}
-	return fmt.Sprintf("read capture after packet %d: %v", e.Packets, e.Err)
+	if e.Incomplete > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d fragmented IP packets are incomplete", e.Incomplete))
+	}
+	if e.Misdated > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d packets have no time from 1970 to 9999 and are left out", e.Misdated))
+	}
+	return where + ": " + strings.Join(wrong, "; ")
 }
 
 // Unwrap returns the fault.
@@ -46,30 +57,44 @@ var ErrNotCapture = errors.New("neither pcap nor pcapng")
 // ReadCapture reads a pcap or pcapng file, gzipped or not, and calls fn for
 // every UDP datagram, in file order. IP fragments are put together, the datagram
 // takes the time of the fragment that completes it. Packets that are not UDP are
-// passed over. An error of fn ends the reading and is returned as it is; a file
-// that breaks off, or lacks fragments, gives a *CaptureError at the end.
+// passed over, and so are those whose time cannot be: an archive has no hour for
+// them. An error of fn ends the reading and is returned as it is; a file that
+// breaks off, lacks fragments or has such times gives a *CaptureError at the end.
 func ReadCapture(r io.Reader, fn func(Datagram) error) error {
 	next, err := openCapture(r)
 	if err != nil {
 		return err
 	}
 	c := captured{fragments: newFragments(), fn: fn}
+	misdated := 0
 	for packets := 0; ; packets++ {
 		data, link, when, err := next()
-		switch {
-		case errors.Is(err, io.EOF):
-			if n := c.fragments.incomplete(); n > 0 {
-				return &CaptureError{Packets: packets, Incomplete: n}
+		if err != nil {
+			e := &CaptureError{Packets: packets, Incomplete: c.fragments.incomplete(), Misdated: misdated}
+			if !errors.Is(err, io.EOF) {
+				e.Err = err
+			} else if e.Incomplete == 0 && e.Misdated == 0 {
+				return nil
 			}
-			return nil
-		case err != nil:
-			return &CaptureError{packets, c.fragments.incomplete(), err}
+			return e
+		}
+		if !inArchive(when) {
+			misdated++
+			continue
 		}
 		c.time = when
 		if err := c.frame(link, data); err != nil {
 			return err
 		}
 	}
+}
+
+// inArchive reports whether a time is one that records can have been received
+// at. It looks at seconds: the nanoseconds of what pcapng can write do not fit
+// 64 bits. A simple packet block of pcapng has no time, which is the year 1.
+func inArchive(t time.Time) bool {
+	sec := t.Unix()
+	return sec >= 0 && sec <= maxTimeMS/1000
 }
 
 // A nextPacket returns the next packet of a file, io.EOF at its end.

@@ -126,6 +126,65 @@ func TestPcapNG(t *testing.T) {
 	}
 }
 
+// ngBlock makes a block of a pcapng file, big-endian.
+func ngBlock(kind uint32, body []byte) []byte {
+	for len(body)%4 != 0 {
+		body = append(body, 0)
+	}
+	size := uint32(12 + len(body))
+	return wire(kind, size, body, size)
+}
+
+// ngOf makes a pcapng file of raw IP packets with the given options of its
+// interface, one packet at each time.
+func ngOf(options, packet []byte, times ...uint64) []byte {
+	file := ngBlock(0x0a0d0d0a, wire(uint32(0x1a2b3c4d), 1, 0, ^uint64(0)))
+	file = append(file, ngBlock(1, wire(linkRawOther, 0, uint32(65535), options))...)
+	for _, at := range times {
+		n := uint32(len(packet))
+		file = append(file, ngBlock(6, wire(uint32(0), at, n, n, packet))...)
+	}
+	return file
+}
+
+// A packet whose time no archive has an hour for is left out and counted.
+func TestMisdatedPackets(t *testing.T) {
+	packet := ipv4Of(protoUDP, 0, nil, udpOf([]byte("x")))
+	const year10000 = (maxTimeMS + 1) * 1000 // us
+	seconds := wire(9, 1, uint8(0x80), []byte{0, 0, 0})
+	offset := func(seconds int64) []byte { return wire(14, 8, uint64(seconds)) }
+	for _, c := range []struct {
+		name     string
+		file     []byte
+		want     int
+		misdated int
+	}{
+		{"microseconds", ngOf(nil, packet, 0, 1, year10000-1), 3, 0},
+		{"after 9999", ngOf(nil, packet, year10000, 1<<63-1, ^uint64(0)), 0, 3},
+		{"in between", ngOf(nil, packet, 1<<60, 1, year10000, 2), 2, 2},
+		{"seconds of 64 bits", ngOf(seconds, packet, 1, year10000/1_000_000, 1<<62, 1<<63-1, 1<<63, ^uint64(0)), 1, 5},
+		{"offset to before 1970", ngOf(offset(-2), packet, 0, 1_999_999, 2_000_000), 1, 2},
+		{"offset to after 9999", ngOf(offset(year10000/1_000_000), packet, 0), 0, 1},
+		{"no time", append(ngOf(nil, nil), ngBlock(3, wire(uint32(len(packet)), packet))...), 0, 1},
+		{"of no UDP", ngOf(nil, []byte{0x45}, year10000, 1), 0, 1},
+		{"pcap", pcapOf(t, 101, packet, packet), 2, 0},
+	} {
+		got, err := readAll(c.file)
+		if len(got) != c.want {
+			t.Errorf("%s: got %d datagrams, want %d", c.name, len(got), c.want)
+		}
+		var lacks *CaptureError
+		if misdated := errors.As(err, &lacks); misdated != (c.misdated > 0) || misdated && (lacks.Misdated != c.misdated || lacks.Err != nil) {
+			t.Errorf("%s: got error %v, want %d misdated", c.name, err, c.misdated)
+		}
+	}
+	whole := ngOf(nil, packet, year10000, 1)
+	var lacks *CaptureError
+	if _, err := readAll(whole[:len(whole)-1]); !errors.As(err, &lacks) || lacks.Misdated != 1 || lacks.Err == nil {
+		t.Errorf("a file that breaks off: got error %v, want it and 1 misdated", err)
+	}
+}
+
 func TestGzippedCapture(t *testing.T) {
 	var buf bytes.Buffer
 	z := gzip.NewWriter(&buf)

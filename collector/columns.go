@@ -2,6 +2,7 @@ package collector
 
 import (
 	"encoding/binary"
+	"math"
 
 	"weir/flow"
 )
@@ -52,6 +53,9 @@ func (d *decoding) run(p *plan) {
 	if len(p.pairs) > 0 {
 		d.resolvePairs(p)
 	}
+	if p.columns.Labels() != (flow.FieldSet{}) {
+		d.trimLabels()
+	}
 	d.derive(p)
 	for i := range p.kept {
 		d.keep(&p.kept[i])
@@ -68,12 +72,10 @@ func (d *decoding) step(s *step) {
 		return
 	}
 	switch s.role {
-	case roleNumber:
+	case roleNumber, roleLabel:
 		d.numbers(s.field, r)
 	case roleAddr:
 		d.addrs(s.field, r)
-	case roleLabel:
-		d.labels(s.field, r)
 	default:
 		d.times(s, r)
 	}
@@ -122,19 +124,22 @@ func (d *decoding) numbers(f flow.Field, r ref) {
 
 // dropWide makes values absent that are wider than the field.
 func (d *decoding) dropWide(f flow.Field, r ref) {
-	bits := f.Bits()
 	for i := range d.n {
-		value := d.at(r, i)
-		wide := bits < 64 && d.b.GetNum(f, d.base+i)>>bits != 0
-		for ; len(value) > 8; value = value[1:] {
-			wide = wide || value[0] != 0
-		}
-		if wide {
+		if tooWide(f, d.at(r, i)) {
 			d.b.Unmark(f, d.base+i, d.base+i+1)
 			d.badValues++
 		}
 	}
 }
+
+// tooWide reports whether an unsigned integer is wider than the field.
+func tooWide(f flow.Field, value []byte) bool {
+	bits := f.Bits()
+	return !fits64(value) || bits < 64 && uintOf(value)>>bits != 0
+}
+
+// fits64 reports whether an unsigned integer of any length is below 2^64.
+func fits64(value []byte) bool { return len(value) <= 8 || allZero(value[:len(value)-8]) }
 
 // uintOf reads an unsigned integer of any length; of a longer one than 8 bytes,
 // the last 8.
@@ -173,12 +178,15 @@ func (d *decoding) addrs(f flow.Field, r ref) {
 	d.b.Mark(f, d.base, d.base+d.n)
 }
 
-// labels copies MPLS label stack entries. An entry of zero bits is none.
-func (d *decoding) labels(f flow.Field, r ref) {
-	d.numbers(f, r)
-	for i, v := range d.b.Num(f)[d.base : d.base+d.n] {
-		if v == 0 {
-			d.b.Unmark(f, d.base+i, d.base+i+1)
+// trimLabels makes the entries of zero bits below the last label absent, with
+// which exporters fill up the MPLS label stack. Above a label, such an entry is
+// one: IPv4's explicit null (RFC 3032, section 2.1).
+func (d *decoding) trimLabels() {
+	for row := d.base; row < d.base+d.n; row++ {
+		for f := flow.MPLSLabel10; f >= flow.MPLSLabel1 && d.b.GetNum(f, row) == 0; f-- {
+			if d.b.Has(f, row) {
+				d.b.Unmark(f, row, row+1)
+			}
 		}
 	}
 }
@@ -228,9 +236,9 @@ func uptimeToMS(exportMS uint64, uptime, at uint32) uint64 {
 func (d *decoding) converter(r role, at ref) func(*decoding, []byte) uint64 {
 	switch r {
 	case roleMillis:
-		return func(_ *decoding, v []byte) uint64 { return uintOf(v) }
+		return func(_ *decoding, v []byte) uint64 { return countOf(v) }
 	case roleSeconds:
-		return func(_ *decoding, v []byte) uint64 { return min(uintOf(v), maxTimeMS) * 1000 }
+		return func(_ *decoding, v []byte) uint64 { return min(countOf(v), maxTimeMS) * 1000 }
 	case roleNTP:
 		if at.len != 8 {
 			return nil
@@ -246,6 +254,15 @@ func (d *decoding) converter(r role, at ref) func(*decoding, []byte) uint64 {
 		}
 	}
 	return nil // IPFIX's sysUptime: see deriveUptimes
+}
+
+// countOf reads the units since 1970 of a time. A number that 64 bits do not
+// hold is the highest that they do, which is after every time.
+func countOf(value []byte) uint64 {
+	if !fits64(value) {
+		return math.MaxUint64
+	}
+	return uintOf(value)
 }
 
 // ntpToMS converts NTP seconds and fraction to milliseconds since 1970. The
@@ -267,23 +284,55 @@ func ntpToMS(v, exportMS uint64) uint64 {
 
 // fill does a step only for the rows where the field is absent or zero.
 func (d *decoding) fill(s *step, r ref) {
-	if r.len == 0 || s.role == roleAddr && r.len != 4 && r.len != 16 {
+	switch s.role {
+	case roleAddr:
+		d.fillAddrs(s.field, r)
+	case roleNumber, roleLabel:
+		d.fillNumbers(s.field, r)
+	default:
+		d.fillTimes(s, r)
+	}
+}
+
+func (d *decoding) fillAddrs(f flow.Field, r ref) {
+	if r.len != 4 && r.len != 16 {
 		return
 	}
-	convert := d.converter(s.role, r)
+	for i := range d.n {
+		row := d.base + i
+		if a, _ := flow.AddrFromSlice(d.at(r, i)); d.b.GetAddr(f, row).IsUnspecified() && !a.IsUnspecified() {
+			d.b.SetAddr(f, row, a)
+		}
+	}
+}
+
+func (d *decoding) fillNumbers(f flow.Field, r ref) {
 	for i := range d.n {
 		row, value := d.base+i, d.at(r, i)
-		if s.role == roleAddr {
-			if a, _ := flow.AddrFromSlice(value); d.b.GetAddr(s.field, row).IsUnspecified() && !a.IsUnspecified() {
-				d.b.SetAddr(s.field, row, a)
-			}
+		switch v := uintOf(value); {
+		case d.b.GetNum(f, row) != 0:
+		case tooWide(f, value):
+			d.badValues++
+		case v != 0:
+			d.b.SetNum(f, row, v)
+		}
+	}
+}
+
+func (d *decoding) fillTimes(s *step, r ref) {
+	convert := d.converter(s.role, r)
+	if convert == nil {
+		return
+	}
+	for i := range d.n {
+		row := d.base + i
+		if d.b.GetNum(s.field, row) != 0 {
 			continue
 		}
-		v := uintOf(value)
-		if convert != nil {
-			v = convert(d, value)
-		}
-		if v != 0 && d.b.GetNum(s.field, row) == 0 && (s.field.Bits() == 64 || v>>s.field.Bits() == 0) {
+		switch v := convert(d, d.at(r, i)); {
+		case v > maxTimeMS:
+			d.badTimes++
+		case v >= minTimeMS:
 			d.b.SetNum(s.field, row, v)
 		}
 	}

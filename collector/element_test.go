@@ -68,6 +68,25 @@ func TestWideValues(t *testing.T) {
 	wantNum(t, b, 0, flow.SrcPort, 443)
 }
 
+// Of equal elements, a later one is held to the field's width like the first.
+func TestWideValuesOfEqualElements(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		value []byte
+		want  uint64 // 0: the field stays at the first element's zero
+	}{
+		{"fits", wire(uint64(0), uint64(443)), 443},
+		{"more than 16 bits", wire(uint64(0), uint64(1<<16+443)), 0},
+		{"more than 64 bits", wire(uint64(1<<40), uint64(443)), 0},
+	} {
+		fields, record := addrsAnd(6, []int{180, 2, 182, 16}, 0, c.value)
+		b := decodeOne(t, 10, fields, record)
+		if got := b.GetNum(flow.SrcPort, 0); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 func TestCounterPriority(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -144,6 +163,15 @@ func TestTimes(t *testing.T) {
 		{"zero is unknown", 10, []int{152, 8, 153, 8}, []any{uint64(0), uint64(exportMS)}, 0, exportMS},
 		{"after the year 9999", 10, []int{152, 8, 150, 4}, []any{uint64(1 << 60), uint32(0)}, 0, 0},
 		{"NTP before 1970", 10, []int{154, 8}, []any{uint64(1000) << 32}, 0, 0},
+		{"milliseconds of more than 64 bits", 10, []int{152, 16}, []any{uint64(1), uint64(exportMS)}, 0, 0},
+		{"milliseconds in 16 bytes", 10, []int{152, 16}, []any{uint64(0), uint64(exportMS)}, exportMS, 0},
+		{"NTP microseconds unknown, nanoseconds known", 10, []int{154, 8, 156, 8}, []any{uint64(0), ntp}, exportMS - 9500, 0},
+		{"NTP microseconds unknown, nanoseconds before 1970", 10, []int{154, 8, 156, 8}, []any{uint64(0), uint64(1000) << 32}, 0, 0},
+		{"NTP microseconds unknown, nanoseconds in 4 bytes", 10, []int{154, 8, 156, 4}, []any{uint64(0), uint32(5000)}, 0, 0},
+		{"NTP microseconds before 1970, nanoseconds known", 10, []int{154, 8, 156, 8}, []any{uint64(1000) << 32, ntp}, exportMS - 9500, 0},
+		{"milliseconds twice, one after the year 9999", 10, []int{152, 8, 152, 8}, []any{uint64(0), uint64(1 << 60)}, 0, 0},
+		{"uptime twice", 9, []int{22, 4, 22, 4}, []any{uint32(900_000), uint32(800_000)}, exportMS - 100_000, 0},
+		{"uptime of IPFIX twice without boot time", 10, []int{22, 4, 22, 4}, []any{uint32(1000), uint32(5000)}, 0, 0},
 		{"observation time is neither", 9, []int{323, 8}, []any{uint64(exportMS)}, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,17 +188,33 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A time of zero is unknown; one that cannot be is counted.
-func TestTimesCounted(t *testing.T) {
+// A time of zero is unknown; one that cannot be is counted. So is a number that
+// its field does not hold, wherever it stands among the elements of a field.
+func TestLeftAbsentIsCounted(t *testing.T) {
 	for _, c := range []struct {
-		value uint64
-		want  uint64
-	}{{0, 0}, {1 << 60, 1}, {testTime, 0}} {
+		name   string
+		fields []int
+		values []any
+		times  uint64
+		wide   uint64 // numbers
+	}{
+		{"time of zero", []int{152, 8}, []any{uint64(0)}, 0, 0},
+		{"time", []int{152, 8}, []any{uint64(testTime)}, 0, 0},
+		{"time after the year 9999", []int{152, 8}, []any{uint64(1 << 60)}, 1, 0},
+		{"second time before 1970", []int{154, 8, 156, 8}, []any{uint64(0), uint64(1) << 32}, 1, 0},
+		{"second time of zero", []int{154, 8, 156, 8}, []any{uint64(0), uint64(0)}, 0, 0},
+		{"second time not needed", []int{152, 8, 152, 8}, []any{uint64(testTime), uint64(1 << 60)}, 0, 0},
+		{"number", []int{7, 4}, []any{uint32(443)}, 0, 0},
+		{"wide number", []int{7, 4}, []any{uint32(1 << 16)}, 0, 1},
+		{"wide second number", []int{180, 2, 182, 4}, []any{0, uint32(1 << 16)}, 0, 1},
+		{"wide second number not needed", []int{180, 2, 182, 4}, []any{443, uint32(1 << 16)}, 0, 0},
+	} {
 		d := NewDecoder(DecoderOptions{})
-		fields, record := addrsAnd(6, []int{152, 8}, c.value)
+		fields, record := addrsAnd(6, c.fields, c.values...)
 		_, _ = decodeAll(d, addrN(1, 1), ipfix(0, set(2, templateOf(256, fields...)), set(256, record)))
-		if got := d.Stats().Total.Error(ReasonTime); got != c.want {
-			t.Errorf("start %d: got %d times counted, want %d", c.value, got, c.want)
+		total := d.Stats().Total
+		if times, wide := total.Error(ReasonTime), total.Error(ReasonValue); times != c.times || wide != c.wide {
+			t.Errorf("%s: got %d times and %d numbers counted, want %d and %d", c.name, times, wide, c.times, c.wide)
 		}
 	}
 }
@@ -264,14 +308,6 @@ func TestCiscoNATAndFirewall(t *testing.T) {
 	wantNum(t, b, 0, flow.NATDstPort, 80)
 	wantNum(t, b, 0, flow.FirewallEvent, 1)
 	wantNum(t, b, 0, flow.FirewallExtEvent, 2025)
-}
-
-func TestLabels(t *testing.T) {
-	fields, record := addrsAnd(6, []int{70, 3, 71, 3, 72, 3}, []byte{0x01, 0x23, 0x40}, []byte{0x00, 0x00, 0x01}, []byte{0, 0, 0})
-	b := decodeOne(t, 9, fields, record)
-	wantNum(t, b, 0, flow.MPLSLabel1, 0x012340)
-	wantNum(t, b, 0, flow.MPLSLabel2, 1) // explicit null, bottom of stack
-	wantAbsent(t, b, 0, flow.MPLSLabel3)
 }
 
 var (

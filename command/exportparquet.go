@@ -89,7 +89,7 @@ func (w *parquetRecords) value(i int, c column, r *flow.Record) {
 		w.out.Text(i, w.text)
 	case parquet.List:
 		w.labels = w.labels[:0]
-		for l := flow.MPLSLabel1; l <= flow.MPLSLabel10 && r.Has(l); l++ {
+		for l := range r.Present.Labels().All {
 			w.labels = append(w.labels, uint32(r.Num(l)>>4))
 		}
 		w.out.List(i, w.labels)

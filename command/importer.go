@@ -93,7 +93,7 @@ func (im *importer) datagram(d collector.Datagram) error {
 		return errInterrupted
 	}
 	im.result.Datagrams++
-	_ = im.decoder.Decode(im.batch, uint64(max(d.Time.UnixMilli(), 0)), d.Src, d.Payload)
+	_ = im.decoder.Decode(im.batch, uint64(d.Time.UnixMilli()), d.Src, d.Payload)
 	if im.result.Datagrams%importLedger == 0 {
 		return im.flush()
 	}

@@ -164,7 +164,7 @@ func (c *column) named(r *flow.Record) (string, bool) {
 // has reports whether the record has a value in the column.
 func (c *column) has(r *flow.Record) bool {
 	if c.field != 0 {
-		return r.Has(c.field)
+		return r.Present.HasMember(c.field)
 	}
 	if c.text != nil {
 		return c.text(r) != ""
@@ -216,8 +216,9 @@ func duration(r *flow.Record) uint64 { return r.Num(flow.End) - r.Num(flow.Start
 
 // appendLabels appends the MPLS label stack with spaces between the labels.
 func appendLabels(dst []byte, r *flow.Record) []byte {
-	for l := flow.MPLSLabel1; l <= flow.MPLSLabel10 && r.Has(l); l++ {
-		if l > flow.MPLSLabel1 {
+	begin := len(dst)
+	for l := range r.Present.Labels().All {
+		if len(dst) > begin {
 			dst = append(dst, ' ')
 		}
 		dst = r.AppendValue(dst, l)
@@ -311,7 +312,7 @@ func (w *jsonRecords) object(r *flow.Record) []byte {
 func (w *jsonRecords) list(present flow.FieldSet) {
 	w.present, w.fields = present, w.fields[:0]
 	for _, f := range flow.JSONFields {
-		if present.Has(f) {
+		if present.HasMember(f) {
 			w.fields = append(w.fields, f)
 		}
 	}
@@ -403,7 +404,7 @@ func (w *csvRecords) record(r *flow.Record) error {
 func (w *csvRecords) fill(present flow.FieldSet) {
 	w.present, w.filled = present, w.filled[:0]
 	for i, c := range w.columns {
-		if c.field == 0 || present.Has(c.field) {
+		if c.field == 0 || present.HasMember(c.field) {
 			w.filled = append(w.filled, i)
 		}
 	}

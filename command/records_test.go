@@ -68,6 +68,36 @@ func TestRecordTable(t *testing.T) {
 	}
 }
 
+// The label stack is written as far as it goes, in every format.
+func TestRecordLabels(t *testing.T) {
+	columns := []column{columnOf("mpls_labels")}
+	for _, c := range []struct {
+		name      string
+		entries   map[flow.Field]uint64
+		csv, json string
+	}{
+		{"none", nil, `""`, "{}"},
+		{"explicit null on top", map[flow.Field]uint64{flow.MPLSLabel1: 0, flow.MPLSLabel2: 200<<4 | 1}, "0 200", `{"mpls_labels":[0,200]}`},
+		{"without the top", map[flow.Field]uint64{flow.MPLSLabel2: 100 << 4, flow.MPLSLabel4: 200<<4 | 1}, "100 200", `{"mpls_labels":[100,200]}`},
+	} {
+		var r flow.Record
+		for f, v := range c.entries {
+			r.SetNum(f, v)
+		}
+		if got, want := writeRecords(t, formatCSV, columns, &r), "mpls_labels\r\n"+c.csv+"\r\n"; got != want {
+			t.Errorf("%s: got csv %q, want %q", c.name, got, want)
+		}
+		if got := writeRecords(t, formatTable, columns, &r); !strings.Contains(got, "\n"+strings.Trim(c.csv, `"`)) {
+			t.Errorf("%s: got table %q, want %q in it", c.name, got, c.csv)
+		}
+		for _, list := range [][]column{columns, nil} {
+			if got := writeRecords(t, formatJSON, list, &r); got != c.json+"\n" {
+				t.Errorf("%s: got %s, want %s", c.name, got, c.json)
+			}
+		}
+	}
+}
+
 func TestRecordJSON(t *testing.T) {
 	r := testRecord()
 	got := writeRecords(t, formatJSON, nil, r)

@@ -299,6 +299,19 @@ func (s *FieldSet) Remove(f Field) { s[f>>6] &^= 1 << (f & 63) }
 // Has reports whether f is in the set.
 func (s FieldSet) Has(f Field) bool { return s[f>>6]>>(f&63)&1 != 0 }
 
+// HasMember reports whether a record of these fields has a member for f in its
+// JSON. MPLSLabel1 stands for the label stack, of which any entry will do.
+func (s FieldSet) HasMember(f Field) bool {
+	return s.Has(f) || f == MPLSLabel1 && s.Labels() != FieldSet{}
+}
+
+// Labels returns those of the fields that are entries of the MPLS label stack.
+func (s FieldSet) Labels() FieldSet { return FieldSet{s[0] & stack[0], s[1] & stack[1]} }
+
+// stack is the whole MPLS label stack.
+var stack = SetOf(MPLSLabel1, MPLSLabel2, MPLSLabel3, MPLSLabel4, MPLSLabel5,
+	MPLSLabel6, MPLSLabel7, MPLSLabel8, MPLSLabel9, MPLSLabel10)
+
 // Union returns the fields that are in either set.
 func (s FieldSet) Union(t FieldSet) FieldSet { return FieldSet{s[0] | t[0], s[1] | t[1]} }
 

@@ -157,7 +157,7 @@ func (r *Record) AppendJSONFields(dst []byte, fields []Field) []byte {
 	dst = append(dst, '{')
 	first := true
 	for _, f := range fields {
-		if !r.Has(f) {
+		if !r.Present.HasMember(f) {
 			continue
 		}
 		if !first {
@@ -170,12 +170,13 @@ func (r *Record) AppendJSONFields(dst []byte, fields []Field) []byte {
 }
 
 // AppendMember appends one present field as a member of an object: its key, a
-// colon and its value, for MPLSLabel1 the whole label stack.
+// colon and its value, for MPLSLabel1 the label stack: the entries that are
+// present, top first.
 func (r *Record) AppendMember(dst []byte, f Field) []byte {
 	if f == MPLSLabel1 {
 		dst = append(dst, `"mpls_labels":[`...)
-		for l := MPLSLabel1; l <= MPLSLabel10 && r.Has(l); l++ {
-			if l > MPLSLabel1 {
+		for l := range r.Present.Labels().All {
+			if dst[len(dst)-1] != '[' {
 				dst = append(dst, ',')
 			}
 			dst = AppendNum(dst, l, r.nums[l])

@@ -26,6 +26,30 @@ func TestRecordJSON(t *testing.T) {
 	}
 }
 
+// TestLabelStackJSON checks that the stack has every label that is present, also
+// below one that is not, and explicit nulls.
+func TestLabelStackJSON(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		entries map[Field]uint64
+		want    string
+	}{
+		{"none", nil, `{}`},
+		{"one", map[Field]uint64{MPLSLabel1: 16004<<4 | 1}, `{"mpls_labels":[16004]}`},
+		{"explicit null on top", map[Field]uint64{MPLSLabel1: 0, MPLSLabel2: 24<<4 | 1}, `{"mpls_labels":[0,24]}`},
+		{"explicit null alone", map[Field]uint64{MPLSLabel1: 1}, `{"mpls_labels":[0]}`},
+		{"without the top", map[Field]uint64{MPLSLabel2: 24 << 4, MPLSLabel10: 16<<4 | 1}, `{"mpls_labels":[24,16]}`},
+	} {
+		var r Record
+		for f, v := range c.entries {
+			r.SetNum(f, v)
+		}
+		if got := string(r.AppendJSON(nil)); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 // TestRecordJSONIsValid checks that any record is valid JSON with one key for
 // each present field, the MPLS labels counting as one.
 func TestRecordJSONIsValid(t *testing.T) {
@@ -48,7 +72,7 @@ func TestRecordJSONIsValid(t *testing.T) {
 				want++
 			}
 		}
-		if r.Has(MPLSLabel1) {
+		if r.Present.Labels().Len() > 0 {
 			want++
 		}
 		if len(got) != want {
