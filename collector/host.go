@@ -127,22 +127,44 @@ func (b *book) refusals(policy *Policy) {
 	}
 }
 
-// unstored counts records that the sink refused, of which the first was received
-// at from. Until stored is called, nothing can be stored.
-func (b *book) unstored(from, now uint64, records int, why string) {
+// unstored counts records that the sink refused, by the hours in which they were
+// received, which are those that count them. Until stored is called, nothing can
+// be stored.
+func (b *book) unstored(received []uint64, now uint64, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.page(uint32(now / hourMS))
-	h := &p.host
-	h.Rejected.Where = why[:min(len(why), maxName)]
-	h.Rejected.Count += uint64(records)
-	h.Counting += uint64(records)
-	if !p.stalled {
-		from = max(from, uint64(p.hour)*hourMS)
-		h.Unstored = appendSpan(h.Unstored, ledger.Span{From: min(from, now), To: now})
-		p.stalled = true
+	first := slices.Min(received)
+	for len(received) > 0 { // a batch has records of two hours at most, as a rule
+		hour := uint32(received[0] / hourMS)
+		n := 1
+		for n < len(received) && uint32(received[n]/hourMS) == hour {
+			n++
+		}
+		p := b.page(hour)
+		p.host.Rejected.Where = why[:min(len(why), maxName)]
+		p.host.Rejected.Count += uint64(n)
+		p.host.Counting += uint64(n)
+		p.noRoom(first, now)
+		received = received[n:]
 	}
-	h.Unstored[len(h.Unstored)-1].To = max(now, h.Unstored[len(h.Unstored)-1].To)
+	p := b.page(uint32(now / hourMS))
+	p.noRoom(first, now)
+	p.stalled = true
+}
+
+// noRoom says that nothing could be stored from a time to another, as far as that
+// is within the hour.
+func (p *page) noRoom(from, to uint64) {
+	start := uint64(p.hour) * hourMS
+	to = min(max(to, start), start+hourMS)
+	s := ledger.Span{From: min(max(from, start), to), To: to}
+	h := &p.host
+	if p.stalled {
+		last := &h.Unstored[len(h.Unstored)-1]
+		last.To = max(last.To, s.To)
+	} else {
+		h.Unstored = appendSpan(h.Unstored, s)
+	}
 	p.hostDirty = true
 }
 
@@ -179,7 +201,7 @@ func (c *Collector) notStored(b *flow.Batch, err error) {
 	c.failing.Store(true)
 	if book := c.decoder.book; book != nil {
 		now := uint64(c.o.Now().UnixMilli())
-		book.unstored(slices.Min(b.Num(flow.Received)), now, b.Len(), err.Error())
+		book.unstored(b.Num(flow.Received), now, err.Error())
 	}
 }
 

@@ -258,6 +258,86 @@ func TestHostRows(t *testing.T) {
 	}
 }
 
+// Records that the sink refuses are counted as not stored in the hours in which
+// they were received, which count them, and both hours say when nothing could be
+// stored. Times are ms after the border of two hours.
+func TestRefusedAtTheBorderOfHours(t *testing.T) {
+	const border = uint64(testHour+1) * hourMS
+	type host struct {
+		counting uint64
+		unstored []ledger.Span
+	}
+	spans := func(fromTo ...int) (out []ledger.Span) {
+		for i := 0; i < len(fromTo); i += 2 {
+			out = append(out, ledger.Span{From: border + uint64(fromTo[i]), To: border + uint64(fromTo[i+1])})
+		}
+		return out
+	}
+	tests := map[string]struct {
+		signs    []int // of life, before the sink refuses
+		received []int
+		refused  int
+		want     [2]host // of the hours before and after the border
+	}{
+		"before it":                 {[]int{-3000}, []int{-900, -800}, -700, [2]host{{2, spans(-900, 0)}, {0, spans(0, 2000)}}},
+		"after it":                  {[]int{-3000, 500}, []int{600, 700}, 900, [2]host{{0, nil}, {2, spans(600, 2000)}}},
+		"across it":                 {[]int{-3000}, []int{-50, -40, -30}, 10, [2]host{{3, spans(-50, 0)}, {0, spans(0, 2000)}}},
+		"across it and a sign":      {[]int{-3000, 500}, []int{-50, -40, -30}, 510, [2]host{{3, spans(-50, 0)}, {0, spans(0, 2000)}}},
+		"of both hours":             {[]int{-3000}, []int{-50, 5, 6}, 10, [2]host{{1, spans(-50, 0)}, {2, spans(0, 2000)}}},
+		"of both hours, by turns":   {[]int{-3000}, []int{5, -50, 6, -70, 7}, 10, [2]host{{2, spans(-70, 0)}, {3, spans(0, 2000)}}},
+		"by a clock that went back": {[]int{-3000}, []int{20, 30}, -10, [2]host{{0, spans(-10, 0)}, {2, spans(0, 2000)}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			l, sink, clock := newMemoryLedger(), newMemorySink(), &testClock{}
+			at := func(ms int) uint64 { clock.ms.Store(int64(border) + int64(ms)); return uint64(clock.ms.Load()) }
+			at(test.signs[0])
+			c, err := New(Options{Listen: []Listen{{"netflow", "127.0.0.1:0"}}, Sink: sink, State: newMemoryState(), Ledger: l, Now: clock.now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for _, ms := range test.signs {
+				at(ms)
+				c.writeLedger(false)
+			}
+			w := worker{c: c, batch: flow.NewBatch(0)}
+			for _, ms := range test.received {
+				_ = c.decoder.Decode(w.batch, at(ms), addrN(1, 1), datagram5(1))
+			}
+			sink.fail = errors.New("no space left on device")
+			at(test.refused)
+			w.flush()
+			at(1000)
+			c.writeLedger(false)
+			sink.fail = nil
+			_ = c.decoder.Decode(w.batch, at(2000), addrN(1, 1), datagram5(1))
+			w.flush()
+			at(2500)
+			c.writeLedger(true)
+
+			stored := uint64(0)
+			for i, want := range test.want {
+				hosts := l.hosts(testHour + uint32(i))
+				if len(hosts) != 1 {
+					t.Fatalf("hour %d: got %d rows, want one", i, len(hosts))
+				}
+				h := hosts[0]
+				if h.Counting != want.counting || h.Rejected.Count != want.counting || !slices.Equal(h.Unstored, want.unstored) {
+					t.Errorf("hour %d: got %d records not stored, %+v, in %v, want %+v", i, h.Counting, h.Rejected, h.Unstored, want)
+				}
+				stored += l.entry(testHour+uint32(i), keyOf(addrN(1, 0), 0, 5)).Get(ledger.Records) - h.Counting
+				if i == 0 && stored != 0 {
+					t.Errorf("before the border %d records are said to be stored", stored)
+				}
+			}
+			if stored != uint64(sink.len()) {
+				t.Errorf("%d records are said to be stored, and %d are", stored, sink.len())
+			}
+		})
+	}
+}
+
 // A host that slept says so, and so does one whose clock was set forward.
 func TestHostThatSlept(t *testing.T) {
 	d := NewDecoder(DecoderOptions{Ledger: newMemoryLedger(), Run: 1})

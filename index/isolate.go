@@ -46,7 +46,7 @@ func (w *verification) noteLacking(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := total(lost)
+		n := ledger.Total(lost)
 		if n == 0 {
 			continue // there are more than are counted, which this does not explain
 		}

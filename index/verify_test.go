@@ -111,6 +111,45 @@ func TestVerifyLedgerSums(t *testing.T) {
 	}
 }
 
+// TestVerifyNotesWhatIsLost has hours of which records lack, in some of which it is
+// known that so many could not be stored. A repair notes the others as lost, and
+// then all hours agree with their ledgers.
+func TestVerifyNotesWhatIsLost(t *testing.T) {
+	tests := map[string]struct {
+		host    ledger.Host
+		counted uint64
+		want    string // "": nothing is
+	}{
+		"lost":                          {ledger.Host{}, 230, ": 30 records that its ledger counts are not there"},
+		"not stored":                    {ledger.Host{Counting: 30}, 230, ""},
+		"not stored and lost":           {ledger.Host{Counting: 30}, 237, ": 7 records that its ledger counts are not there"},
+		"together":                      {ledger.Host{Together: 2}, 230, ": 30 records that its ledger counts are not there"},
+		"together, not stored and lost": {ledger.Host{Together: 2, Counting: 30}, 237, ": 7 records that its ledger counts are not there"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newDayWorld(t)
+			w.write(0, 200)
+			w.seal()
+			putCount(t, w, 0, ledger.EndHour, test.counted)
+			test.host.End = ledger.EndHour
+			if err := w.s.PutLedger(uint32(w.first), []ledger.Row{{Kind: ledger.KindHost, Run: 1, Host: &test.host}}); err != nil {
+				t.Fatal(err)
+			}
+			if r := verifyNow(t, w, false); (test.want == "") != r.Sound() {
+				t.Errorf("got %+v", r)
+			}
+			r := verifyNow(t, w, true)
+			if got := strings.Join(r.Isolated, "; "); !strings.Contains(got, test.want) || (test.want == "") != (got == "") || len(r.Unbalanced) > 0 {
+				t.Errorf("repair: got %q, unbalanced %q, want %q", got, r.Unbalanced, test.want)
+			}
+			if r = verifyNow(t, w, false); !r.Sound() {
+				t.Errorf("after the repair: got %+v", r)
+			}
+		})
+	}
+}
+
 func TestVerifyStops(t *testing.T) {
 	w := newDayWorld(t)
 	w.write(0, 200)

@@ -13,6 +13,9 @@ import (
 // either all of the bucket or nothing. A View that was taken before still sees
 // it; the space is free once those are closed. Dropping what is not there is no
 // error. Rows of that hour that are appended later make a new bucket.
+//
+// Files that were set aside of the hour go first. One that cannot be deleted is
+// an error, and the bucket stays.
 func (s *Store) Drop(h Hour) error {
 	if s.opts.ReadOnly {
 		return errReadOnly
@@ -82,17 +85,20 @@ func (s *Store) DropIf(h Hour, rows int64) error {
 	return nil
 }
 
-// excise takes a bucket out of the files. publish is held.
+// excise takes a bucket out of the files, and what was set aside of it before
+// that: where that cannot be deleted the bucket stays as it was, and the next
+// drop tries both again. Behind a bucket that has gone nobody would come back for
+// it. publish is held.
 func (s *Store) excise(h Hour) error {
 	start, end := bucketSpan(h, h)
-	err := s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end})
+	err := s.dropAside(h, false)
 	if err == nil {
-		s.noteTurn(&s.turns.gone)
-		s.markManifest()
-		err = s.dropAside(h, false)
+		err = s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end})
 	}
 	if err != nil {
 		return fmt.Errorf("drop bucket %v: %w", h, err)
 	}
+	s.noteTurn(&s.turns.gone)
+	s.markManifest()
 	return nil
 }

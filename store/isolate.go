@@ -23,12 +23,7 @@ type Isolation struct {
 }
 
 // LostRecords returns the records that were lost, as far as that is known.
-func (i *Isolation) LostRecords() (n uint64) {
-	for _, lost := range i.Lost {
-		n += lost
-	}
-	return n
-}
+func (i *Isolation) LostRecords() uint64 { return ledger.Total(i.Lost) }
 
 // Whole reports whether nothing was lost: what was damaged could be left out.
 func (i *Isolation) Whole() bool { return i.Blocks == 0 && !i.Hidden && len(i.Lost) == 0 }
@@ -136,37 +131,15 @@ func (r *removal) badTables(ctx context.Context) (bad []liveTable, err error) {
 	return bad, ctx.Err()
 }
 
-// lostOf returns the records by exporter that the ledger counts and that are
-// neither left nor gone on purpose.
+// lostOf returns the records by exporter that should be there by the ledger and
+// are not left.
 func (r *removal) lostOf(kept map[flow.Addr]uint64) map[flow.Addr]uint64 {
-	counted := map[flow.Addr]uint64{}
+	var balance ledger.Balance
 	_ = r.store.ScanLedger(r.hour.hour, r.hour.hour, func(_ Hour, row ledger.Row) error { // what does not read is not known
-		CountStored(counted, row)
+		balance.Add(row)
 		return nil
 	})
-	lost := map[flow.Addr]uint64{}
-	for addr, n := range counted {
-		if n > kept[addr] {
-			lost[addr] = n - kept[addr]
-		}
-	}
-	return lost
-}
-
-// CountStored adds to counts what a row of the ledger says of the records that an
-// hour's bucket should hold, by exporter: those that came, less those that were
-// set aside, refused, deleted on purpose or lost to damage before.
-func CountStored(counts map[flow.Addr]uint64, row ledger.Row) {
-	less := func(addr flow.Addr, n uint64) { counts[addr] -= min(n, counts[addr]) }
-	switch row.Kind {
-	case ledger.KindEntry:
-		n := row.Entry.Get(ledger.Records)
-		counts[row.Key.Exporter] += n - min(n, row.Entry.Get(ledger.SetAside)+row.Entry.Get(ledger.Refused))
-	case ledger.KindPurge:
-		less(row.Key.Exporter, row.Purge.Records)
-	case ledger.KindLoss:
-		less(row.Key.Exporter, row.Loss.Records)
-	}
+	return balance.Lost(kept)
 }
 
 // lossRows are the rows of the ledger that say what was lost.
