@@ -143,7 +143,7 @@ func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, colo
 func groupTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, color bool) error {
 	columns := []tableColumn{{name: "start, " + o.unit()}}
 	for _, g := range r.Series {
-		columns = append(columns, tableColumn{name: plainText(groupName(r.Group, g)), right: true})
+		columns = append(columns, tableColumn{name: printable(groupName(r.Group, g)), right: true})
 	}
 	t := newTable(out, columns, color)
 	for i := range r.Steps() {
