@@ -346,7 +346,7 @@ func (w *jsonRecords) members(dst []byte, columns []column, r *flow.Record) []by
 	return dst
 }
 
-// appendJSONText appends text as encoding/json does.
+// appendJSONText appends text as marshal writes it.
 func appendJSONText(dst []byte, text string) []byte {
 	for i := range len(text) {
 		if b := text[i]; b < ' ' || b > '~' || strings.IndexByte("\"\\<>&", b) >= 0 {
