@@ -240,6 +240,9 @@ func runAnonKeys(ctx context.Context, std *Std, dir, format string) error {
 	if err != nil {
 		return err
 	}
+	if len(list) == 0 {
+		fmt.Fprintln(std.Err, "weir: no case has a key; weir export --anonymise crypto-pan makes one")
+	}
 	switch format {
 	case formatJSON:
 		for _, k := range list {

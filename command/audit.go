@@ -219,6 +219,8 @@ func runAudit(ctx context.Context, std *Std, o auditOptions) error {
 // auditColumns are the columns of the list as CSV.
 var auditColumns = []string{"number", "time", "kind", "user", "uid", "login", "command", "filter", "from", "to", "detail", "rows", "failed", "case", "reason", "ended", "hash"}
 
+// auditCSV writes entries as rows. What others have typed is on one line and
+// moves no terminal's cursor; json has it as it was.
 func auditCSV(out io.Writer, lines []auditLine) error {
 	w := newCSV(out)
 	if err := w.Write(auditColumns); err != nil {
@@ -226,8 +228,8 @@ func auditCSV(out io.Writer, lines []auditLine) error {
 	}
 	for _, l := range lines {
 		err := w.Write([]string{
-			strconv.FormatUint(l.Number, 10), showTime(l.Time), l.Kind, l.Who.User, strconv.Itoa(l.Who.UID), l.Who.Login, l.Command, l.Filter,
-			l.From, l.To, l.Detail, strconv.FormatUint(l.Rows, 10), l.Failed, l.Case, l.Reason, strconv.FormatBool(l.Ended), l.Hash,
+			strconv.FormatUint(l.Number, 10), showTime(l.Time), l.Kind, oneLine(l.Who.User), strconv.Itoa(l.Who.UID), oneLine(l.Who.Login), oneLine(l.Command), oneLine(l.Filter),
+			l.From, l.To, oneLine(l.Detail), strconv.FormatUint(l.Rows, 10), oneLine(l.Failed), oneLine(l.Case), oneLine(l.Reason), strconv.FormatBool(l.Ended), l.Hash,
 		})
 		if err != nil {
 			return err
@@ -251,12 +253,15 @@ func auditTable(out *streamWriter, lines []auditLine, color bool) error {
 		case !l.Ended:
 			rows = "?"
 		}
-		if err := t.row([]string{showTime(l.Time), printable(user), printable(l.Command), rows, printable(l.Case), printable(strings.ReplaceAll(auditWhat(l), "\n", " "))}); err != nil {
+		if err := t.row([]string{showTime(l.Time), oneLine(user), oneLine(l.Command), rows, oneLine(l.Case), oneLine(auditWhat(l))}); err != nil {
 			return err
 		}
 	}
 	return t.finish()
 }
+
+// oneLine returns what can be printed of a text that may have several lines.
+func oneLine(text string) string { return printable(strings.ReplaceAll(text, "\n", " ")) }
 
 // auditWhat says in words what an entry is about.
 func auditWhat(l auditLine) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"weir/flow"
 	"weir/query"
@@ -228,5 +229,24 @@ func TestFailuresAreNoted(t *testing.T) {
 	list := lines(t, a, auditRequest{})
 	if len(list) != 1 || list[0].Failed == "" || strings.Contains(list[0].Failed, "\n") || list[0].Filter != "prot tcp" {
 		t.Errorf("got %+v", list)
+	}
+}
+
+// TestTypedTextsArePrintable lists what somebody typed to confuse who reads it.
+func TestTypedTextsArePrintable(t *testing.T) {
+	data := importHeld(t)
+	typed := "né\x1b[2J\nkept forever"
+	must(t, data, append([]string{"hold", "add", "--case", "X", "--until", "1y", "--reason", typed, "--filter", heldHost + " # \x1b[2J\nor any"}, heldDay...)...)
+	for _, args := range [][]string{{"audit"}, {"audit", "-o", "csv"}, {"hold", "show", "X"}, {"hold", "list", "-o", "csv"}} {
+		out := must(t, data, args...)
+		if i := strings.IndexFunc(out, func(r rune) bool { return r != '\n' && r != '\r' && !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%q: %q is not to be printed", args, out[i:i+1])
+		}
+		if args[0] == "audit" && !strings.Contains(out, "né?[2J kept forever") {
+			t.Errorf("%q: got\n%s", args, out)
+		}
+	}
+	if out := must(t, data, "audit", "-o", "json"); !strings.Contains(out, `né\u001b[2J\nkept forever`) {
+		t.Errorf("json has not what was typed:\n%s", out)
 	}
 }

@@ -42,7 +42,7 @@ func TestAppendMillis(t *testing.T) {
 }
 
 func TestAppendJSONText(t *testing.T) {
-	for _, text := range []string{"", "uni-a", `a "b" \c`, "<&>", "Universität", "a\x01\x7f", "a\xff"} {
+	for _, text := range []string{"", "uni-a", `a "b" \c`, "<&>", "Universität", "a\x01\x7f", "a\u009b", "\u202eb", "a\xff"} {
 		if got, want := string(appendJSONText(nil, text)), string(marshal(text)); got != want {
 			t.Errorf("appendJSONText(%q) = %s, want %s", text, got, want)
 		}

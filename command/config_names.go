@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -150,8 +151,8 @@ func storeName(to *string) func(*yaml.Node) error {
 			return usagef("%q is empty or has blanks around it", name)
 		case len(name) > 200:
 			return usagef("the name is longer than 200 bytes")
-		case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '"' }):
-			return usagef("%q: a name has no quotes and no control characters", name)
+		case strings.ContainsFunc(name, func(r rune) bool { return r == '"' || !unicode.IsPrint(r) }):
+			return usagef("%q: a name has no quotes and nothing that cannot be printed", name)
 		}
 		return nil
 	}

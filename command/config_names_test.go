@@ -62,6 +62,7 @@ func TestConfigNamesRefuses(t *testing.T) {
 		{"networks:\n  - name: a\n    prefix: ::ffff:192.0.2.0/120\n", `weir.yaml:3: networks: prefix: "::ffff:192.0.2.0/120": write IPv4 prefixes as such`},
 		{"networks:\n  - name: a\n    prefix: {x: y}\n", "weir.yaml:3: networks: prefix: not a text"},
 		{"networks:\n  - name: 'a\"b'\n", `weir.yaml:2: networks: name: "a\"b": a name has no quotes`},
+		{"networks:\n  - name: \"a\\u202eb\"\n", `weir.yaml:2: networks: name: "a\u202eb": a name has no quotes and nothing that cannot be printed`},
 		{"networks:\n  - name: ''\n", `weir.yaml:2: networks: name: "" is empty`},
 		{"networks:\n  - {name: a, prefix: 192.0.2.0/24}\n  - {name: b, prefix: 192.0.2.0/24}\n", "weir.yaml:3: networks: 192.0.2.0/24 is both a and b"},
 		{"networks:\n  - {name: Uni, prefix: 192.0.2.0/24}\n  - {name: uni, prefix: 192.0.3.0/24}\n", "weir.yaml:3: networks: uni is also written Uni"},

@@ -101,12 +101,9 @@ func exportFlags(c *cli.Context, std *Std) (o exportOptions, err error) {
 		return o, err
 	}
 	if c.IsSet("fields") {
-		if o.columns, err = parseColumns(c, c.String("fields")); err != nil {
+		if o.columns, err = parseColumns(c, o.format, c.String("fields")); err != nil {
 			return o, err
 		}
-	}
-	if err = o.parquetColumns(); err != nil {
-		return o, err
 	}
 	if o.anon, err = anonFlags(c, o.columns); err != nil {
 		return o, err
@@ -122,18 +119,6 @@ func exportFlags(c *cli.Context, std *Std) (o exportOptions, err error) {
 		return o, err
 	}
 	return o, o.statistics(c)
-}
-
-// parquetColumns refuses columns that a Parquet file cannot have.
-func (o *exportOptions) parquetColumns() error {
-	seen := map[string]bool{}
-	for _, c := range o.columns {
-		if seen[c.name] && o.format == formatParquet {
-			return usagef("--fields: %s twice, but a Parquet file has one column of a name", c.name)
-		}
-		seen[c.name] = true
-	}
-	return nil
 }
 
 // question reads what is to be exported.

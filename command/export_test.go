@@ -479,8 +479,8 @@ func TestAnonKeys(t *testing.T) {
 	if _, errs, status := weir(t, data, "anon-keys", "destroy", "RES-4"); status != exitOK {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	if out, _, _ := weir(t, data, "anon-keys", "-o", "json"); out != "" {
-		t.Errorf("the list after that is %s", out)
+	if out, errs, _ := weir(t, data, "anon-keys", "-o", "json"); out != "" || !strings.Contains(errs, "no case has a key") {
+		t.Errorf("the list after that is %s%s", out, errs)
 	}
 	after, _ := mustExport(t, data, args...)
 	if packageText(t, before, "records.csv") == packageText(t, after, "records.csv") {

@@ -111,10 +111,10 @@ func exporterRows(list *exporterList) (rows [][]string) {
 	for _, r := range list.Exporters {
 		now := ""
 		if r.Now != nil {
-			now = strconv.FormatFloat(*r.Now, 'f', 1, 64)
+			now = rateCell(*r.Now)
 		}
 		cells := []string{printable(r.Name), r.Group, strings.Join(r.Addresses, " "), r.Status, strconv.FormatBool(r.Known), strconv.FormatBool(r.Expected),
-			domainsText(r.Domains), strings.Join(r.Versions, " "), strconv.Itoa(r.Templates), now, strconv.FormatFloat(r.Day, 'f', 1, 64)}
+			domainsText(r.Domains), strings.Join(r.Versions, " "), strconv.Itoa(r.Templates), now, rateCell(r.Day)}
 		cells = append(cells, numberCells(r.Datagrams, r.Records, r.Bytes, r.Lost)...)
 		cells = append(cells, lossCell(r.Loss), lossCell(r.LossHour))
 		cells = append(cells, numberCells(r.Gaps, r.Restarts, r.SetsWithout, r.SetsDropped, r.Bad)...)
@@ -126,6 +126,9 @@ func exporterRows(list *exporterList) (rows [][]string) {
 	}
 	return rows
 }
+
+// rateCell writes a rate as exactly as json does.
+func rateCell(rate float64) string { return strconv.FormatFloat(rate, 'f', -1, 64) }
 
 // maybeCell writes a number, nothing where it is not known.
 func maybeCell(n *int64) string {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"weir/flow"
 )
 
 // The files of a package beside its data.
@@ -176,7 +178,7 @@ func (m *manifest) text() ([]byte, error) {
 	if err := enc.Encode(m); err != nil {
 		return nil, fmt.Errorf("write the manifest: %w", err)
 	}
-	return text.Bytes(), nil
+	return flow.PrintableJSON(text.Bytes()), nil
 }
 
 // sums returns what SHA256SUMS says, given the hashes of the manifest and of the

@@ -73,16 +73,14 @@ func auditedIn(around *store.Store, l *local) *audited {
 
 // openHeld opens the quarantine of the archive in data, as openBackend does.
 func openHeld(ctx context.Context, data string, mode openMode, std *Std) (holder, error) {
-	dir := quarantineDir(data)
-	if err := checkDir(data, mode); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, &storeError{fmt.Sprintf("there is no quarantine in %s: no collector has set records aside there (scope: in its configuration)", data)}
-	}
 	around, err := openBackend(ctx, data, mode, std)
 	if err != nil {
 		return nil, err
+	}
+	dir := quarantineDir(data)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		none := &storeError{fmt.Sprintf("there is no quarantine in %s: no collector has set records aside there (scope: in its configuration)", data)}
+		return nil, errors.Join(none, around.Close())
 	}
 	main, ours := around.(*audited)
 	if !ours { // a collector runs, and has the quarantine too

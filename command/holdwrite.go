@@ -79,9 +79,9 @@ func holdCells(std *Std, format string, list []holdReport) [][]string {
 	cells := make([][]string, len(list))
 	for i := range list {
 		l := list[i].line(std)
-		records, bytes, until, filter := strconv.FormatInt(l.Records, 10), strconv.FormatInt(l.Bytes, 10), l.Until, l.Filter
+		records, bytes, until, filter := strconv.FormatInt(l.Records, 10), strconv.FormatInt(l.Bytes, 10), l.Until, oneLine(l.Filter)
 		if format != formatCSV {
-			records, bytes, filter = humanCount(uint64(l.Records)), humanCount(uint64(l.Bytes)), shortText(list[i].filterText())
+			records, bytes, filter = humanCount(uint64(l.Records)), humanCount(uint64(l.Bytes)), shortText(oneLine(list[i].filterText()))
 			if l.EndsSoon {
 				until += " !"
 			}
@@ -149,7 +149,7 @@ func (d *holdDetail) rows() (cells [][]string) {
 func (d *holdDetail) text(w io.Writer, std *Std, r *holdReport) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-9s %s\n", name, oneLine(fmt.Sprintf(format, args...))) // people have typed some of it
 	}
 	line("case", "%s", d.Case)
 	until := d.Until + " (" + humanSpan(r.lapses().Sub(std.Now())) + ")"

@@ -388,7 +388,8 @@ func TestReadKeep(t *testing.T) {
 // TestReserved sees to it that no element's column is called what weir calls
 // something else.
 func TestReserved(t *testing.T) {
-	for name, want := range map[string]bool{"bytes": true, "src_org": true, "duration": true, "port": true, "and": true, "application_id": false, "http_host": false} {
+	for name, want := range map[string]bool{"bytes": true, "src_org": true, "duration": true, "port": true, "and": true, "step_ms": true, "step_start": true, "total_flows": true, "exported_bytes": true,
+		"bytes_share": true, "total_packets_margin": true, "total_bps": true, "total_packets_seen": false, "share_bytes": false, "application_id": false, "http_host": false} {
 		if _, err := columnOfElement(&flow.KeptElement{}, name); (err != nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}

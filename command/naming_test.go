@@ -307,6 +307,7 @@ func TestSplitRefuses(t *testing.T) {
 	}{
 		{[]string{"--split-by", "org", "-o", "csv"}, "--dir DIR"},
 		{[]string{"--split-by", "org", "--dir", dir}, "-o csv or -o json"},
+		{[]string{"--split-by", "org", "--dir", dir, "-o", "csv", "--count"}, "--count prints a number"},
 		{[]string{"--split-by", "proto", "--dir", dir, "-o", "csv"}, `no "proto"`},
 		{[]string{"--dir", dir, "-o", "csv"}, "--split-by"},
 		{[]string{"--split-by", "org", "--dir", file, "-o", "csv", "--config", file}, "--dir: "},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"weir/backup"
+	"weir/flow"
 	"weir/query"
 )
 
@@ -71,12 +72,12 @@ func protocolMismatch(daemon hello) error {
 		daemon.Version, version)
 }
 
-// marshal returns v in JSON, without a line's end; v is one of this package's own
-// types, which always marshal.
+// marshal returns v in JSON that can be printed, without a line's end; v is one
+// of this package's own types, which always marshal.
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("command: marshal %T: %v", v, err))
 	}
-	return b
+	return flow.PrintableJSON(b)
 }

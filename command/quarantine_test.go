@@ -273,4 +273,13 @@ func TestNoQuarantine(t *testing.T) {
 	if _, err := os.Stat(quarantineDir(data)); err == nil {
 		t.Error("there is a quarantine that nobody asked for")
 	}
+	if _, errs, status := weir(t, data, "quarantine"); status != exitStore || !strings.Contains(errs, "no quarantine in "+data) {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	// Where there is no archive either, that is what is said.
+	empty := t.TempDir()
+	_, want, _ := weir(t, empty, "query")
+	if _, errs, status := weir(t, empty, "quarantine"); status != exitStore || errs != want || want == "" {
+		t.Errorf("status %d, %swant %s", status, errs, want)
+	}
 }

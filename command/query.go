@@ -97,6 +97,9 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	}
 	o.request.Dedup = c.Bool("dedup")
 	o.count, o.timing, o.covered = c.Bool("count"), c.Bool("timing"), c.Bool("coverage")
+	if o.count && o.request.Limit > 0 {
+		return o, usagef("--count counts every flow that matches: --limit does not go with it").withHint("give one of them")
+	}
 	if o.request.Fields = neededFields(o.format, o.columns); o.names && o.request.Fields != nil {
 		o.request.Fields = append(o.request.Fields, flow.Exporter.String()) // which names interfaces
 	}
@@ -113,7 +116,9 @@ func (o *queryOptions) split(c *cli.Context) error {
 		return usagef("--dir is where --split-by writes its files").withHint("try: --split-by org --dir out -o csv")
 	case o.dirOut == "":
 		return usagef("--split-by writes files").withHint("name a directory for them with --dir DIR")
-	case o.format != formatCSV && o.format != formatJSON || o.count:
+	case o.count:
+		return usagef("--count prints a number, and --split-by writes files").withHint("give one of them")
+	case o.format != formatCSV && o.format != formatJSON:
 		return usagef("--split-by writes csv or json").withHint("add -o csv or -o json")
 	case o.quiet:
 		return usagef("--quiet is for an answer on standard output: a file of --split-by names its columns")

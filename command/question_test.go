@@ -149,3 +149,30 @@ func TestSeriesPictures(t *testing.T) {
 		t.Errorf("a filter changes nothing:\n%s\n%s", all, one)
 	}
 }
+
+// TestSeenHoursCSV lists addresses that were never seen only if they are asked
+// for, as a row without an hour.
+func TestSeenHoursCSV(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	must(t, data, "import", "../testdata/beacon-then-exfiltration.pcap")
+	args := []string{"seen", "203.0.113.200", "192.0.2.99", "--hours", "-o", "csv"}
+	seen := must(t, data, args...)
+	if !strings.Contains(seen, "\r\n203.0.113.200,2") || strings.Contains(seen, "192.0.2.99") {
+		t.Errorf("got\n%s", seen)
+	}
+	if all, want := must(t, data, append(args, "--all")...), seen+"192.0.2.99,,0\r\n"; all != want {
+		t.Errorf("with --all: got\n%swant\n%s", all, want)
+	}
+}
+
+// TestCountTakesNoLimit refuses a limit that would change nothing.
+func TestCountTakesNoLimit(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	must(t, data, "import", "../testdata/beacon-then-exfiltration.pcap")
+	if out, errs, status := weir(t, data, "query", "--count", "-n", "1"); status != exitUsage || out != "" || !strings.Contains(errs, "--limit does not go with it") {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	if out, all := must(t, data, "query", "--count", "-n", "0"), must(t, data, "query", "--count"); out != all {
+		t.Errorf("without a limit: got %s, want %s", out, all)
+	}
+}

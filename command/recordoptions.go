@@ -48,7 +48,7 @@ func recordOptionsOf(c *cli.Context) (o recordOptions, err error) {
 		o.columns = wideColumns()
 	}
 	if c.IsSet("fields") {
-		if o.columns, err = parseColumns(c, c.String("fields")); err != nil {
+		if o.columns, err = parseColumns(c, o.format, c.String("fields")); err != nil {
 			return o, err
 		}
 	}

@@ -67,7 +67,7 @@ func allColumns() []column {
 }
 
 // parseColumns parses a list of names as --fields takes it.
-func parseColumns(c *cli.Context, text string) ([]column, error) {
+func parseColumns(c *cli.Context, format, text string) ([]column, error) {
 	known := append(append(fieldNames(), durationColumn), query.LabelFieldNames(false)...)
 	var list []column
 	for _, name := range strings.Split(text, ",") {
@@ -87,7 +87,22 @@ func parseColumns(c *cli.Context, text string) ([]column, error) {
 		}
 		list = append(list, columnOf(name))
 	}
-	return list, nil
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].name
+	}
+	return list, onceNamed("--fields", format, names)
+}
+
+// onceNamed refuses fields that an answer in the format cannot have twice.
+func onceNamed(flag, format string, names []string) error {
+	once := map[string]string{formatJSON: "a JSON object has one value of a name", formatParquet: "a Parquet file has one column of a name"}[format]
+	for i, name := range names {
+		if once != "" && slices.Contains(names[:i], name) {
+			return usagef("%s: %s twice, but %s", flag, name, once)
+		}
+	}
+	return nil
 }
 
 // withFieldHint shortens the hint of an unknown field: there are too many to
@@ -347,7 +362,7 @@ func (w *jsonRecords) members(dst []byte, columns []column, r *flow.Record) []by
 	return dst
 }
 
-// appendJSONText appends text as encoding/json does.
+// appendJSONText appends text as marshal writes it.
 func appendJSONText(dst []byte, text string) []byte {
 	for i := range len(text) {
 		if b := text[i]; b < ' ' || b > '~' || strings.IndexByte("\"\\<>&", b) >= 0 {

@@ -104,7 +104,7 @@ func TestRecordJSON(t *testing.T) {
 	if want := string(r.AppendJSON(nil)) + "\n"; got != want {
 		t.Errorf("got %s want %s", got, want)
 	}
-	columns, err := parseColumns(noArchive, "bytes, src_addr,duration,mpls_labels,nat_event")
+	columns, err := parseColumns(noArchive, formatTable, "bytes, src_addr,duration,mpls_labels,nat_event")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestParseColumnsRefuses(t *testing.T) {
 		"bytes,,x": `--fields: no ""; weir query --help lists the fields`,
 		"zzzzzzzz": `--fields: no "zzzzzzzz"; weir query --help lists the fields`,
 	} {
-		if _, err := parseColumns(noArchive, text); err == nil || err.Error() != want {
+		if _, err := parseColumns(noArchive, formatTable, text); err == nil || err.Error() != want {
 			t.Errorf("parseColumns(%q): got %v, want %s", text, err, want)
 		}
 	}

@@ -347,6 +347,11 @@ func seenHoursCSV(out *streamWriter, r *query.SeenResult) error {
 		return err
 	}
 	for _, e := range r.Addrs {
+		if e.Records == 0 { // listed with --all
+			if err := w.Write([]string{e.Addr, "", "0"}); err != nil {
+				return err
+			}
+		}
 		for _, h := range e.Hours {
 			if err := w.Write([]string{e.Addr, rfc3339(h.Start), strconv.FormatUint(h.Records, 10)}); err != nil {
 				return err

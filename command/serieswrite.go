@@ -9,15 +9,36 @@ import (
 	"weir/query"
 )
 
-// seriesPoints are the numbers of a point in the order of their columns.
-func seriesPoints(r *query.SeriesResult, p query.SeriesPoint, raw bool) (names []string, values []uint64) {
-	bytes, packets := p.Counted(raw)
-	names = []string{"flows", "packets", "bytes", "exported_packets", "exported_bytes"}
-	values = []uint64{p.Flows, packets, bytes, p.Packets, p.Bytes}
-	if r.Distinct != "" {
-		names, values = append(names, "distinct"), append(values, p.Distinct)
+// A seriesHead is the names of the columns of a series.
+type seriesHead struct {
+	start   string   // of the step
+	values  []string // those of seriesValues
+	margins []string // of packets and bytes
+}
+
+// seriesNames returns the names of the columns. Where one of them is also the
+// field that is grouped by, sums are called as those of weir top, and the step's
+// start step_start.
+func seriesNames(r *query.SeriesResult) seriesHead {
+	sums := sumNames([]string{r.Group}) // of bytes, packets and flows
+	h := seriesHead{"start", []string{sums[2], sums[1], sums[0], "exported_packets", "exported_bytes"}, []string{sums[1] + "_margin", sums[0] + "_margin"}}
+	if r.Group == h.start {
+		h.start = "step_start"
 	}
-	return names, values
+	if r.Distinct != "" {
+		h.values = append(h.values, "distinct")
+	}
+	return h
+}
+
+// seriesValues are the numbers of a point in the order of their columns.
+func seriesValues(r *query.SeriesResult, p query.SeriesPoint, raw bool) []uint64 {
+	bytes, packets := p.Counted(raw)
+	values := []uint64{p.Flows, packets, bytes, p.Packets, p.Bytes}
+	if r.Distinct != "" {
+		values = append(values, p.Distinct)
+	}
+	return values
 }
 
 // eachPoint calls fn for every point of every group, step by step.
@@ -36,17 +57,17 @@ func eachPoint(r *query.SeriesResult, fn func(start uint64, g query.SeriesGroup,
 // group under its field's name, whether it is that of the others, and the sums.
 func seriesJSON(out *streamWriter, r *query.SeriesResult, raw bool) error {
 	var line []byte
+	head := seriesNames(r)
 	return eachPoint(r, func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error {
-		line = fmt.Appendf(line[:0], `{"start":"%s","step_ms":%d`, rfc3339(start), r.Step)
+		line = fmt.Appendf(line[:0], `{"%s":"%s","step_ms":%d`, head.start, rfc3339(start), r.Step)
 		if r.Group != "" {
 			line = fmt.Appendf(line, `,%s:%s,"other":%v`, marshal(r.Group), groupJSON(r.Group, g), g.Other)
 		}
-		names, values := seriesPoints(r, p, raw)
-		for i, name := range names {
-			line = fmt.Appendf(line, `,"%s":%d`, name, values[i])
+		for i, v := range seriesValues(r, p, raw) {
+			line = fmt.Appendf(line, `,"%s":%d`, head.values[i], v)
 		}
 		bytesMargin, packetsMargin := p.Margins(raw)
-		line = fmt.Appendf(line, `,"packets_margin":%s,"bytes_margin":%s,"estimated":%v`, jsonMargin(packetsMargin), jsonMargin(bytesMargin), p.IsEstimate(raw))
+		line = fmt.Appendf(line, `,"%s":%s,"%s":%s,"estimated":%v`, head.margins[0], jsonMargin(packetsMargin), head.margins[1], jsonMargin(bytesMargin), p.IsEstimate(raw))
 		_, err := out.Write(append(line, '}', '\n'))
 		return err
 	})
@@ -68,12 +89,12 @@ func groupJSON(field string, g query.SeriesGroup) []byte {
 // seriesCSV writes a row for each point. The value of the others is "other".
 func seriesCSV(out *streamWriter, r *query.SeriesResult, raw bool) error {
 	w := newCSV(out)
-	head := []string{"start"}
+	names := seriesNames(r)
+	head := []string{names.start}
 	if r.Group != "" {
 		head = append(head, r.Group)
 	}
-	names, _ := seriesPoints(r, query.SeriesPoint{}, raw)
-	if err := w.Write(append(append(head, names...), "packets_margin", "bytes_margin")); err != nil {
+	if err := w.Write(append(append(head, names.values...), names.margins...)); err != nil {
 		return err
 	}
 	err := eachPoint(r, func(start uint64, g query.SeriesGroup, p query.SeriesPoint) error {
@@ -85,8 +106,7 @@ func seriesCSV(out *streamWriter, r *query.SeriesResult, raw bool) error {
 			}
 			cells = append(cells, value)
 		}
-		_, values := seriesPoints(r, p, raw)
-		for _, v := range values {
+		for _, v := range seriesValues(r, p, raw) {
 			cells = append(cells, strconv.FormatUint(v, 10))
 		}
 		bytesMargin, packetsMargin := p.Margins(raw)
@@ -143,7 +163,7 @@ func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, colo
 func groupTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, color bool) error {
 	columns := []tableColumn{{name: "start, " + o.unit()}}
 	for _, g := range r.Series {
-		columns = append(columns, tableColumn{name: plainText(groupName(r.Group, g)), right: true})
+		columns = append(columns, tableColumn{name: printable(groupName(r.Group, g)), right: true})
 	}
 	t := newTable(out, columns, color)
 	for i := range r.Steps() {

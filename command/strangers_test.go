@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,9 @@ func TestExporterPage(t *testing.T) {
 	var r exporterReport
 	if err := json.Unmarshal([]byte(out), &r); err != nil || *r.SkewMinMS != -1000 || *r.SkewMaxMS != 90_000 || r.SetsRecovered != 7 || r.SampleDrops != 12 || r.Errors["truncated"] != 3 {
 		t.Errorf("%v: got %s", err, out)
+	}
+	if day, err := strconv.ParseFloat(got["records_per_second_day"], 64); err != nil || day != r.Day {
+		t.Errorf("csv: %s records a second, json has %v", got["records_per_second_day"], r.Day)
 	}
 	out, _, _ = weir(t, dir, "coverage", "--last", "2h", "-n", "0")
 	for _, want := range []string{

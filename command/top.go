@@ -88,6 +88,9 @@ func topFlags(c *cli.Context, std *Std) (o topOptions, err error) {
 	if o.request.Fields, err = groupFields(c, c.Args().First()); err != nil {
 		return o, err
 	}
+	if err := onceNamed("weir top", o.format, o.request.Fields); err != nil {
+		return o, err
+	}
 	if o.request.By, err = topOrder(c); err != nil {
 		return o, err
 	}

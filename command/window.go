@@ -108,10 +108,11 @@ func parseTime(text string, now time.Time, end bool) (time.Time, error) {
 		withHint(`write 2026-11-22, "2026-11-22 14:03", 2026-11-22T14:03:05Z or 2026/11/22.14:03:05 (UTC without a zone)`)
 }
 
-// checkTime refuses times that ms since the epoch cannot hold.
+// checkTime refuses times that a window cannot hold: it counts ms since the
+// epoch, and 0 is no bound.
 func checkTime(text string, t time.Time) (time.Time, error) {
 	if t.UnixMilli() <= 0 {
-		return time.Time{}, usagef("%q is before 1970", text)
+		return time.Time{}, usagef("%q is before 1970-01-01T00:00:00.001Z, the first moment that can be asked for", text)
 	}
 	return t, nil
 }

@@ -94,6 +94,8 @@ func TestWindow(t *testing.T) {
 		{windowOptions{from: "-7d"}, query.Window{From: at("2026-11-15T14:03:05Z")}, ""},
 		{windowOptions{last: "2h", from: "-7d"}, query.Window{}, "--last and --from both"},
 		{windowOptions{from: "2026-11-21", to: "2026-11-20"}, query.Window{}, "the window is empty"},
+		{windowOptions{from: "1970-01-01"}, query.Window{}, `--from: "1970-01-01" is before 1970-01-01T00:00:00.001Z, the first moment`},
+		{windowOptions{from: "1970-01-01T00:00:00.001Z"}, query.Window{From: 1}, ""},
 		{windowOptions{from: "soon"}, query.Window{}, `--from: "soon" is not a time`},
 		{windowOptions{to: "soon"}, query.Window{}, `--to: "soon" is not a time`},
 		{windowOptions{last: "soon"}, query.Window{}, `--last: "soon" is not a span`},

@@ -71,11 +71,11 @@ func TestKeptFind(t *testing.T) {
 func TestKeptTextIsHarmless(t *testing.T) {
 	e := KeptElement{Field: FirstKeptText, Type: "string"}
 	var r Record
-	r.SetText(e.Field, "a\x1b[2Jb\n\xff")
-	if got := string(e.AppendText(nil, &r)); got != "a?[2Jb?\uFFFD" && got != "a?[2Jb??" {
+	r.SetText(e.Field, "a\x1b[2Jb\n\u009b\u202e\xff")
+	if got := string(e.AppendText(nil, &r)); got != "a?[2Jb???\uFFFD" && got != "a?[2Jb????" {
 		t.Errorf("got %q", got)
 	}
-	if got, want := string(e.AppendJSON(nil, &r)), `"a\u001b[2Jb\n`+"\uFFFD"+`"`; got != want {
+	if got, want := string(e.AppendJSON(nil, &r)), `"a\u001b[2Jb\n\u009b\u202e`+"\uFFFD"+`"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -350,10 +350,23 @@ func Reserved(word string) bool {
 	if _, isField := flow.ParseField(word); isField {
 		return true
 	}
-	return slices.Contains(subjectWords, word) || slices.Contains(LabelFieldNames(true), word) || slices.Contains(reservedWords, word)
+	return slices.Contains(subjectWords, word) || slices.Contains(LabelFieldNames(true), word) || slices.Contains(reservedWords, word) || isSumName(word)
 }
 
 // reservedWords are those that stand elsewhere than at the beginning of a
 // condition, and the names of columns that are no fields.
 var reservedWords = []string{"and", "or", "eq", "ne", "gt", "lt", "ge", "le", "contains", "begins", "ends", "with", "geo", "addr", "nat",
-	"mpls_labels", "org", "records", "share", "distinct", "other", "estimated"}
+	"mpls_labels", "org", "records", "share", "distinct", "other", "estimated", "step_ms", "step_start"}
+
+// isSumName reports whether a word is the name of a sum in answers, or of what is
+// said of one.
+func isSumName(word string) bool {
+	name := word
+	for _, affix := range []string{"exported_", "total_"} {
+		name = strings.TrimPrefix(name, affix)
+	}
+	for _, affix := range []string{"_share", "_margin"} {
+		name = strings.TrimSuffix(name, affix)
+	}
+	return slices.Contains([]string{"bytes", "packets", "flows", "bps", "pps", "bpp"}, name)
+}
