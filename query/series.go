@@ -53,7 +53,8 @@ type SeriesResult struct {
 
 // A SeriesGroup is the volumes of one group over time.
 type SeriesGroup struct {
-	Value   string        `json:"value,omitempty"`   // of the group's field; "" where records have none
+	Value   string        `json:"value,omitempty"`   // of the group's field, of a text maybe ""
+	Absent  bool          `json:"absent,omitempty"`  // the records have no value
 	Literal bool          `json:"literal,omitempty"` // Value is a number or a boolean of a kept element
 	Other   bool          `json:"other,omitempty"`   // all values that have no series of their own
 	Total   SeriesPoint   `json:"total"`             // within the window, each flow counted once, without Distinct

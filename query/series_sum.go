@@ -71,7 +71,7 @@ func (q *seriesQuery) keyOf(v Value) seriesKey {
 	switch {
 	case !v.Present:
 		return seriesKey{absent: true}
-	case v.raw != "":
+	case q.group.field.IsText():
 		n, _ := q.texts.number(v.raw) // there are few of them
 		return seriesKey{value: flow.Addr{Lo: uint64(n)}}
 	case v.Field != 0 && v.Field.IsAddr():
@@ -197,7 +197,8 @@ func (a *seriesSums) result() *SeriesResult {
 		r.After.add(s.after)
 		g := SeriesGroup{Total: s.total, Points: s.points}
 		if i < len(a.query.values) {
-			g.Value, g.Literal = a.query.values[i].String(), a.query.values[i].Literal
+			v := &a.query.values[i]
+			g.Value, g.Literal, g.Absent = v.String(), v.Literal, !v.Present
 		} else if g.Other = req.Group != ""; g.Other && s.total == (SeriesPoint{}) && i > 0 {
 			continue
 		}
