@@ -14,6 +14,7 @@ import (
 
 	"weir/bench"
 	"weir/flow"
+	"weir/query"
 )
 
 // keptConfig keeps one element of each kind of slot, and one that nobody knows.
@@ -127,6 +128,30 @@ func checkKept(t *testing.T, data string) {
 	}
 	if out, _, _ := weir(t, data, "query", "-o", "json", "-n", "1"); !strings.Contains(out, `"application_id":"0x0d000050","collector_ipv4_address"`) && !strings.Contains(out, `"http_host":"www.example.com"`) {
 		t.Errorf("a flow in JSON: %s", out)
+	}
+}
+
+// An empty text that is grouped by is a value of its own: it is shown neither as
+// absent nor as the number by which groups are told apart.
+func TestEmptyTextOfGroup(t *testing.T) {
+	empty, absent := query.Value{Present: true, Num: 7, Named: true, Bits: -1}, query.Value{Num: 7, Bits: -1}
+	for _, c := range []struct {
+		value       query.Value
+		json, table string
+	}{{empty, `""`, ""}, {absent, "null", "-"}} {
+		sent := query.TopRow{Key: []query.Value{c.value}}
+		row, ok := parseWireRow(appendWireRow(nil, &sent))
+		if !ok || len(row.Key) != 1 {
+			t.Fatalf("%+v came as %+v", sent, row)
+		}
+		if got := row.Key[0]; string(marshal(got)) != c.json || humanKey(got) != c.table || got.String() != "" {
+			t.Errorf("%+v: json %s, table %q, csv %q", got, marshal(got), humanKey(got), got.String())
+		}
+	}
+	for want, g := range map[[2]string]query.SeriesGroup{{`""`, `""`}: {}, {"null", "no http_host"}: {Absent: true}} {
+		if got := [2]string{string(groupJSON("http_host", g)), groupName("http_host", g)}; got != want {
+			t.Errorf("%+v: got %q, want %q", g, got, want)
+		}
 	}
 }
 

@@ -355,8 +355,10 @@ func groupName(field string, g query.SeriesGroup) string {
 		return otherName
 	case field == "":
 		return "all"
-	case g.Value == "":
+	case g.Absent:
 		return "no " + field
+	case g.Value == "":
+		return `""`
 	case field == flow.Proto.String() || field == flow.TunProto.String():
 		n, err := strconv.ParseUint(g.Value, 10, 8)
 		return cmp.Or(map[bool]string{true: protoName(n)}[err == nil], g.Value)

@@ -78,7 +78,7 @@ func seriesJSON(out *streamWriter, r *query.SeriesResult, raw bool) error {
 func groupJSON(field string, g query.SeriesGroup) []byte {
 	f, ok := flow.ParseField(field)
 	switch {
-	case g.Other || g.Value == "":
+	case g.Other || g.Absent:
 		return []byte("null")
 	case g.Literal, ok && (f.Kind() == flow.KindNumber || f.Kind() == flow.KindLabel):
 		return []byte(g.Value)

@@ -104,7 +104,7 @@ func appendWireKey(dst []byte, v *query.Value) []byte {
 	if v.Literal {
 		has |= wireLiteral
 	}
-	if v.Name != "" {
+	if v.Named {
 		has |= wireNamed
 	}
 	dst = binary.AppendUvarint(append(dst, byte(v.Field), has), uint64(v.Bits+1))
@@ -113,7 +113,7 @@ func appendWireKey(dst []byte, v *query.Value) []byte {
 	} else {
 		dst = binary.AppendUvarint(dst, v.Num)
 	}
-	if v.Name != "" {
+	if v.Named {
 		dst = append(binary.AppendUvarint(dst, uint64(len(v.Name))), v.Name...)
 	}
 	return dst
@@ -209,7 +209,7 @@ func (r *wireReader) key() (v query.Value, ok bool) {
 	} else {
 		v.Num = r.number()
 	}
-	if has&wireNamed != 0 {
+	if v.Named = has&wireNamed != 0; v.Named {
 		v.Name = string(r.octets(r.number()))
 	}
 	return v, !r.bad

@@ -25,9 +25,10 @@ func wireRows() []query.TopRow {
 			{Field: flow.DstAddr, Present: true, Addr: v6, Bits: -1},
 			{Field: flow.DstPort, Present: true, Num: 443, Bits: -1},
 			{Field: flow.SrcAS, Bits: -1},
-			{Present: true, Num: 5, Name: "Uni B, \"north\"\n", Bits: -1},
-			{Present: true, Num: 12, Name: "12", Literal: true, Bits: -1},
-			{Present: true, Name: strings.Repeat("\xff", 2*flow.MaxText+2), Bits: 128},
+			{Present: true, Num: 5, Named: true, Name: "Uni B, \"north\"\n", Bits: -1},
+			{Present: true, Num: 12, Named: true, Name: "12", Literal: true, Bits: -1},
+			{Present: true, Num: 3, Named: true, Bits: -1},
+			{Present: true, Named: true, Name: strings.Repeat("\xff", 2*flow.MaxText+2), Bits: 128},
 		}},
 		{Share: math.Inf(1), Key: []query.Value{{Present: true, Num: math.MaxUint64}}},
 	}

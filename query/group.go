@@ -255,7 +255,7 @@ func (l *layout) value(key []uint64, i int) Value {
 		v.keep(g.kept, l.texts)
 	}
 	if g.labels != nil {
-		v.Field, v.Name = 0, g.labels.Name(uint32(v.Num))
+		v.Field, v.Named, v.Name = 0, true, g.labels.Name(uint32(v.Num))
 	}
 	return v
 }

@@ -16,11 +16,11 @@ type Value struct {
 	Num     uint64    // of a numeric field, or a computed value; of a name the label
 	Addr    flow.Addr // of an address field; the first of the prefix
 	Bits    int       // prefix length that Addr was cut to, counted in its family; -1: whole
-	Name    string    // of an organisation or the like, or the text form of a kept element; "" of all other values
+	Named   bool      // Name is the value's text
+	Name    string    // of an organisation or the like, or the text form of a kept element, which may be empty
 	Literal bool      // Name is a number or a boolean, and no text
 
-	raw  string // of a text in a slot: as it is stored
-	text string // what JSON said, until TopResult.UnmarshalJSON knows the field
+	raw string // of a text in a slot: as it is stored
 }
 
 // AppendText appends the value as text: as in CSV and tables, "" if absent.
@@ -28,7 +28,7 @@ func (v Value) AppendText(dst []byte) []byte {
 	switch {
 	case !v.Present:
 		return dst
-	case v.Name != "":
+	case v.Named:
 		return append(dst, v.Name...)
 	case v.Field != 0 && v.Field.IsAddr():
 		dst = flow.AppendAddr(dst, v.Addr)
@@ -53,7 +53,7 @@ func (v *Value) keep(e *flow.KeptElement, t *textNumbers) {
 		v.Name = string(e.AppendNum(nil, v.Num))
 		v.Literal = e.Plain()
 	}
-	v.Field = 0
+	v.Field, v.Named = 0, true
 }
 
 // String returns the value as text, "" if absent.
@@ -65,7 +65,7 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	if !v.Present {
 		return []byte("null"), nil
 	}
-	if v.Name != "" && !v.Literal {
+	if v.Named && !v.Literal {
 		return json.Marshal(v.Name)
 	}
 	plain := v.Literal || v.Field == 0 || v.Field.Kind() == flow.KindNumber || v.Field.Kind() == flow.KindLabel
@@ -95,7 +95,7 @@ func (v Value) compare(w Value) int {
 	return 0
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Numbers and text are all that it
+// UnmarshalJSON reads what MarshalJSON wrote. Numbers and names are all that it
 // can tell; TopResult.UnmarshalJSON knows the fields and restores the rest.
 func (v *Value) UnmarshalJSON(data []byte) error {
 	*v = Value{Bits: -1}
@@ -104,10 +104,11 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	}
 	v.Present = true
 	if len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, &v.text)
+		v.Named = true
+		return json.Unmarshal(data, &v.Name)
 	}
 	if json.Unmarshal(data, &v.Num) != nil { // of a kept element
-		v.Name, v.Literal = string(data), true
+		v.Named, v.Name, v.Literal = true, string(data), true
 	}
 	return nil
 }
@@ -120,23 +121,11 @@ func (r *TopResult) UnmarshalJSON(data []byte) error {
 	}
 	for i, name := range r.Fields {
 		if _, ok := ParseLabelField(lower(name)); ok {
-			for _, row := range r.Rows {
-				if i < len(row.Key) {
-					row.Key[i].Name, row.Key[i].text = row.Key[i].text, ""
-				}
-			}
 			continue
 		}
 		g, err := parseGrouper(name, nil)
 		if err != nil {
-			// A kept element, which this side need not know: its text form is all
-			// that it takes.
-			for _, row := range r.Rows {
-				if i < len(row.Key) && row.Key[i].text != "" {
-					row.Key[i].Name, row.Key[i].text = row.Key[i].text, ""
-				}
-			}
-			continue
+			continue // a kept element, which this side need not know: its text form is all that it takes
 		}
 		for _, row := range r.Rows {
 			if i >= len(row.Key) {
@@ -150,15 +139,15 @@ func (r *TopResult) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// restore gives a value that was read from JSON its field, and its text the
+// restore gives a value that was read from JSON its field, and its name the
 // meaning that it has there.
 func (v *Value) restore(g *grouper) error {
 	v.Field = g.field
 	if !v.Present || g.field == 0 {
 		return nil
 	}
-	text := v.text
-	v.text = ""
+	text := v.Name
+	v.Named, v.Name = false, ""
 	switch g.field.Kind() {
 	case flow.KindAddr:
 		address, bits, cut := strings.Cut(text, "/")

@@ -43,7 +43,7 @@ func withKept(rng *rand.Rand, r *flow.Record) {
 		r.SetAddr(104, questionAddrs()[rng.IntN(12)])
 	}
 	if rng.IntN(3) > 0 {
-		r.SetText(110, []string{"Alice", "bob", "www.example.com", "mail.example.net", `it's`, "ünï", "123"}[rng.IntN(7)])
+		r.SetText(110, []string{"Alice", "bob", "www.example.com", "mail.example.net", `it's`, "ünï", "123", ""}[rng.IntN(8)])
 	}
 	if rng.IntN(3) > 0 {
 		r.SetText(111, []string{"\x0d\x00\x00\x50", "\x0d\x00\x01\xbb", "\x03\x00\x00\x35", "more than eight octets"}[rng.IntN(4)])
@@ -52,7 +52,7 @@ func withKept(rng *rand.Rand, r *flow.Record) {
 	case 0:
 		r.SetText(112, flow.AnyNum(uint64(rng.IntN(5))))
 	case 1:
-		r.SetText(112, flow.AnyOctets([]byte([]string{"abc", "\x01\x02", "Abc"}[rng.IntN(3)])))
+		r.SetText(112, flow.AnyOctets([]byte([]string{"abc", "\x01\x02", "Abc", ""}[rng.IntN(4)])))
 	}
 }
 
@@ -244,7 +244,13 @@ func TestKeptSeries(t *testing.T) {
 		if err != nil {
 			t.Fatalf("series %s: %v", e.Name, err)
 		}
+		values := map[string]bool{}
 		for _, g := range result.Series {
+			value := fmt.Sprintf("%q, absent %v", g.Value, g.Absent)
+			if values[value] {
+				t.Errorf("series %s: two are of %s", e.Name, value)
+			}
+			values[value] = true
 			if g.Other {
 				t.Errorf("series %s: %d flows are of none of the groups", e.Name, g.Total.Flows)
 			}

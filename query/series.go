@@ -16,7 +16,7 @@ type SeriesRequest struct {
 	Window   `json:"window,omitzero"`
 	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
 	Step     uint64 `json:"step_ms,omitempty"`  // 0: chosen so that there are at most 120
-	Group    string `json:"group,omitempty"`    // a field, addresses with prefix lengths as in TopRequest: each value gets its series; "": one of all
+	Group    string `json:"group,omitempty"`    // a field as in TopRequest, of one end of the flow: each value gets its series; "": one of all
 	Limit    int    `json:"limit,omitempty"`    // how many values get their own, the others share one; 0: 5
 	By       string `json:"by,omitempty"`       // what decides which: bytes (also ""), packets or flows
 	Spread   bool   `json:"spread,omitempty"`   // a flow counts over the time it lasted, not where it began
@@ -53,7 +53,8 @@ type SeriesResult struct {
 
 // A SeriesGroup is the volumes of one group over time.
 type SeriesGroup struct {
-	Value   string        `json:"value,omitempty"`   // of the group's field; "" where records have none
+	Value   string        `json:"value,omitempty"`   // of the group's field, of a text maybe ""
+	Absent  bool          `json:"absent,omitempty"`  // the records have no value
 	Literal bool          `json:"literal,omitempty"` // Value is a number or a boolean of a kept element
 	Other   bool          `json:"other,omitempty"`   // all values that have no series of their own
 	Total   SeriesPoint   `json:"total"`             // within the window, each flow counted once, without Distinct
@@ -154,7 +155,7 @@ func SeriesWith(ctx context.Context, s Archive, req SeriesRequest, o ParseOption
 	sums := perWorker(func() *seriesSums { return newSeriesSums(q, &axis) })
 	err = sumBlocks(ctx, q.scan, q.fields(), func(worker int) *cells { return &sums[worker].cells },
 		func(v *visit) (bool, error) { return sums[v.worker].block(v) },
-		func(v *visit) error { return tryEach(v.rows, sums[v.worker].row) })
+		func(v *visit) error { return sums[v.worker].rows(v) })
 	if err != nil {
 		return nil, q.summary, err
 	}
@@ -176,9 +177,9 @@ func SeriesWith(ctx context.Context, s Archive, req SeriesRequest, o ParseOption
 type seriesQuery struct {
 	*scan
 	req                SeriesRequest
-	lo, hi             uint64 // the time that steps cover
-	trimStart, trimEnd bool   // where the window is open, empty steps go
-	group              seriesGrouping
+	lo, hi             uint64   // the time that steps cover
+	trimStart, trimEnd bool     // where the window is open, empty steps go
+	group              *grouper // nil: there is one series
 	kept               *flow.Kept
 	values             []Value // that get a series of their own
 }
@@ -200,7 +201,7 @@ func newSeriesQuery(ctx context.Context, s Archive, req SeriesRequest, o ParseOp
 	if req.Group == "" {
 		return q, nil
 	}
-	if q.group, err = parseSeriesGrouping(req.Group, req.Labels, o); err != nil {
+	if q.group, err = parseSeriesGroup(req.Group, req.Labels, o); err != nil {
 		return nil, err
 	}
 	q.values, err = q.largest(ctx, s, o)
@@ -254,7 +255,7 @@ func (q *seriesQuery) cover(buckets []store.BucketInfo) {
 // fields returns what a series reads.
 func (q *seriesQuery) fields() flow.FieldSet {
 	fields := spanFields.Union(sumFields)
-	if q.req.Group != "" {
+	if q.group != nil && q.group.field != 0 {
 		fields.Add(q.group.field)
 	}
 	if q.req.Distinct == sideAddr {

@@ -2,8 +2,6 @@ package query
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"weir/flow"
 )
@@ -11,51 +9,22 @@ import (
 // sideAddr is the name of the addresses at both ends of a flow.
 const sideAddr = "addr"
 
-// A seriesGrouping is what the flows of one series have in common: a field and,
-// for addresses, the prefix lengths that they are cut to.
-type seriesGrouping struct {
-	field flow.Field
-	bits4 int  // of IPv4 addresses; 32 for whole ones
-	bits6 int  // of the others
-	whole bool // not cut
-
-	labels *Labels // the group is the name of the address; nil: the field itself
-}
-
-// parseSeriesGrouping reads a field as TopRequest.Fields have them, but for
-// those that make one flow belong to two groups.
-func parseSeriesGrouping(text string, tables LabelTables, o ParseOptions) (g seriesGrouping, err error) {
-	if f, ok := ParseLabelField(text); ok {
-		if f.Other != 0 {
-			return g, &RequestError{Part: "field", Text: text, Expected: "one end of a flow: src_" + text + " or dst_" + text}
-		}
-		table, err := tables.table(text, f.Kind, o.Names)
-		return seriesGrouping{field: f.Field, labels: table}, err
+// parseSeriesGroup reads a field as TopRequest.Fields have them, but for those
+// that make one flow belong to two groups.
+func parseSeriesGroup(text string, tables LabelTables, o ParseOptions) (*grouper, error) {
+	groupers, err := parseGroupers([]string{text}, tables, o)
+	if err != nil {
+		return nil, err
 	}
-	name, rest, cut := strings.Cut(text, "/")
-	f, ok := o.Kept.Field(name)
-	if !ok {
-		if name == "mpls_labels" {
-			f, ok = flow.MPLSLabel1, true
-		} else {
-			return g, unknownField(name, o.Kept)
-		}
-	}
-	g = seriesGrouping{field: f, bits4: 32, bits6: 128, whole: !cut}
-	if !cut {
+	g := &groupers[0]
+	if g.other == 0 {
 		return g, nil
 	}
-	four, six, both := strings.Cut(rest, "/")
-	if !both {
-		six = four
+	src, dst := g.field.String(), g.other.String()
+	if g.labels != nil {
+		src, dst = "src_"+text, "dst_"+text
 	}
-	n4, err4 := strconv.Atoi(four)
-	n6, err6 := strconv.Atoi(six)
-	if !f.IsAddr() || err4 != nil || err6 != nil || n4 < 0 || n6 < 0 || n4 > 128 || n6 > 128 {
-		return g, &RequestError{Part: "field", Text: text, Expected: "an address field with a prefix length, as in src_addr/24 or src_addr/24/48"}
-	}
-	g.bits4, g.bits6 = min(n4, 32), n6
-	return g, nil
+	return nil, &RequestError{Part: "field", Text: text, Expected: "one end of a flow: " + src + " or " + dst}
 }
 
 // A seriesKey is a value of the group's field: an address, or a number in its
@@ -65,26 +34,36 @@ type seriesKey struct {
 	absent bool
 }
 
+// A seriesGroup tells the groups of a block's rows.
+type seriesGroup struct {
+	*grouper                      // nil: all rows are of one group
+	value    func(row int) uint64 // a computed value
+	defined  rowSet               // rows that have it
+}
+
+// load reads what a computed value follows from. Other values are in cells.
+func (g *seriesGroup) load(v *visit) (err error) {
+	if g.grouper != nil && g.field == 0 {
+		g.defined = *v.rows
+		g.value, err = v.computed(g.computed, &g.defined)
+	}
+	return err
+}
+
 // key returns the group of a row.
-func (g *seriesGrouping) key(c *cells, row int) seriesKey {
+func (g *seriesGroup) key(c *cells, row int) seriesKey {
 	switch {
-	case !c.has(g.field, row):
+	case g.field == 0 && inWords(g.defined[:], row):
+		return seriesKey{value: flow.Addr{Lo: g.value(row)}}
+	case g.field == 0 || !c.has(g.field, row):
 		return seriesKey{absent: true}
-	case !g.field.IsAddr():
-		return seriesKey{value: flow.Addr{Lo: c.num(g.field, row)}}
-	}
-	a := c.addr(g.field, row)
-	if g.labels != nil {
-		label := g.labels.Find(a)
+	case g.labels != nil:
+		label := g.labels.Find(c.addr(g.field, row))
 		return seriesKey{value: flow.Addr{Lo: uint64(label)}, absent: label == 0}
+	case g.isAddr():
+		return seriesKey{value: g.cut(c.addr(g.field, row))}
 	}
-	if g.whole {
-		return seriesKey{value: a}
-	}
-	if a.Is4() {
-		return seriesKey{value: a.Mask(g.bits4)}
-	}
-	return seriesKey{value: a.Mask(g.bits6)}
+	return seriesKey{value: flow.Addr{Lo: g.round(c.num(g.field, row))}}
 }
 
 // keyOf returns the group that a value of TopResult stands for.
@@ -92,7 +71,7 @@ func (q *seriesQuery) keyOf(v Value) seriesKey {
 	switch {
 	case !v.Present:
 		return seriesKey{absent: true}
-	case v.raw != "":
+	case q.group.field.IsText():
 		n, _ := q.texts.number(v.raw) // there are few of them
 		return seriesKey{value: flow.Addr{Lo: uint64(n)}}
 	case v.Field != 0 && v.Field.IsAddr():
@@ -112,6 +91,7 @@ type seriesSums struct {
 	cells
 	query    *seriesQuery
 	axis     *seriesAxis
+	group    seriesGroup
 	places   map[seriesKey]int // of the groups in sums
 	sums     []*seriesSum      // of the groups, and last of the others
 	distinct []flow.Field
@@ -123,7 +103,7 @@ type seriesSums struct {
 }
 
 func newSeriesSums(q *seriesQuery, axis *seriesAxis) *seriesSums {
-	a := &seriesSums{query: q, axis: axis, places: map[seriesKey]int{}, pairs: map[seriesPair]struct{}{}}
+	a := &seriesSums{query: q, axis: axis, group: seriesGroup{grouper: q.group}, places: map[seriesKey]int{}, pairs: map[seriesPair]struct{}{}}
 	for i, v := range q.values {
 		a.places[q.keyOf(v)] = i
 	}
@@ -138,11 +118,19 @@ func newSeriesSums(q *seriesQuery, axis *seriesAxis) *seriesSums {
 	return a
 }
 
+// rows adds the rows of a visit, whose block is loaded, one by one.
+func (a *seriesSums) rows(v *visit) error {
+	if err := a.group.load(v); err != nil {
+		return err
+	}
+	return tryEach(v.rows, a.row)
+}
+
 // row adds a row of the loaded block.
 func (a *seriesSums) row(row int) error {
 	group := len(a.sums) - 1
-	if a.query.req.Group != "" {
-		if i, ok := a.places[a.query.group.key(&a.cells, row)]; ok {
+	if a.group.grouper != nil {
+		if i, ok := a.places[a.group.key(&a.cells, row)]; ok {
 			group = i
 		}
 	}
@@ -209,7 +197,8 @@ func (a *seriesSums) result() *SeriesResult {
 		r.After.add(s.after)
 		g := SeriesGroup{Total: s.total, Points: s.points}
 		if i < len(a.query.values) {
-			g.Value, g.Literal = a.query.values[i].String(), a.query.values[i].Literal
+			v := &a.query.values[i]
+			g.Value, g.Literal, g.Absent = v.String(), v.Literal, !v.Present
 		} else if g.Other = req.Group != ""; g.Other && s.total == (SeriesPoint{}) && i > 0 {
 			continue
 		}
