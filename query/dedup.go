@@ -28,14 +28,27 @@ import (
 //     overlaps does not swallow what does not overlap itself.
 //   - Only records that match the filter and the window are compared.
 //
-// Memory holds the records that stay, until they have ended more than
+// Of records that stay, those of one exporter and five-tuple that overlap are one
+// span, if they end in the same hour: what overlaps one of them overlaps the span,
+// and they are forgotten together.
+//
+// Memory holds these spans, until they have ended more than
 // dedupHorizon before the hour, in which the record at hand was received. A
 // record that comes in so late that its flow began an hour before the hour in
 // which it came is not compared with what had ended by then.
 
-// dedupHorizon is how long before an hour of receipt flows are kept to be
-// compared with what was received in it, in ms.
-const dedupHorizon = 3600_000
+const (
+	hourMS = 3600_000
+
+	// dedupHorizon is how long before an hour of receipt flows are kept to be
+	// compared with what was received in it, in ms: whole hours, since spans are of
+	// records that end in one.
+	dedupHorizon = hourMS
+
+	// dedupRows is after how many rows of a block a dedup looks whether its answer
+	// is still wanted.
+	dedupRows = 1024
+)
 
 // MaxDedupBytes bounds the memory of the records that are kept for Dedup. About
 // seven million records fit.
@@ -63,8 +76,9 @@ func WithDedupBytes(ctx context.Context, bytes int64) context.Context {
 	return context.WithValue(ctx, dedupBytes{}, bytes)
 }
 
-// bound takes over the bound of WithDedupBytes.
+// bound takes over the bound of WithDedupBytes, and when to stop.
 func (d *dedup) bound(ctx context.Context) {
+	d.stopped = ctx.Err
 	if n, ok := ctx.Value(dedupBytes{}).(int64); ok && n > 0 {
 		d.most = min(d.most, int(n/dedupEntryBytes))
 	}
@@ -78,7 +92,7 @@ type dedupKey struct {
 	has      uint8 // which of the two of ports are known, and whether they are ICMP's
 }
 
-// A dedupSpan is a record that stays.
+// A dedupSpan is a record that stays, or several.
 type dedupSpan struct {
 	from, to uint64 // ms
 	exporter uint32 // its number
@@ -91,7 +105,8 @@ const dedupEntryBytes = int64(unsafe.Sizeof(dedupSpan{})) + 2*int64(unsafe.Sizeo
 
 // A dedup folds records in the archive's order. It belongs to one goroutine.
 type dedup struct {
-	most      int // records that are kept
+	most      int          // spans that are kept
+	stopped   func() error // why no answer is wanted any more, nil as long as one is
 	cells     cells
 	rows      []uint16
 	hour      store.Hour
@@ -130,7 +145,12 @@ func (d *dedup) fold(v *visit, hour store.Hour) (folded int, err error) {
 	if err := v.byReceived(d.rows); err != nil {
 		return 0, err
 	}
-	for _, row := range d.rows {
+	for i, row := range d.rows {
+		if i%dedupRows == 0 {
+			if err := d.stopped(); err != nil {
+				return folded, err
+			}
+		}
 		if d.seen(int(row)) {
 			v.rows[row>>6] &^= 1 << (row & 63)
 			folded++
@@ -156,10 +176,20 @@ func (d *dedup) seen(row int) bool {
 	if !ok {
 		at = -1
 	}
+	var mine *dedupSpan // that the row can be joined to
 	for i := at; i >= 0; i = d.spans[i].next {
-		if s := &d.spans[i]; s.exporter != exporter && s.from <= to && from <= s.to {
+		s := &d.spans[i]
+		switch {
+		case s.from > to || from > s.to:
+		case s.exporter != exporter:
 			return true
+		case s.to/hourMS == to/hourMS:
+			mine = s
 		}
+	}
+	if mine != nil {
+		mine.from, mine.to = min(mine.from, from), max(mine.to, to)
+		return false
 	}
 	d.first[key] = int32(len(d.spans))
 	d.spans = append(d.spans, dedupSpan{from, to, exporter, at})

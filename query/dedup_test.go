@@ -22,9 +22,13 @@ func dedupRecords(rng *rand.Rand, n int) []*flow.Record {
 		one := new(flow.Record)
 		received := questionBase + rng.Uint64N(3*3600_000)
 		one.SetNum(flow.Received, received)
-		start := received - rng.Uint64N(60_000)
+		lasted := uint64(60_000)
+		if rng.IntN(4) == 0 { // or come so late that what they overlap is forgotten
+			lasted = 3 * 3600_000
+		}
+		start := received - rng.Uint64N(lasted)
 		one.SetNum(flow.Start, start)
-		one.SetNum(flow.End, start+rng.Uint64N(120_000))
+		one.SetNum(flow.End, start+rng.Uint64N(2*lasted))
 		most := func(set func()) {
 			if rng.IntN(30) != 0 {
 				set()
@@ -72,16 +76,26 @@ func naiveTuple(a, b *flow.Record) bool {
 	return true
 }
 
-// naiveDedup compares every record with every one that stays.
+// naiveDedup compares every record with every one that stays, but with those that
+// had ended an hour before an hour of receipt no more from that hour on.
 func naiveDedup(records []*flow.Record) (kept []*flow.Record) {
+	var known []*flow.Record
+	hour := uint64(0)
 	for _, r := range records {
 		from, to := r.Span()
-		if !slices.ContainsFunc(kept, func(k *flow.Record) bool {
+		if h := r.Num(flow.Received) / 3600_000; h != hour {
+			hour = h
+			known = slices.DeleteFunc(known, func(k *flow.Record) bool {
+				_, t := k.Span()
+				return t < (hour-1)*3600_000
+			})
+		}
+		if !slices.ContainsFunc(known, func(k *flow.Record) bool {
 			f, t := k.Span()
 			return r.Has(flow.Exporter) && k.Has(flow.Exporter) && r.Addr(flow.Exporter) != k.Addr(flow.Exporter) &&
 				naiveTuple(r, k) && f <= to && from <= t
 		}) {
-			kept = append(kept, r)
+			kept, known = append(kept, r), append(known, r)
 		}
 	}
 	return kept
@@ -241,5 +255,38 @@ func TestDedupKeepsNoMoreThanItNeeds(t *testing.T) {
 	var large *DedupTooLargeError
 	if err := scanBlocks(ctx, sc, look, drop); !errors.As(err, &large) || !strings.Contains(err.Error(), "narrower filter") {
 		t.Errorf("got %v, want a DedupTooLargeError", err)
+	}
+}
+
+// Many records of one flow from one exporter are one to compare with, and folding
+// ends when nobody wants the answer any more.
+func TestDedupOfOneExporter(t *testing.T) {
+	var records []*flow.Record
+	for i := range uint64(5000) {
+		r := peerFlow("10.0.0.1", 50000, "192.0.2.7", 443)
+		for f, v := range map[flow.Field]uint64{flow.Received: i, flow.Start: i / 2, flow.End: i} {
+			r.SetNum(f, questionBase+v)
+		}
+		r.SetAddr(flow.Exporter, questionAddrs()[0])
+		records = append(records, r)
+	}
+	sc, err := newScan(questionStore(t, newRand(t), records), "", "", Window{}, ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc.dedup = newDedup()
+	ctx, cancel := context.WithCancel(context.Background())
+	look := func(v *visit) (struct{}, error) {
+		if n := len(sc.dedup.spans); n != 1 || sc.summary.Folded != 0 {
+			t.Errorf("%d are kept and %d folded, want 1 and 0", n, sc.summary.Folded)
+		}
+		cancel()
+		if _, err := sc.dedup.fold(v, v.bucket.Hour()); !errors.Is(err, context.Canceled) {
+			t.Errorf("folding gave %v, want context.Canceled", err)
+		}
+		return struct{}{}, nil
+	}
+	if err := scanBlocks(ctx, sc, look, func(struct{}) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
