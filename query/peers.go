@@ -312,7 +312,7 @@ func (t *peerTally) rank(by string, raw bool) uint64 {
 // peer returns the tally as an answer.
 func (t *peerTally) peer(addr string, raw bool) Peer {
 	slices.SortStableFunc(t.ports, func(a, b PeerPort) int {
-		return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
+		return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto), compareBool(a.Mine, b.Mine))
 	})
 	both := t.both()
 	bytesOut, packetsOut := t.out.Counted(raw)
