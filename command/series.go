@@ -205,7 +205,7 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 	if e, err := keptField(c, "--group", name); e != nil || err != nil {
 		return err
 	}
-	return withFieldHint(oneOf("--group", name, fieldNames()), name, fieldNames())
+	return withFieldHint(oneOf("--group", name, groupFieldNames()), name, groupFieldNames())
 }
 
 func runSeries(ctx context.Context, std *Std, o seriesOptions) error {
