@@ -144,7 +144,7 @@ func (at *completion) values(f cli.Flag, lead, value string) []string {
 		head, _ := cutLast(value, ",")
 		lead, value, list = lead+head, value[len(head):], append(fieldNames(), query.LabelFieldNames(false)...)
 	case "distinct":
-		list = fieldNames()
+		list = groupFieldNames()
 	case "split-by":
 		list = splitFields
 	case "order":

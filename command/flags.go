@@ -252,12 +252,12 @@ func order(c *cli.Context) (string, error) {
 	return text, nil
 }
 
-// fieldList is the fields as help lists them.
-func fieldList() string {
+// fieldList is the names of fields as help lists them.
+func fieldList(names []string) string {
 	const width = 110
 	var b strings.Builder
 	line := len("Fields: ")
-	for i, name := range fieldNames() {
+	for i, name := range names {
 		switch {
 		case line+1+len(name) > width:
 			b.WriteString("\n        ")
@@ -278,6 +278,22 @@ func fieldNames() []string {
 	list := make([]string, 0, len(flow.JSONFields))
 	for _, f := range flow.JSONFields {
 		list = append(list, columnName(f))
+	}
+	return list
+}
+
+// groupFieldNames returns the names of the fields that flows are grouped by: each
+// label of the MPLS stack has its own.
+func groupFieldNames() []string {
+	var list []string
+	for _, f := range flow.JSONFields {
+		last := f
+		if f == flow.MPLSLabel1 {
+			last = flow.MPLSLabel10
+		}
+		for ; f <= last; f++ {
+			list = append(list, f.String())
+		}
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,5 +127,29 @@ func TestHelp(t *testing.T) {
 	}
 	if status := Main(context.Background(), []string{"weir"}, std); status != exitUsage {
 		t.Errorf("weir: status %d", status)
+	}
+}
+
+// TestGroupFields groups by every field that help names.
+func TestGroupFields(t *testing.T) {
+	data := exportArchive(t, "switch-sflow.pcap")
+	help, _, _ := weir(t, data, "top", "--help")
+	_, list, _ := strings.Cut(help, "Fields: ")
+	list, _, _ = strings.Cut(list, "\n\n")
+	names := strings.Fields(list)
+	if len(names) != len(groupFieldNames()) || !slices.Contains(names, "mpls_label10") {
+		t.Fatalf("help names the fields %v", names)
+	}
+	for _, name := range names {
+		for _, args := range [][]string{{"top", name}, {"series", "--group", name, "--step", "1d"}, {"top", "proto", "--distinct", name}} {
+			if _, errs, status := weir(t, data, args...); status != exitOK {
+				t.Errorf("%q: status %d, %s", args, status, errs)
+			}
+		}
+	}
+	for _, args := range [][]string{{"top", "mpls_labels"}, {"series", "--group", "mpls_labels"}, {"top", "proto", "--distinct", "mpls_labels"}} {
+		if _, errs, status := weir(t, data, args...); status != exitUsage || !strings.Contains(errs, `"mpls_label1"`) {
+			t.Errorf("%q: status %d, %s", args, status, errs)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/store"
 )
 
 // onTerminal runs a command line whose standard error is a terminal, with what is
@@ -159,9 +160,13 @@ func TestPurgeGivenUpBesideCollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	l := &local{store: s, now: func() time.Time { return testNow }}
+	l := &local{store: s, now: func() time.Time { return testNow.Add(2 * time.Hour) }}
 	st := purgeState{Filter: "proto udp", Case: "C-9", By: "somebody", At: 1, Records: 7, Done: []string{"archive 2026-11-22T13"}}
 	if err := st.write(s); err != nil {
+		t.Fatal(err)
+	}
+	h := s.Buckets()[0].Hour
+	if _, err := s.Remove(h, func(*store.Block) ([]uint64, error) { return []uint64{1}, nil }); err != nil {
 		t.Fatal(err)
 	}
 	serveIn(t, newAudited(l), data)
@@ -172,6 +177,9 @@ func TestPurgeGivenUpBesideCollector(t *testing.T) {
 	l.purging.Unlock()
 	if out, errs, status := weir(t, data, "purge", "--give-up", "--case", "C-9"); status != exitOK || !strings.Contains(out, "7 records gone so far, 1 hour done") {
 		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	if got := s.Buckets()[0]; got.Hour != h || got.State != store.StateSealed {
+		t.Errorf("the hour %v that a row went from is %v", got.Hour, got.State)
 	}
 	if left := filesWithText(t, data, "proto udp"); len(left) > 0 {
 		t.Errorf("the filter is still in the files %v", left)

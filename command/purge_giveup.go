@@ -107,11 +107,14 @@ func (a *audited) GiveUpPurge(ctx context.Context, ticket string) (*begunPurge, 
 	return p, a.act(ctx, detail, func() (uint64, error) { return p.Records, st.forget(ctx, a.local) })
 }
 
-// forget takes the bytes of what is gone out of the files, and then the
-// purge. When it is cut short, the purge is still there.
+// forget seals the hours that rows went from, takes the bytes of what is gone out
+// of the files, and then the purge. When it is cut short, the purge is still there.
 func (st *purgeState) forget(ctx context.Context, l *local) error {
 	err := st.over(l, func(stores []purged, _ *picker) error {
 		for _, s := range stores {
+			if err := s.someSealer().SealOver(ctx); err != nil {
+				return err
+			}
 			if _, err := s.store.Scrub(ctx, ""); err != nil {
 				return err
 			}

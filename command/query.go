@@ -30,7 +30,7 @@ come from the collector's configuration, or from --config and --mmdb. --split-by
 
 ` + windowHelp + `
 
-Fields: ` + fieldList(),
+Fields: ` + fieldList(fieldNames()),
 		flags: slices.Concat([]cli.Flag{dataFlag()}, recordFlags(), []cli.Flag{
 			limitFlag("at most `N` flows; 0 is no limit", "0"),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},

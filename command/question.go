@@ -166,7 +166,7 @@ func questionWords(name, flag string) []string {
 	case "series step":
 		return []string{"10s", "1m", "5m", "15m", "1h", "1d"}
 	case "series group":
-		return append(fieldNames(), query.LabelFieldNames(false)...)
+		return append(groupFieldNames(), query.LabelFieldNames(false)...)
 	case "series distinct":
 		return []string{"addr", "src_addr", "dst_addr"}
 	case "peers by":

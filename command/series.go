@@ -43,7 +43,8 @@ A flow counts in the step in which it starts. With --spread its bytes and packet
 start to its end, in proportion, and flows counts those that were active in each step. Flows that started before the
 window and reach into it are in no step without --spread; standard error says how many there are.
 
-Steps are aligned to full minutes, hours and days UTC. Without --step they are chosen so that there are at most 120.
+Steps are aligned to full minutes, hours and days UTC. Without --step they are chosen so that there are at most 120, or
+each is a week.
 Sampled records are multiplied by their interval, with the margin that the truth is within, 95 times in 100 (±); --raw
 sums what was exported (json and csv have both).
 
@@ -205,7 +206,7 @@ func (o *seriesOptions) group(c *cli.Context) (err error) {
 	if e, err := keptField(c, "--group", name); e != nil || err != nil {
 		return err
 	}
-	return withFieldHint(oneOf("--group", name, fieldNames()), name, fieldNames())
+	return withFieldHint(oneOf("--group", name, groupFieldNames()), name, groupFieldNames())
 }
 
 func runSeries(ctx context.Context, std *Std, o seriesOptions) error {

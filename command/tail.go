@@ -26,7 +26,7 @@ after that, within a second. FILTER and the ways to print are those of weir quer
 The collector never waits for a reader. What comes faster than it is read passes by, and standard error says how many
 records did; weir query finds them. At most ` + fmt.Sprint(maxTails) + ` tails run at once.
 
-Fields: ` + fieldList(),
+Fields: ` + fieldList(fieldNames()),
 		flags: slices.Concat([]cli.Flag{dataFlag()}, recordFlags(), []cli.Flag{
 			limitFlag("end after `N` flows; 0 is no limit", "0"),
 			exporterFlag(), filterFileFlag(), timeoutFlag(),

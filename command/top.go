@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"weir/flow"
 	"weir/query"
 )
 
@@ -30,7 +29,7 @@ flow that several exporters report counts once. By bps, pps or bpp the rate is a
 
 ` + windowHelp + `
 
-Fields: ` + fieldList(),
+Fields: ` + fieldList(groupFieldNames()),
 		flags: slices.Concat([]cli.Flag{
 			dataFlag(), outputFlag(),
 			&cli.StringFlag{Name: "by", Usage: "sort by `SUM`: " + strings.Join(groupBy, ", ") + "; with :asc the smallest first", DefaultText: "bytes"},
@@ -49,7 +48,7 @@ Fields: ` + fieldList(),
 		},
 		words: func(n int) []string {
 			if n == 0 {
-				return append(append(fieldNames(), sideFields...), query.LabelFieldNames(true)...)
+				return append(append(groupFieldNames(), sideFields...), query.LabelFieldNames(true)...)
 			}
 			return filterAndFields(n)
 		},
@@ -159,10 +158,7 @@ func groupFields(c *cli.Context, text string) ([]string, error) {
 
 // knownField refuses the name of a field that is none.
 func knownField(c *cli.Context, flag, name string) error {
-	known := append(append(fieldNames(), sideFields...), query.LabelFieldNames(true)...)
-	if _, ok := flow.ParseField(name); ok {
-		return nil // a single label of the MPLS stack
-	}
+	known := append(append(groupFieldNames(), sideFields...), query.LabelFieldNames(true)...)
 	if !slices.Contains(known, name) {
 		if e, err := keptField(c, flag, name); e != nil || err != nil {
 			return err

@@ -50,6 +50,39 @@ func addDay(ctx context.Context, s *store.Store, own *store.Bucket, add func(key
 	return writeDay(ctx, marks, sources, add)
 }
 
+// unsay takes away the summaries that would speak of b once it is sealed, and yet
+// were made of other records: some were removed, and with as many others the
+// bucket has the same mark. A summary speaks of its own bucket and of later ones.
+func unsay(ctx context.Context, s *store.Store, b *store.Bucket) error {
+	info := b.Info()
+	if b.Indexed() == b.Blocks() || info.Hour == DayOf(info.Hour) {
+		return nil // nothing was removed since it was sealed; or no summary but its own speaks of it
+	}
+	var wrong []store.Hour
+	v, err := s.View(DayOf(info.Hour), info.Hour-1)
+	if err != nil {
+		return fmt.Errorf("look for a summary of the day: %w", err)
+	}
+	for _, other := range v.Buckets() {
+		d, openErr := OpenDay(other)
+		switch {
+		case store.IsDamage(openErr): // nobody reads it
+		case openErr != nil:
+			err = errors.Join(err, openErr)
+		case d != nil:
+			if d.marks[info.Hour-DayOf(info.Hour)] == markOf(info) {
+				wrong = append(wrong, other.Hour())
+			}
+			err = errors.Join(err, d.Close())
+		}
+	}
+	err = errors.Join(err, v.Close())
+	for _, h := range wrong {
+		err = errors.Join(err, seal(ctx, s, h, false))
+	}
+	return err
+}
+
 func writeDay(ctx context.Context, marks dayMarks, sources []encodeFunc, add func(key, value []byte) error) error {
 	if err := add([]byte{byte(dayField)}, marks.encode()); err != nil {
 		return fmt.Errorf("summarise day: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,76 @@ func TestDaySummary(t *testing.T) {
 	}
 	if got := w.verify(30); got != hoursPerDay-1 {
 		t.Errorf("summary covers %d hours after sealing again", got)
+	}
+}
+
+// TestDaySummaryOfOtherRecords has rows removed from an hour, and as many others
+// come with the same times: it looks as it did, and no summary speaks of it before
+// it was made anew.
+func TestDaySummaryOfOtherRecords(t *testing.T) {
+	const hour = 3
+	for _, c := range []struct {
+		name   string
+		stay   int // blocks of two
+		sealed func(w *dayWorld) error
+		want   int // hours that are covered then
+	}{
+		{"all rows", 0, func(w *dayWorld) error { return w.r.SealOver(t.Context()) }, 6},
+		{"a block", 1, func(w *dayWorld) error { return w.r.SealOver(t.Context()) }, 6},
+		{"a block, and a crash before the new summary", 1, func(w *dayWorld) error { return Seal(t.Context(), w.s, w.first+hour) }, -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newDayWorld(t)
+			for other := range 6 {
+				if other != hour {
+					w.write(other, 200)
+				}
+			}
+			var times [2][]uint64
+			// write puts two blocks in the hour, from the first that did not stay.
+			write := func(first int) {
+				pool := randPool(w.rng)
+				for i := first; i < len(times); i++ {
+					b := randBatch(w.rng, w.first+hour, 50, pool)
+					if times[i] == nil {
+						times[i] = slices.Clone(b.Num(flow.Received)[:50])
+					}
+					copy(b.Num(flow.Received), times[i])
+					if err := w.s.Append(b); err != nil {
+						t.Fatal(err)
+					}
+					if i < len(times)-1 {
+						if err := Seal(t.Context(), w.s, w.first+hour); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			write(0)
+			w.seal()
+			before := markOf(w.s.Buckets()[hour])
+			n := 0
+			_, err := w.s.Remove(w.first+hour, func(b *store.Block) ([]uint64, error) {
+				if n++; n <= c.stay {
+					return nil, nil
+				}
+				return []uint64{1<<50 - 1}, nil
+			})
+			if err != nil || n != len(times) {
+				t.Fatalf("%v, with %d blocks", err, n)
+			}
+			write(c.stay)
+			if err := c.sealed(w); err != nil {
+				t.Fatal(err)
+			}
+			if after := markOf(w.s.Buckets()[hour]); after != before {
+				t.Fatalf("the hour has the mark %v, and had %v: this test shows nothing", after, before)
+			}
+			if got := w.verify(50); got != c.want {
+				t.Errorf("summary covers %d hours, want %d", got, c.want)
+			}
+			checkAll(t, w.s)
+		})
 	}
 }
 

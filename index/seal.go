@@ -26,7 +26,10 @@ func seal(ctx context.Context, s *store.Store, h store.Hour, day bool) error {
 		return err // it names the bucket
 	}
 	b := z.Bucket()
-	err = build(ctx, bucketBlocks{b}, b.Blocks(), runBudget, z.Add)
+	err = unsay(ctx, s, b)
+	if err == nil {
+		err = build(ctx, bucketBlocks{b}, b.Blocks(), runBudget, z.Add)
+	}
 	if err == nil && day {
 		err = addDay(ctx, s, b, z.Add)
 	}

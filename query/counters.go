@@ -105,11 +105,7 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 			factor := c.factorOf(row)
 			total.EstimatedBytes += times(c.bytes[row], factor)
 			total.EstimatedPackets += times(c.packets[row], factor)
-			switch c.interval[row] {
-			case 0:
-				w.unknownSampling++
-			case 1:
-			default:
+			if factor > 1 {
 				w.sampled++
 			}
 		})
@@ -117,8 +113,6 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 		total.EstimatedBytes *= c.factor
 		total.EstimatedPackets *= c.factor
 		w.sampled += total.Records
-	default:
-		w.noteUnsampled(v)
 	}
 	if c.span != nil {
 		each(v.rows, func(row int) {
@@ -129,14 +123,6 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 		total.First = 0
 	}
 	w.total.join(total)
-}
-
-// noteUnsampled counts the rows of a visit to a block that has no sampling
-// interval above 1.
-func (w *topWorker) noteUnsampled(v *visit) {
-	if s := v.blk.Stat(flow.SamplingInterval); s.Present == 0 || s.MaxNum == 0 {
-		w.unknownSampling += uint64(v.matched)
-	}
 }
 
 // sumRows adds up the values of the rows of a set, n of them.

@@ -76,6 +76,30 @@ func TestListFiles(t *testing.T) {
 	}
 }
 
+// TestLongItems has items that are longer than any range: they are refused, wherever
+// they stand, and hyphens in them are not tried one by one.
+func TestLongItems(t *testing.T) {
+	const port = `expected a port from 0 to 65535 or a service's name, found "`
+	zeros := strings.Repeat("0", 60)
+	include := files(map[string]string{"long.txt": "80\n" + strings.Repeat("1-", 1<<14) + "1\n"})
+	for _, c := range []struct{ text, want, err string }{
+		{"dst port " + zeros + "1-" + zeros + "2", "dst_port in [1-2]", ""},
+		{"dst port " + zeros + zeros + "1-" + zeros + "2", "", port + zeros + `…"`},
+		{"dst port " + strings.Repeat("1-", 1<<21) + "1", "", port + strings.Repeat("1-", 30) + `…"`},
+		{"dst port in [80 " + strings.Repeat("1-", 1<<21) + "1]", "", port + strings.Repeat("1-", 30) + `…"`},
+		{"dst port in @long.txt", "", "long.txt, line 2: " + port + strings.Repeat("1-", 30) + `…"`},
+		{"received " + strings.Repeat("2025-", 1<<20) + "1", "", `expected a time`},
+	} {
+		f, err := Parse(c.text, ParseOptions{Include: include})
+		switch {
+		case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
+			t.Errorf("%.80s: got %v, want %s", c.text, err, c.err)
+		case c.err == "" && (err != nil || f.String() != c.want):
+			t.Errorf("%.80s: got %v, %v, want %s", c.text, f, err, c.want)
+		}
+	}
+}
+
 // TestLongList parses and matches a list of 50,000 addresses.
 func TestLongList(t *testing.T) {
 	var b strings.Builder

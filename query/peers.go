@@ -52,7 +52,7 @@ type Peer struct {
 	Sampled     uint64     `json:"sampled,omitempty"` // records with a sampling interval above 1
 	First       uint64     `json:"first_ms"`          // the earliest start
 	Last        uint64     `json:"last_ms"`           // the latest end
-	Ports       []PeerPort `json:"ports,omitempty"`   // the most used first
+	Ports       []PeerPort `json:"ports,omitempty"`   // of those that were met first, the most used first
 	MorePorts   bool       `json:"more_ports,omitempty"`
 }
 
@@ -122,7 +122,8 @@ func PeersWith(ctx context.Context, s Archive, req PeersRequest, o ParseOptions)
 	return result, sc.summary, nil
 }
 
-// Bounds of what is kept: peers, each a few hundred bytes, and ports of a peer.
+// Bounds of what is kept: peers, each a few hundred bytes, and ports of a peer: the
+// first that each worker meets, which need not be the most used.
 const (
 	maxPeers     = 2_000_000
 	maxPeerPorts = 16
@@ -312,7 +313,7 @@ func (t *peerTally) rank(by string, raw bool) uint64 {
 // peer returns the tally as an answer.
 func (t *peerTally) peer(addr string, raw bool) Peer {
 	slices.SortStableFunc(t.ports, func(a, b PeerPort) int {
-		return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
+		return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto), compareBool(a.Mine, b.Mine))
 	})
 	both := t.both()
 	bytesOut, packetsOut := t.out.Counted(raw)

@@ -149,6 +149,21 @@ func TestPeersJoinsDirectionsAndPorts(t *testing.T) {
 	}
 }
 
+// TestPeerPortsHaveAnOrder has ports that were used equally often, in whatever order
+// they were met: those of the peer stand before those of the address itself.
+func TestPeerPortsHaveAnOrder(t *testing.T) {
+	want := []PeerPort{{6, 80, false, 2}, {6, 22, false, 1}, {6, 22, true, 1}, {17, 22, false, 1}, {17, 22, true, 1}, {6, 23, false, 1}}
+	for range 20 {
+		var met peerTally
+		for _, i := range newRand(t).Perm(len(want)) {
+			met.addPort(want[i])
+		}
+		if got := met.peer("", true).Ports; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
 func TestPeersRefuses(t *testing.T) {
 	rng := newRand(t)
 	s := questionStore(t, rng, nil)

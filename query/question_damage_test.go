@@ -2,8 +2,10 @@ package query
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"weir/flow"
@@ -53,6 +55,54 @@ func TestQuestionsOverDamage(t *testing.T) {
 	}
 	if missing == 0 {
 		t.Error("no damage was ever met")
+	}
+}
+
+// A summary of a day that is damaged costs seen nothing, and is named.
+func TestSeenOverADamagedSummary(t *testing.T) {
+	for name, spoilt := range map[string]func(key []byte) bool{
+		"none":  func([]byte) bool { return false },
+		"head":  func(key []byte) bool { return key[0] == dayField && len(key) == 1 },
+		"pages": func(key []byte) bool { return key[0] == dayField && len(key) > 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := edgeStore(t, "day", edgeRecord(edgeNoon, edgeNoon, edgeNoon))
+			spoilIndex(t, s, spoilt)
+			seen, summary, err := Seen(context.Background(), s, SeenRequest{Addrs: []string{edgeAddr}})
+			if err != nil || seen.Addrs[0].Records != 1 || len(summary.Damaged) > 0 {
+				t.Fatalf("got %+v, %v, damaged %v", seen, err, summary.Damaged)
+			}
+			if noted := len(summary.Notes) == 1 && strings.Contains(summary.Notes[0], "index"); noted != (name != "none") {
+				t.Errorf("the notes are %q", summary.Notes)
+			}
+		})
+	}
+}
+
+// dayField begins the keys of a day's summary (docs/format.md).
+const dayField = 0xf0
+
+// spoilIndex writes the index of the first bucket again, with what is no page in
+// place of some of its entries.
+func spoilIndex(t *testing.T, s *store.Store, spoilt func(key []byte) bool) {
+	t.Helper()
+	z, err := s.BeginSeal(s.Buckets()[0].Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	it, err := z.Bucket().IndexIter(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for more := it.First(); more && err == nil; more = it.Next() {
+		value := it.Value()
+		if spoilt(it.Key()) {
+			value = []byte("no page at all")
+		}
+		err = z.Add(it.Key(), value)
+	}
+	if err := errors.Join(err, it.Close(), z.Commit()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -153,8 +153,6 @@ type TopResult struct {
 	Rows     []TopRow `json:"rows"`
 	Groups   int      `json:"groups"` // before Limit
 	Total    Sums     `json:"total"`  // over all records that matched, each once
-
-	UnknownSampling uint64 `json:"unknown_sampling,omitempty"` // records of which the sampling interval is not known
 }
 
 // A TopRow is one group.

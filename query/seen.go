@@ -140,7 +140,14 @@ func (q *seenQuery) days(ctx context.Context, days [][]*store.Bucket) (*seenPart
 	p := q.newPart()
 	var chosen []seenBucket
 	for _, buckets := range days {
-		chosen = append(chosen, q.choose(buckets)...)
+		some, err := q.choose(buckets)
+		switch {
+		case store.IsDamage(err):
+			p.summary.Notes = append(p.summary.Notes, unusedIndex(err))
+		case err != nil:
+			return nil, err
+		}
+		chosen = append(chosen, some...)
 		p.buckets += len(buckets)
 	}
 	p.summary.BucketsPruned = p.buckets - len(chosen)
@@ -206,25 +213,25 @@ type seenBucket struct {
 
 // choose returns the buckets of a day that may have records of the addresses in
 // the window. The summary of the day rules most out where addresses are rare,
-// and says in which hours to look for which of many.
-func (q *seenQuery) choose(day []*store.Bucket) []seenBucket {
-	var chosen []seenBucket
+// and says in which hours to look for which of many. With an error it rules none
+// out: the hours themselves can still answer.
+func (q *seenQuery) choose(day []*store.Bucket) (chosen []seenBucket, err error) {
 	for _, b := range day {
 		if info := b.Info(); info.Rows > 0 && q.window.Holds(info.MinStart, info.MaxEnd) {
 			chosen = append(chosen, seenBucket{Bucket: b})
 		}
 	}
 	if len(chosen) < 2 {
-		return chosen // asking one hour costs no more than asking the day
+		return chosen, nil // asking one hour costs no more than asking the day
 	}
 	summary, err := index.OpenDay(day[0])
 	if err != nil || summary == nil {
-		return chosen // the hours themselves can still answer
+		return chosen, err
 	}
 	defer summary.Close() // nothing was written
 	narrow, err := q.narrow(summary)
 	if err != nil {
-		return chosen
+		return chosen, err
 	}
 	kept := chosen[:0]
 	for _, b := range chosen {
@@ -235,7 +242,7 @@ func (q *seenQuery) choose(day []*store.Bucket) []seenBucket {
 		}
 		kept = append(kept, b)
 	}
-	return kept
+	return kept, nil
 }
 
 // narrow returns for each hour of a day the places of the addresses in it.

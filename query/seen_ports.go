@@ -8,7 +8,8 @@ import (
 
 // How many ports of a role are kept for an address, and how many are answered. A
 // port scan uses them all: beyond the bound, ports that were not met before are
-// not counted.
+// not counted, so that those answered are the most used of the first that each
+// worker met.
 const (
 	maxSeenPorts = 256
 	seenTopPorts = 5

@@ -15,7 +15,7 @@ type SeriesRequest struct {
 	Filter   string `json:"filter,omitempty"` // files expanded (Filter.Source); "" matches all
 	Window   `json:"window,omitzero"`
 	Exporter string `json:"exporter,omitempty"` // as in FlowsRequest
-	Step     uint64 `json:"step_ms,omitempty"`  // 0: chosen so that there are at most 120
+	Step     uint64 `json:"step_ms,omitempty"`  // 0: chosen so that there are at most 120, or each is a week
 	Group    string `json:"group,omitempty"`    // a field as in TopRequest, of one end of the flow: each value gets its series; "": one of all
 	Limit    int    `json:"limit,omitempty"`    // how many values get their own, the others share one; 0: 5
 	By       string `json:"by,omitempty"`       // what decides which: bytes (also ""), packets or flows

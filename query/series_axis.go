@@ -14,11 +14,11 @@ var seriesSteps = []uint64{
 	3600e3, 2 * 3600e3, 3 * 3600e3, 6 * 3600e3, 12 * 3600e3, 24 * 3600e3, 7 * 24 * 3600e3,
 }
 
-// chooseStep returns the shortest of seriesSteps that cuts a span of ms into at
-// most 120.
-func chooseStep(span uint64) uint64 {
+// chooseStep returns the shortest of seriesSteps of which at most 120 reach over
+// the window [lo, hi), which is not empty: more than 120 weeks have more.
+func chooseStep(lo, hi uint64) uint64 {
 	for _, step := range seriesSteps {
-		if span/step <= 120 {
+		if (hi-1)/step-lo/step < 120 {
 			return step
 		}
 	}
@@ -40,7 +40,7 @@ func newSeriesAxis(lo, hi, step uint64) (seriesAxis, error) {
 		return seriesAxis{from: lo, lo: lo, hi: lo, step: max(step, 1)}, nil
 	}
 	if step == 0 {
-		step = chooseStep(hi - lo)
+		step = chooseStep(lo, hi)
 	}
 	from := lo - lo%step
 	n := (hi-1-from)/step + 1

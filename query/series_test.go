@@ -314,11 +314,13 @@ func TestSeriesRefuses(t *testing.T) {
 }
 
 func TestChooseStep(t *testing.T) {
-	for _, c := range []struct{ span, want uint64 }{
-		{0, 1e3}, {60e3, 1e3}, {3600e3, 30e3}, {2 * 3600e3, 60e3}, {86400e3, 15 * 60e3}, {7 * 86400e3, 2 * 3600e3}, {90 * 86400e3, 86400e3}, {1e15, 7 * 86400e3},
+	for _, c := range []struct{ lo, span, want uint64 }{
+		{0, 1, 1e3}, {0, 60e3, 1e3}, {0, 3600e3, 30e3}, {0, 2 * 3600e3, 60e3}, {0, 86400e3, 15 * 60e3}, {0, 7 * 86400e3, 2 * 3600e3},
+		{0, 90 * 86400e3, 86400e3}, {0, 120e3, 1e3}, {999, 120e3, 5e3}, {59e3, 7200e3, 2 * 60e3}, {0, 120 * 7 * 86400e3, 7 * 86400e3}, {0, 1e13, 7 * 86400e3},
 	} {
-		if got := chooseStep(c.span); got != c.want {
-			t.Errorf("%d ms: got %d, want %d", c.span, got, c.want)
+		axis, err := newSeriesAxis(c.lo, c.lo+c.span, 0)
+		if err != nil || axis.step != c.want || axis.n > 120 && axis.step != 7*86400e3 {
+			t.Errorf("%d ms from %d: got %d steps of %d, %v, want %d", c.span, c.lo, axis.n, axis.step, err, c.want)
 		}
 	}
 }

@@ -61,7 +61,6 @@ func (t *top) addSums(v *visit, w *topWorker) (err error) {
 		}
 	}
 	total.EstimatedBytes, total.EstimatedPackets = total.Bytes, total.Packets
-	w.noteUnsampled(v)
 	w.total.join(total)
 	return w.pending.add(0, &acc{total.Records, total.Bytes, total.Packets})
 }

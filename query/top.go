@@ -73,10 +73,9 @@ type top struct {
 
 // A topWorker is what one worker keeps between blocks.
 type topWorker struct {
-	total           Sums
-	sampled         uint64
-	unknownSampling uint64
-	rows            []uint16
+	total   Sums
+	sampled uint64
+	rows    []uint16
 	codeSums
 	variances []Variance // of the numbers in accs, where records of a block are sampled
 	codes     []uint16
@@ -243,7 +242,6 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 		w := &t.workers[i]
 		r.Total.join(w.total)
 		r.Total.Sampled += w.sampled
-		r.UnknownSampling += w.unknownSampling
 	}
 	best, err := t.best(ctx, r)
 	if err != nil {

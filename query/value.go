@@ -77,11 +77,18 @@ func (s *numSpec) value(text string) (uint64, bool) {
 	return v, ok && v <= s.max
 }
 
+// maxRanged is the longest text in bytes that may be a range. Two times of 35 bytes
+// are the longest that anybody writes; each hyphen is tried.
+const maxRanged = 128
+
 // ranged returns the range that text stands for: one value, or two with a
 // hyphen or two full stops between them.
 func (s *numSpec) ranged(text string) (numRange, bool) {
 	if v, ok := s.value(text); ok {
 		return numRange{v, v}, true
+	}
+	if len(text) > maxRanged {
+		return numRange{}, false
 	}
 	if from, to, ok := strings.Cut(text, ".."); ok {
 		lo, okLo := s.value(from)
