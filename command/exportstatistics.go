@@ -159,13 +159,7 @@ func foldSmall(rows []query.TopRow, least, hosts uint64) (shown []query.TopRow, 
 // add takes a group in.
 func (f *foldedGroups) add(row query.TopRow) {
 	f.Folded++
-	s := &f.sums
-	s.Records += row.Records
-	s.Flows += row.Flows
-	s.Bytes += row.Bytes
-	s.Packets += row.Packets
-	s.EstimatedBytes += row.EstimatedBytes
-	s.EstimatedPackets += row.EstimatedPackets
+	f.sums.Join(row.Sums)
 }
 
 // sumCells returns the sums of a group in the order of statisticsSchema.

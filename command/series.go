@@ -236,23 +236,35 @@ func noteSeries(std *Std, o seriesOptions, r *query.SeriesResult, s query.Summar
 	noteSums(std, s, o.request.Raw)
 }
 
+// whole returns what a table says of a point: of rates, what is whole of them.
+func (o *seriesOptions) whole(p query.SeriesPoint, step uint64) uint64 {
+	bytes, packets := p.Counted(o.request.Raw)
+	switch o.by {
+	case "packets":
+		return packets
+	case "flows":
+		return p.Flows
+	case "bps":
+		return query.Rate(bytes, 8000, step)
+	case "pps":
+		return query.Rate(packets, 1000, step)
+	case "distinct":
+		return p.Distinct
+	}
+	return bytes
+}
+
 // value returns what is drawn of a point.
 func (o *seriesOptions) value(p query.SeriesPoint, step uint64) float64 {
 	bytes, packets := p.Counted(o.request.Raw)
 	seconds := float64(step) / 1000
 	switch o.by {
-	case "packets":
-		return float64(packets)
-	case "flows":
-		return float64(p.Flows)
 	case "bps":
 		return 8 * float64(bytes) / seconds
 	case "pps":
 		return float64(packets) / seconds
-	case "distinct":
-		return float64(p.Distinct)
 	}
-	return float64(bytes)
+	return float64(o.whole(p, step))
 }
 
 // margin writes the margin of what is shown of a point, "" where there is none:

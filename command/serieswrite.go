@@ -140,7 +140,7 @@ func seriesTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, colo
 	t := newTable(out, columns, color)
 	err := eachPoint(r, func(start uint64, _ query.SeriesGroup, p query.SeriesPoint) error {
 		bytes, packets := p.Counted(o.request.Raw)
-		rate := uint64(8 * float64(bytes) / (float64(r.Step) / 1000))
+		rate := query.Rate(bytes, 8000, r.Step)
 		cells := []string{stepTime(start, r.Step), humanCount(p.Flows), humanCount(packets)}
 		bytesMargin, packetsMargin := p.Margins(o.request.Raw)
 		if margins {
@@ -169,7 +169,7 @@ func groupTable(out *streamWriter, o seriesOptions, r *query.SeriesResult, color
 	for i := range r.Steps() {
 		cells := []string{stepTime(r.From+uint64(i)*r.Step, r.Step)}
 		for _, g := range r.Series {
-			cell := humanCount(uint64(o.value(g.Points[i], r.Step)))
+			cell := humanCount(o.whole(g.Points[i], r.Step))
 			if margin := o.margin(g.Points[i]); margin != "" {
 				cell += " " + margin
 			}

@@ -110,6 +110,13 @@ func times(a, b uint64) uint64 {
 	return lo
 }
 
+// plus returns a+b, or the highest number where that is higher: exporters may send
+// any counters, and what one of them claims must not take away what others sent.
+func plus(a, b uint64) uint64 {
+	sum, carry := bits.Add64(a, b, 0)
+	return sum | -carry
+}
+
 // perWorker returns a new T for each worker of a scan.
 func perWorker[T any](make1 func() T) []T {
 	list := make([]T, workers())
@@ -139,9 +146,9 @@ func sumBlocks(ctx context.Context, s *scan, fields flow.FieldSet, cellsOf func(
 	return scanBlocks(ctx, s, look, func(struct{}) error { return nil })
 }
 
-// join adds the sums of other records to s. The first record's times are taken
-// as they are.
-func (s *Sums) join(t Sums) {
+// Join adds the sums of other records to s; a sum above 2^64-1 stays at that. The
+// first record's times are taken as they are.
+func (s *Sums) Join(t Sums) {
 	if t.Records == 0 {
 		return
 	}
@@ -149,11 +156,11 @@ func (s *Sums) join(t Sums) {
 		s.First, s.Last = t.First, t.Last
 	}
 	s.Records += t.Records
-	s.Flows += t.Flows
-	s.Bytes += t.Bytes
-	s.Packets += t.Packets
-	s.EstimatedBytes += t.EstimatedBytes
-	s.EstimatedPackets += t.EstimatedPackets
+	s.Flows = plus(s.Flows, t.Flows)
+	s.Bytes = plus(s.Bytes, t.Bytes)
+	s.Packets = plus(s.Packets, t.Packets)
+	s.EstimatedBytes = plus(s.EstimatedBytes, t.EstimatedBytes)
+	s.EstimatedPackets = plus(s.EstimatedPackets, t.EstimatedPackets)
 	s.Sampled += t.Sampled
 	s.Variance.add(t.Variance)
 	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)

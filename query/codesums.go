@@ -13,7 +13,9 @@ func (w *codeSums) add(c *counters, n int, codes []uint16, rows *rowSet) {
 	w.accs = resize(w.accs, n)
 	clear(w.accs)
 	accs, bytes, packets := w.accs, c.bytes[:len(codes)], c.packets[:len(codes)]
-	if count(rows) == len(codes) {
+	if c.huge {
+		w.addHuge(c, codes, rows)
+	} else if count(rows) == len(codes) {
 		for row, code := range codes {
 			a := &accs[code]
 			a.records++
@@ -34,16 +36,24 @@ func (w *codeSums) add(c *counters, n int, codes []uint16, rows *rowSet) {
 	w.rare = resize(w.rare, n)
 	clear(w.rare)
 	if c.flows != nil {
-		each(rows, func(row int) { w.rare[codes[row]].flows += c.flowsOf(row) })
+		each(rows, func(row int) {
+			a := &w.rare[codes[row]]
+			a.flows = plus(a.flows, c.flowsOf(row))
+		})
 	}
 	if c.interval != nil {
 		each(rows, func(row int) {
 			a := &w.rare[codes[row]]
 			factor := max(c.interval[row], 1)
-			a.estBytes += times(bytes[row], factor)
-			a.estPackets += times(packets[row], factor)
+			a.estBytes = plus(a.estBytes, times(bytes[row], factor))
+			a.estPackets = plus(a.estPackets, times(packets[row], factor))
 		})
 	}
+}
+
+// addHuge adds bytes and packets whose sums may be above 2^64-1.
+func (w *codeSums) addHuge(c *counters, codes []uint16, rows *rowSet) {
+	each(rows, func(row int) { w.accs[codes[row]].add(acc{1, c.bytes[row], c.packets[row]}) })
 }
 
 // addSpans sets the times to those of rows whose numbers are below n, if c has

@@ -135,9 +135,10 @@ func (c *columns) numAt(f flow.Field, set *rowSet, n int) (_ []uint64, err error
 }
 
 // sumOf adds up the values of a numeric field in the rows of a set, of which
-// there are n.
+// there are n; a sum above 2^64-1 is that.
 func (c *columns) sumOf(f flow.Field, set *rowSet, n int) (uint64, error) {
-	if c.have[f]&haveNum == 0 {
+	huge := !sumFits(c.blk, f, 1)
+	if c.have[f]&haveNum == 0 && !huge {
 		p, err := c.packed(f)
 		if err != nil {
 			return 0, err
@@ -149,6 +150,9 @@ func (c *columns) sumOf(f flow.Field, set *rowSet, n int) (uint64, error) {
 	values, err := c.num(f)
 	if err != nil {
 		return 0, err
+	}
+	if huge {
+		return sumHuge(values, set), nil
 	}
 	return sumRows(values, set, n), nil
 }

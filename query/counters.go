@@ -14,6 +14,7 @@ type counters struct {
 	hasFlows       []uint64
 	interval       []uint64 // sampling intervals, nil: factor for all
 	factor         uint64   // at least 1
+	huge           bool     // sums of the block's bytes or packets may be above 2^64-1
 	span           func(row int) (from, to uint64)
 }
 
@@ -28,7 +29,7 @@ func newCounters(v *visit, spans bool) (*counters, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &counters{factor: 1, bytes: bytes, packets: packets}
+	c := &counters{factor: 1, bytes: bytes, packets: packets, huge: !fits(v.blk, 1)}
 	return c, c.readRare(v, spans)
 }
 
@@ -69,8 +70,12 @@ func (c *counters) readRare(v *visit, spans bool) (err error) {
 // fits reports whether a block's sums times factor are below 2^64, so that they
 // may be multiplied instead of each record.
 func fits(blk *store.Block, factor uint64) bool {
-	most := max(blk.Stat(flow.Bytes).MaxNum, blk.Stat(flow.Packets).MaxNum)
-	return times(times(most, factor), store.BlockRows) < math.MaxUint64
+	return sumFits(blk, flow.Bytes, factor) && sumFits(blk, flow.Packets, factor)
+}
+
+// sumFits is fits for the sum of one field.
+func sumFits(blk *store.Block, f flow.Field, factor uint64) bool {
+	return times(times(blk.Stat(f).MaxNum, factor), store.BlockRows) < math.MaxUint64
 }
 
 // flowsOf returns how many flows a row stands for.
@@ -92,19 +97,23 @@ func (c *counters) factorOf(row int) uint64 {
 // addTotal adds the rows of a visit to the worker's total.
 func (w *topWorker) addTotal(v *visit, c *counters) {
 	total := Sums{First: ^uint64(0), Records: uint64(v.matched)}
-	total.Bytes, total.Packets = sumRows(c.bytes, v.rows, v.matched), sumRows(c.packets, v.rows, v.matched)
+	if c.huge {
+		total.Bytes, total.Packets = sumHuge(c.bytes, v.rows), sumHuge(c.packets, v.rows)
+	} else {
+		total.Bytes, total.Packets = sumRows(c.bytes, v.rows, v.matched), sumRows(c.packets, v.rows, v.matched)
+	}
 	total.Flows, total.EstimatedBytes, total.EstimatedPackets = total.Records, total.Bytes, total.Packets
 	if c.flows != nil {
 		total.Flows = 0
-		each(v.rows, func(row int) { total.Flows += c.flowsOf(row) })
+		each(v.rows, func(row int) { total.Flows = plus(total.Flows, c.flowsOf(row)) })
 	}
 	switch {
 	case c.interval != nil:
 		total.EstimatedBytes, total.EstimatedPackets = 0, 0
 		each(v.rows, func(row int) {
 			factor := c.factorOf(row)
-			total.EstimatedBytes += times(c.bytes[row], factor)
-			total.EstimatedPackets += times(c.packets[row], factor)
+			total.EstimatedBytes = plus(total.EstimatedBytes, times(c.bytes[row], factor))
+			total.EstimatedPackets = plus(total.EstimatedPackets, times(c.packets[row], factor))
 			if factor > 1 {
 				w.sampled++
 			}
@@ -122,7 +131,7 @@ func (w *topWorker) addTotal(v *visit, c *counters) {
 	} else {
 		total.First = 0
 	}
-	w.total.join(total)
+	w.total.Join(total)
 }
 
 // sumRows adds up the values of the rows of a set, n of them.
@@ -134,5 +143,11 @@ func sumRows(values []uint64, set *rowSet, n int) (sum uint64) {
 		return sum
 	}
 	each(set, func(row int) { sum += values[row] })
+	return sum
+}
+
+// sumHuge is sumRows for values whose sum may be above 2^64-1.
+func sumHuge(values []uint64, set *rowSet) (sum uint64) {
+	each(set, func(row int) { sum = plus(sum, values[row]) })
 	return sum
 }

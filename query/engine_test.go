@@ -354,7 +354,7 @@ func (a *archive) naiveTop(t *testing.T, req TopRequest) (map[string]*sumGroup, 
 		if req.Times || req.By == "bps" || req.By == "pps" {
 			one.First, one.Last = r.Span()
 		}
-		total.join(one)
+		total.Join(one)
 		keys := map[string][]string{}
 		for _, other := range []bool{false, true} {
 			var key []string
@@ -375,7 +375,7 @@ func (a *archive) naiveTop(t *testing.T, req TopRequest) (map[string]*sumGroup, 
 				g = &sumGroup{key: key, distinct: map[string]bool{}}
 				groups[text] = g
 			}
-			g.sums.join(one)
+			g.sums.Join(one)
 			if req.Distinct != "" {
 				if v := groupValue(&r, distinct, false); v != "" {
 					g.distinct[v] = true

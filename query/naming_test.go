@@ -236,8 +236,8 @@ func TestTopByNameIsNaive(t *testing.T) {
 						want[key], distinct[key] = new(Sums), map[string]bool{}
 					}
 					want[key].Records++
-					want[key].Bytes += r.Num(flow.Bytes)
-					want[key].Packets += r.Num(flow.Packets)
+					want[key].Bytes = plus(want[key].Bytes, r.Num(flow.Bytes))
+					want[key].Packets = plus(want[key].Packets, r.Num(flow.Packets))
 					if org := orgOf(r, flow.DstAddr, prefixes); org != "" {
 						distinct[key][org] = true
 					}
@@ -274,7 +274,8 @@ func TestSeriesByName(t *testing.T) {
 	a := newArchive(t, rand.New(rand.NewPCG(2, 5)), 3000)
 	want := map[string]uint64{}
 	for i := range a.records {
-		want[orgOf(&a.records[i], flow.DstAddr, prefixes)] += a.records[i].Num(flow.Packets)
+		org := orgOf(&a.records[i], flow.DstAddr, prefixes)
+		want[org] = plus(want[org], a.records[i].Num(flow.Packets))
 	}
 	got, _, err := SeriesWith(context.Background(), a.store, SeriesRequest{Group: "dst_org", Limit: 20, Step: 600_000}, ParseOptions{Names: names})
 	if err != nil {
@@ -282,21 +283,21 @@ func TestSeriesByName(t *testing.T) {
 	}
 	sum := map[string]uint64{}
 	for _, s := range got.Series {
-		sum[s.Value] += s.Total.Packets
+		sum[s.Value] = plus(sum[s.Value], s.Total.Packets)
 		if s.Other {
 			t.Errorf("there are others: %+v", s.Total)
 		}
 	}
 	total := uint64(0)
 	for name, packets := range want {
-		total += packets
+		total = plus(total, packets)
 		if name != "" && packets > 0 && sum[name] == 0 {
 			t.Errorf("no series of %q", name)
 		}
 	}
-	inSteps := got.Before.Packets + got.After.Packets
+	inSteps := plus(got.Before.Packets, got.After.Packets)
 	for _, packets := range sum {
-		inSteps += packets
+		inSteps = plus(inSteps, packets)
 	}
 	if inSteps != total {
 		t.Errorf("all series have %d packets, want %d", inSteps, total)

@@ -177,11 +177,11 @@ func (a *peerSum) row(row int) error {
 	back.Variance = varianceOf(back.Bytes, back.Packets, interval)
 	back.First, back.Last = there.First, there.Last
 	if sent {
-		t.out.join(there)
-		t.in.join(back)
+		t.out.Join(there)
+		t.in.Join(back)
 	} else {
-		t.in.join(there)
-		t.out.join(back)
+		t.in.Join(there)
+		t.out.Join(back)
 	}
 	a.port(t, row, sent)
 	return nil
@@ -223,7 +223,7 @@ func (a *peerSum) port(t *peerTally, row int, sent bool) {
 func (t *peerTally) addPort(p PeerPort) {
 	for i := range t.ports {
 		if q := &t.ports[i]; q.Proto == p.Proto && q.Port == p.Port && q.Mine == p.Mine {
-			q.Flows += p.Flows
+			q.Flows = plus(q.Flows, p.Flows)
 			return
 		}
 	}
@@ -241,8 +241,8 @@ func (a *peerSum) merge(b *peerSum) error {
 		if err != nil {
 			return err
 		}
-		t.out.join(from.out)
-		t.in.join(from.in)
+		t.out.Join(from.out)
+		t.in.Join(from.in)
 		t.morePorts = t.morePorts || from.morePorts
 		for _, p := range from.ports {
 			t.addPort(p)
@@ -259,8 +259,8 @@ func (a *peerSum) result(by string, limit int, raw bool, sampling *Sampling) *Pe
 	order := make([]flow.Addr, 0, len(a.peers))
 	for addr, t := range a.peers {
 		order = append(order, addr)
-		all.out.join(t.out)
-		all.in.join(t.in)
+		all.out.Join(t.out)
+		all.in.Join(t.in)
 	}
 	slices.SortFunc(order, func(x, y flow.Addr) int {
 		return cmp.Or(cmp.Compare(a.peers[y].rank(by, raw), a.peers[x].rank(by, raw)), x.Compare(y))
@@ -288,7 +288,7 @@ func limited(n, limit int) int {
 // both returns the sums of both directions.
 func (t *peerTally) both() Sums {
 	s := t.out
-	s.join(t.in)
+	s.Join(t.in)
 	return s
 }
 

@@ -85,11 +85,11 @@ func (r *SeriesResult) Steps() int {
 }
 
 func (p *SeriesPoint) add(q SeriesPoint) {
-	p.Flows += q.Flows
-	p.Bytes += q.Bytes
-	p.Packets += q.Packets
-	p.EstimatedBytes += q.EstimatedBytes
-	p.EstimatedPackets += q.EstimatedPackets
+	p.Flows = plus(p.Flows, q.Flows)
+	p.Bytes = plus(p.Bytes, q.Bytes)
+	p.Packets = plus(p.Packets, q.Packets)
+	p.EstimatedBytes = plus(p.EstimatedBytes, q.EstimatedBytes)
+	p.EstimatedPackets = plus(p.EstimatedPackets, q.EstimatedPackets)
 	p.Variance.add(q.Variance)
 }
 

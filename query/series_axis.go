@@ -107,9 +107,9 @@ func (s *seriesSum) addSpread(start, end uint64, p SeriesPoint) {
 			part.Flows = p.Flows
 			s.points[i].add(part)
 		}
-		s.total.Flows += p.Flows
+		s.total.Flows = plus(s.total.Flows, p.Flows)
 	} else {
-		s.before.Flows += p.Flows // the window is empty
+		s.before.Flows = plus(s.before.Flows, p.Flows) // the window is empty
 	}
 	if end > s.axis.hi {
 		s.after.add(share.upTo(end))

@@ -75,8 +75,8 @@ func (t *groupTable) addShard(s *shard, p *partial, groups []uint32) error {
 		}
 		sums := t.sums(s, g)
 		sums[atRecords] += records
-		sums[atBytes] += p.bytes[i]
-		sums[atPackets] += p.packets[i]
+		sums[atBytes] = plus(sums[atBytes], p.bytes[i])
+		sums[atPackets] = plus(sums[atPackets], p.packets[i])
 		t.addRare(s, p, g, int(i), records)
 		if t.pairs > 0 && (p.hasValue == nil || p.hasValue[i]) {
 			if err := t.addValue(s, g, p.values[int(i)*t.pairs:(int(i)+1)*t.pairs]); err != nil {
@@ -102,15 +102,15 @@ func (t *groupTable) pour(s *shard, from *sumShard[word]) error {
 		}
 		sums := t.sums(s, g)
 		sums[atRecords] += a.records
-		sums[atBytes] += a.bytes
-		sums[atPackets] += a.packets
+		sums[atBytes] = plus(sums[atBytes], a.bytes)
+		sums[atPackets] = plus(sums[atPackets], a.packets)
 		if s.flows != nil {
-			s.flows[g] += a.records
+			s.flows[g] = plus(s.flows[g], a.records)
 		}
 		if s.estimated != nil {
 			e := s.estimatesOf(g)
-			e[atEstimates] += a.bytes
-			e[atEstimates+1] += a.packets
+			e[atEstimates] = plus(e[atEstimates], a.bytes)
+			e[atEstimates+1] = plus(e[atEstimates+1], a.packets)
 		}
 	}
 	from.drop()
@@ -154,17 +154,17 @@ func (t *groupTable) addRare(s *shard, p *partial, g, i int, records uint64) {
 		if p.flows != nil {
 			records = p.flows[i]
 		}
-		s.flows[g] += records
+		s.flows[g] = plus(s.flows[g], records)
 	}
 	if s.estimated != nil {
 		e := s.estimatesOf(g)
 		if p.estBytes != nil {
-			e[atEstimates] += p.estBytes[i]
-			e[atEstimates+1] += p.estPackets[i]
+			e[atEstimates] = plus(e[atEstimates], p.estBytes[i])
+			e[atEstimates+1] = plus(e[atEstimates+1], p.estPackets[i])
 			addVariance(e, p.variances[i])
 		} else {
-			e[atEstimates] += p.bytes[i]
-			e[atEstimates+1] += p.packets[i]
+			e[atEstimates] = plus(e[atEstimates], p.bytes[i])
+			e[atEstimates+1] = plus(e[atEstimates+1], p.packets[i])
 		}
 	}
 	if t.times {

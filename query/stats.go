@@ -123,18 +123,18 @@ const noVersion = 1 << 32
 // row adds a row of the loaded block.
 func (a *statsSum) row(row int) {
 	s := a.cells.sums(row)
-	a.protocols[statsFamily(a.cells.num(flow.Proto, row), a.cells.has(flow.Proto, row))].join(s)
-	a.exporter.of(a.exporters, a.cells.addr(flow.Exporter, row)).join(s)
+	a.protocols[statsFamily(a.cells.num(flow.Proto, row), a.cells.has(flow.Proto, row))].Join(s)
+	a.exporter.of(a.exporters, a.cells.addr(flow.Exporter, row)).Join(s)
 	version := uint64(noVersion)
 	if a.cells.has(flow.Version, row) {
 		version = a.cells.num(flow.Version, row)
 	}
-	a.version.of(a.versions, version).join(s)
+	a.version.of(a.versions, version).Join(s)
 	if hour := s.First / 3600_000; a.hourly {
 		if a.hours[hour] == nil && len(a.hours) >= maxStatsHours {
 			hour = 0 // the records of the clocks that are most wrong, together
 		}
-		sumOf(a.hours, hour).join(s)
+		sumOf(a.hours, hour).Join(s)
 	}
 }
 
@@ -151,7 +151,7 @@ func sumOf[K comparable](m map[K]*Sums, key K) *Sums {
 // merge adds the sums of b.
 func (a *statsSum) merge(b *statsSum) {
 	for i := range a.protocols {
-		a.protocols[i].join(b.protocols[i])
+		a.protocols[i].Join(b.protocols[i])
 	}
 	mergeSums(a.exporters, b.exporters)
 	mergeSums(a.versions, b.versions)
@@ -160,7 +160,7 @@ func (a *statsSum) merge(b *statsSum) {
 
 func mergeSums[K comparable](into, from map[K]*Sums) {
 	for key, s := range from {
-		sumOf(into, key).join(*s)
+		sumOf(into, key).Join(*s)
 	}
 }
 
@@ -169,7 +169,7 @@ func (a *statsSum) result() *StatsResult {
 	r := &StatsResult{}
 	for i, s := range a.protocols {
 		r.Protocols = append(r.Protocols, StatsRow{statsFamilies[i], s})
-		r.Total.join(s)
+		r.Total.Join(s)
 	}
 	r.Exporters = statsRows(a.exporters, flow.Addr.Compare, func(addr flow.Addr) string {
 		if addr == (flow.Addr{}) {

@@ -19,8 +19,8 @@ type (
 
 func (a *acc) add(b acc) {
 	a.records += b.records
-	a.bytes += b.bytes
-	a.packets += b.packets
+	a.bytes = plus(a.bytes, b.bytes)
+	a.packets = plus(a.packets, b.packets)
 }
 
 // sums returns a as the sums of records that each stand for one flow and are not
@@ -61,7 +61,7 @@ func (t *top) addSums(v *visit, w *topWorker) (err error) {
 		}
 	}
 	total.EstimatedBytes, total.EstimatedPackets = total.Bytes, total.Packets
-	w.total.join(total)
+	w.total.Join(total)
 	return w.pending.add(0, &acc{total.Records, total.Bytes, total.Packets})
 }
 

@@ -240,7 +240,7 @@ func (t *top) result(ctx context.Context) (*TopResult, error) {
 	}
 	for i := range t.workers {
 		w := &t.workers[i]
-		r.Total.join(w.total)
+		r.Total.Join(w.total)
 		r.Total.Sampled += w.sampled
 	}
 	best, err := t.best(ctx, r)
