@@ -16,7 +16,7 @@ const (
 	roleNone    role = iota
 	roleNumber       // unsigned integer into the field
 	roleAddr         // 4 or 16 bytes into the field
-	roleLabel        // MPLS label stack entry; all zero means none
+	roleLabel        // MPLS label stack entry; all zero below the last label means none
 	roleSeconds      // seconds since 1970
 	roleMillis       // milliseconds since 1970
 	roleNTP          // RFC 7011, section 6.1.9 and 6.1.10: NTP seconds and fraction
