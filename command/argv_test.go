@@ -155,13 +155,13 @@ func TestParseArgsRefuses(t *testing.T) {
 // The flag library must read what parseArgs made the way it was meant.
 func TestOrderedArgs(t *testing.T) {
 	tests := []string{
-		"query|port 53|--last|2h|--data|X|-n|7|--dedup",
-		"query|--dedup|--data|X|-n|7|--last|2h|port 53",
-		"--data|X|--last|2h|query|-n7|--dedup|--|port 53",
+		"query|port 53|--last|2h|--data|X|-n|7|--count",
+		"query|--count|--data|X|-n|7|--last|2h|port 53",
+		"--data|X|--last|2h|query|-n7|--count|--|port 53",
 	}
 	for _, text := range tests {
 		o := queryOf(t, splitArgs(text))
-		if o.dir != "X" || o.request.Limit != 7 || !o.request.Dedup || o.request.Filter != "port 53" {
+		if o.dir != "X" || o.request.Limit != 7 || !o.count || o.request.Filter != "port 53" {
 			t.Errorf("%q: got %+v", text, o)
 		}
 		if want := uint64(testNow.Add(-2 * time.Hour).UnixMilli()); o.request.From != want {

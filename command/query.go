@@ -36,7 +36,7 @@ Fields: ` + fieldList(fieldNames()),
 			&cli.StringFlag{Name: "order", Usage: "sort by `FIELD`: " + strings.Join(orders, ", ") + "; -FIELD or FIELD:desc for the largest first", DefaultText: "received"},
 			&cli.StringFlag{Name: "split-by", Usage: "write a file for each organisation, of the flows of its own hosts, into --dir: `FIELD` is org"},
 			&cli.StringFlag{Name: "dir", Usage: "write the files of --split-by to `DIR`, which is new or empty"},
-			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match"},
+			&cli.BoolFlag{Name: "count", Usage: "print only how many flows match, whatever --limit says"},
 			dedupFlag(), exporterFlag(), filterFileFlag(), timingFlag(), coverageFlag(),
 		}, windowFlags()),
 		examples: []example{
@@ -97,9 +97,6 @@ func queryFlags(c *cli.Context, std *Std) (o queryOptions, err error) {
 	}
 	o.request.Dedup = c.Bool("dedup")
 	o.count, o.timing, o.covered = c.Bool("count"), c.Bool("timing"), c.Bool("coverage")
-	if o.count && o.request.Limit > 0 {
-		return o, usagef("--count counts every flow that matches: --limit does not go with it").withHint("give one of them")
-	}
 	if o.request.Fields = neededFields(o.format, o.columns); o.names && o.request.Fields != nil {
 		o.request.Fields = append(o.request.Fields, flow.Exporter.String()) // which names interfaces
 	}
