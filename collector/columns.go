@@ -72,7 +72,7 @@ func (d *decoding) step(s *step) {
 		return
 	}
 	switch s.role {
-	case roleNumber, roleLabel:
+	case roleNumber:
 		d.numbers(s.field, r)
 	case roleAddr:
 		d.addrs(s.field, r)
@@ -287,7 +287,7 @@ func (d *decoding) fill(s *step, r ref) {
 	switch s.role {
 	case roleAddr:
 		d.fillAddrs(s.field, r)
-	case roleNumber, roleLabel:
+	case roleNumber:
 		d.fillNumbers(s.field, r)
 	default:
 		d.fillTimes(s, r)

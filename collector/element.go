@@ -16,7 +16,6 @@ const (
 	roleNone    role = iota
 	roleNumber       // unsigned integer into the field
 	roleAddr         // 4 or 16 bytes into the field
-	roleLabel        // MPLS label stack entry; all zero below the last label means none
 	roleSeconds      // seconds since 1970
 	roleMillis       // milliseconds since 1970
 	roleNTP          // RFC 7011, section 6.1.9 and 6.1.10: NTP seconds and fraction
@@ -199,11 +198,11 @@ var ianaElements = [409]element{
 	363: {roleNumber, flow.PortBlockStep, 0, false},
 	364: {roleNumber, flow.PortBlockSize, 0, false},
 
-	70: {roleLabel, flow.MPLSLabel1, 0, false}, 71: {roleLabel, flow.MPLSLabel2, 0, false},
-	72: {roleLabel, flow.MPLSLabel3, 0, false}, 73: {roleLabel, flow.MPLSLabel4, 0, false},
-	74: {roleLabel, flow.MPLSLabel5, 0, false}, 75: {roleLabel, flow.MPLSLabel6, 0, false},
-	76: {roleLabel, flow.MPLSLabel7, 0, false}, 77: {roleLabel, flow.MPLSLabel8, 0, false},
-	78: {roleLabel, flow.MPLSLabel9, 0, false}, 79: {roleLabel, flow.MPLSLabel10, 0, false},
+	70: {roleNumber, flow.MPLSLabel1, 0, false}, 71: {roleNumber, flow.MPLSLabel2, 0, false},
+	72: {roleNumber, flow.MPLSLabel3, 0, false}, 73: {roleNumber, flow.MPLSLabel4, 0, false},
+	74: {roleNumber, flow.MPLSLabel5, 0, false}, 75: {roleNumber, flow.MPLSLabel6, 0, false},
+	76: {roleNumber, flow.MPLSLabel7, 0, false}, 77: {roleNumber, flow.MPLSLabel8, 0, false},
+	78: {roleNumber, flow.MPLSLabel9, 0, false}, 79: {roleNumber, flow.MPLSLabel10, 0, false},
 
 	152: {roleMillis, flow.Start, 0, false},
 	153: {roleMillis, flow.End, 0, false},
