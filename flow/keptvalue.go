@@ -221,7 +221,8 @@ func (e *KeptElement) IsNumber() bool {
 
 // AppendJSON appends the record's value, which is present, as JSON: numbers and
 // booleans as such, everything else as a string, texts with all of their
-// characters, of which some are escapes (PrintableJSON). A float that JSON cannot write is a string too.
+// characters, of which some are escapes (PrintableJSON). A float that JSON cannot
+// write is a string too.
 func (e *KeptElement) AppendJSON(dst []byte, r *Record) []byte {
 	form, shown := e.Type.Form(), ""
 	switch {

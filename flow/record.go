@@ -32,7 +32,7 @@ type Record struct {
 }
 
 // Has reports whether the record has field f.
-func (r *Record) Has(f Field) bool { return r.Present[f>>6]>>(f&63)&1 != 0 }
+func (r *Record) Has(f Field) bool { return r.Present.Has(f) }
 
 // Num returns the value of a numeric field, 0 where absent.
 func (r *Record) Num(f Field) uint64 {

@@ -216,9 +216,9 @@ func (p *planes) join(dst []uint64, from int) {
 	}
 }
 
-// PackedIn returns the column of a numeric field so, in the memory of one that
-// is no longer used or of a Scratch, which may be nil; nil if the block does not store it in a
-// way that this serves.
+// PackedIn returns the column of a numeric field so, in the memory of one that is
+// no longer used or of a Scratch, which may be nil; nil if the block does not
+// store it in a way that this serves.
 func (b *Block) PackedIn(f flow.Field, old *Packed) (*Packed, error) {
 	s, stored := b.src.(*storedBlock)
 	if !stored || !b.columns.Has(f) || f.IsAddr() || f.IsText() {
